@@ -1,0 +1,113 @@
+// swift-tools-version: 6.2
+// The manifest is the map of the house: a room = a target, an arrow = a dependency.
+// Arrows only go down; `make check` builds with the explicit import check, so an
+// undeclared arrow does not compile.
+import PackageDescription
+
+let staticLibraries = Context.environment["BERTH_STATIC"] == "1"
+
+func linked(_ library: String) -> LinkerSetting {
+  .linkedLibrary(staticLibraries ? ":lib\(library).a" : library)
+}
+
+/// Strict settings for everything that ships; tests keep all but the memory-safety marks.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault")
+]
+
+func room(_ name: String, _ arrows: [String] = [], path: String? = nil) -> Target {
+  .target(
+    name: name, dependencies: arrows.map { .byName(name: $0) }, path: path,
+    swiftSettings: strict + [.strictMemorySafety()])
+}
+
+func cRoom(_ name: String, links: [String] = []) -> Target {
+  .target(name: name, path: "Sources/C/\(name)", linkerSettings: links.map(linked))
+}
+
+func tests(_ name: String, _ arrows: [String]) -> Target {
+  .testTarget(
+    name: name, dependencies: arrows.map { .byName(name: $0) },
+    swiftSettings: [.treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny")])
+}
+
+let package = Package(
+  name: "berth",
+  products: [.executable(name: "berth", targets: ["berth"])],
+  targets: [
+    // C libraries: a header and an empty .c each.
+    cRoom("CLinux"),
+    cRoom("CCrypto", links: ["crypto"]),
+    cRoom("CZstd", links: ["zstd"]),
+    cRoom("CSQLite", links: ["sqlite3"]),
+
+    // Values and pure functions.
+    room("Addressing"),
+    room("Domain", ["Addressing"]),
+    room("Ledger", ["Domain", "Addressing"]),
+    room("Wire"),
+    room("Config"),
+    room("APITypes", ["Domain", "Addressing", "Wire"]),
+
+    // The edge to the machine.
+    room("Platform", ["CLinux", "CCrypto", "CZstd"]),
+    room("Telemetry", ["Platform"]),
+    room("Log", ["Platform"]),
+    room("LogSQLite", ["Log", "Platform", "CSQLite"]),
+    room("LogMemory", ["Log", "Platform"]),
+    room("HTTPServer", ["Wire", "Platform"]),
+    room("HTTPClient", ["Wire", "Platform"]),
+
+    // The house.
+    room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
+    room(
+      "API", ["APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform", "Telemetry"]),
+    room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
+    room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
+    room("Offline", ["Log", "Ledger", "Domain", "Addressing", "Platform"]),
+    .executableTarget(
+      name: "berth",
+      dependencies: [
+        "CLI", "API", "Engine", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry", "Platform",
+        "Domain",
+        "Addressing"
+      ].map { .byName(name: $0) },
+      swiftSettings: strict + [.strictMemorySafety()]),
+
+    // Tools and proof.
+    room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
+    .executableTarget(
+      name: "berth-bench",
+      dependencies: ["Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
+      path: "Benchmarks/berth-bench", swiftSettings: strict),
+    tests("AddressingTests", ["Addressing", "TestSupport"]),
+    tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
+    tests("LedgerTests", ["Ledger", "Domain", "Addressing", "TestSupport"]),
+    tests("WireTests", ["Wire", "TestSupport"]),
+    tests("PlatformTests", ["Platform", "TestSupport"]),
+    tests("TelemetryTests", ["Telemetry", "TestSupport"]),
+    tests("ConfigTests", ["Config", "TestSupport"]),
+    tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
+    tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+    tests(
+      "EngineTests",
+      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "TestSupport"]),
+    tests(
+      "APITests",
+      [
+        "API", "APITypes", "Engine", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire", "Domain", "Addressing",
+        "Platform", "TestSupport"
+      ]),
+    tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "TestSupport"]),
+    tests(
+      "OfflineTests",
+      ["Offline", "Log", "LogMemory", "LogSQLite", "Ledger", "Domain", "Addressing", "Platform", "TestSupport"]),
+    tests("SystemTests", ["Client", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+    tests("TidyTests", ["TestSupport"])
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,8 @@
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <sqlite3.h>
+
+// A macro that the importer cannot see.
+static inline sqlite3_destructor_type berth_sqlite_transient(void) { return SQLITE_TRANSIENT; }

@@ -51,6 +51,9 @@ package struct Effect: Sendable {
   /// The row's binary form: what is stored, logged and hashed.
   package let bytes: [UInt8]
 
+  /// An effect as it was stored.
+  package init(isPut: Bool, row: Row, bytes: [UInt8]) { (self.isPut, self.row, self.bytes) = (isPut, row, bytes) }
+
   /// Puts `row`.
   package static func put(_ row: Row) -> Effect { Effect(isPut: true, row: row, bytes: row.encoded) }
 

@@ -14,12 +14,6 @@ extension JSONWriter {
     endArray()
   }
 
-  /// Writes a member with a string, `null` for nil.
-  package mutating func field(_ key: StaticString, _ value: String?) {
-    self.key(key)
-    if let value { string(value) } else { null() }
-  }
-
   /// Writes a member with an integer, `null` for nil.
   package mutating func field<T: FixedWidthInteger>(_ key: StaticString, _ value: T?) {
     self.key(key)

@@ -40,7 +40,7 @@ package struct JSONReader: Sendable {
       precondition(position > start, "the value of \(key.text) was not read")
       more = try separator(closing: JSONByte.closeBrace)
     }
-    seen.removeLast(seen.count - base)
+    while seen.count > base { seen.removeLast() }
     depth -= 1
   }
 
@@ -131,7 +131,7 @@ package struct JSONReader: Sendable {
     }
     let isNew: Bool
     if count < Self.keysComparedOneByOne {
-      isNew = !seen[base...].contains { same($0, token) }
+      isNew = !(base..<seen.count).contains { same(seen[$0], token) }
     } else {
       if table.isEmpty { table = Set(seen[base...].map { content(of: $0) }) }
       isNew = table.insert(content(of: token)).inserted
@@ -140,6 +140,7 @@ package struct JSONReader: Sendable {
     guard isNew else {
       throw JSONFault(.duplicateKey, at: token.offset, path: String(key.text.prefix(64)), "this key appears twice")
     }
+    if seen.isEmpty { seen.reserveCapacity(Self.keysComparedOneByOne) }
     seen.append(token)
     try expectColon()
     return key

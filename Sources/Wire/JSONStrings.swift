@@ -24,23 +24,18 @@ extension JSONReader {
     var hasEscape = false
     var all: UInt8 = 0
     var i = start
-    scan: while i < bytes.count {
-      let byte = bytes[i]
-      switch byte {
-      case JSONByte.quote: break scan
-      case JSONByte.backslash:
-        hasEscape = true
-        let (length, resolved) = try escape(at: i)
-        escapedBytes += length - resolved
-        i += length
-      case 0..<0x20:
+    while true {
+      i = endOfPlain(from: i, all: &all)
+      guard i < bytes.count else { throw endedEarly("the closing quote of a string") }
+      if bytes[i] == JSONByte.quote { break }
+      guard bytes[i] == JSONByte.backslash else {
         throw JSONFault(.controlCharacter, at: i, "control characters in a string must be escaped")
-      default:
-        all |= byte
-        i += 1
       }
+      hasEscape = true
+      let (length, resolved) = try escape(at: i)
+      escapedBytes += length - resolved
+      i += length
     }
-    guard i < bytes.count else { throw endedEarly("the closing quote of a string") }
     guard i - start - escapedBytes <= limits.stringBytes else {
       throw JSONFault(.stringTooLong, at: start - 1, "a string may hold at most \(limits.stringBytes) bytes")
     }
@@ -78,6 +73,21 @@ extension JSONReader {
     guard a.end - a.start == b.end - b.start else { return false }
     for i in 0..<(a.end - a.start) where bytes[a.start + i] != bytes[b.start + i] { return false }
     return true
+  }
+
+  /// Where the run of ordinary bytes that begins at `start` ends; `all` gathers their bits.
+  private func endOfPlain(from start: Int, all: inout UInt8) -> Int {
+    let span = bytes.span
+    var bits = all
+    var i = start
+    while i < span.count {
+      let byte = span[i]
+      if byte == JSONByte.quote || byte == JSONByte.backslash || byte < 0x20 { break }
+      bits |= byte
+      i += 1
+    }
+    all = bits
+    return i
   }
 
   private func checkUTF8(_ range: Range<Int>) throws(JSONFault) {

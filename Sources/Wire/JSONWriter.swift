@@ -8,7 +8,8 @@ package struct JSONWriter {
   /// The open objects (1) and arrays (0), innermost in the lowest bit.
   private var nesting: UInt64 = 0
   private var depth = 0
-  private var wantsComma = false
+  /// Whether a comma must precede the next key or element.
+  private var comma = false
   private var hasKey = false
 
   /// Starts an empty document with room for about `capacity` bytes.
@@ -33,7 +34,13 @@ package struct JSONWriter {
   /// Writes the key of the next member; it must need no escaping.
   package mutating func key(_ key: StaticString) {
     beginKey()
-    key.withUTF8Buffer { unsafe appendQuoted($0) }
+    key.withUTF8Buffer { text in
+      unsafe assert(JSONEscape.isPlain(text), "\(key) needs escaping")
+      write(text.count + 3) { span in
+        unsafe JSONEscape.appendPlain(text, to: &span)
+        span.append(JSONByte.colon)
+      }
+    }
     endKey()
   }
 
@@ -41,6 +48,7 @@ package struct JSONWriter {
   package mutating func key(_ key: String) {
     beginKey()
     quoted(key)
+    out.append(JSONByte.colon)
     endKey()
   }
 
@@ -48,53 +56,71 @@ package struct JSONWriter {
   package mutating func string(_ text: String) {
     beginValue()
     quoted(text)
+    comma = true
+  }
+
+  /// Writes a member with a string, `null` for nil.
+  package mutating func field(_ key: StaticString, _ text: String?) {
+    guard let text, !indented else {
+      self.key(key)
+      if let text { string(text) } else { null() }
+      return
+    }
+    // Nearly all of nearly every answer: key and value in one append.
+    beginKey()
+    let isWritten = key.withUTF8Buffer { key in
+      unsafe text.utf8Span.span.withUnsafeBufferPointer { value in
+        guard unsafe JSONEscape.isPlain(value) else { return false }
+        write(key.count + value.count + 5) { span in
+          unsafe JSONEscape.appendPlain(key, to: &span)
+          span.append(JSONByte.colon)
+          unsafe JSONEscape.appendPlain(value, to: &span)
+        }
+        return true
+      }
+    }
+    guard !isWritten else { return comma = true }
+    self.key(key)
+    string(text)
   }
 
   /// Writes an integer of any width.
   package mutating func number(_ value: some FixedWidthInteger) {
+    guard let small = Int64(exactly: value) else { return plain(String(value)) }
     beginValue()
-    if let small = Int64(exactly: value) {
-      digits(small.magnitude, isNegative: small < 0)
-    } else {
-      append(String(value))
-    }
+    digits(small.magnitude, isNegative: small < 0)
+    comma = true
   }
 
   /// Writes a number that stands as text in JSON's own grammar, such as an integer of 128 bits.
   package mutating func number(text: String) {
     precondition(JSONReader.isNumber(text), "\(text) is not a JSON number")
-    beginValue()
-    append(text)
+    plain(text)
   }
 
   /// Writes a double, which must be finite, as the shortest text that reads back the same.
   package mutating func number(_ value: Double) {
     precondition(value.isFinite, "JSON has no \(value)")
-    beginValue()
-    append(value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)")
+    plain(value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)")
   }
 
   /// Writes `true` or `false`.
-  package mutating func bool(_ value: Bool) {
-    beginValue()
-    if value { append("true") } else { append("false") }
-  }
+  package mutating func bool(_ value: Bool) { plain(value ? "true" : "false") }
 
   /// Writes `null`.
-  package mutating func null() {
-    beginValue()
-    append("null")
-  }
+  package mutating func null() { plain("null") }
 
   /// Writes bytes that are a JSON value already.
   package mutating func raw(_ value: [UInt8]) {
     beginValue()
+    if comma { out.append(JSONByte.comma) }
     out.append(contentsOf: value)
+    comma = true
   }
 
-  /// The document; nothing may be open.
+  /// The document; nothing may be open any more.
   package consuming func finish() -> [UInt8] {
-    precondition(depth == 0 && wantsComma, "the JSON document is not complete")
+    precondition(depth == 0 && comma, "the JSON document is not complete")
     return out
   }
 
@@ -108,45 +134,42 @@ package struct JSONWriter {
   private mutating func open(_ bracket: UInt8, isObject: Bool) {
     precondition(depth < JSONLimits.deepest, "JSON nesting is limited to \(JSONLimits.deepest)")
     beginValue()
-    out.append(bracket)
+    write(1) { $0.append(bracket) }
     nesting = nesting << 1 | (isObject ? 1 : 0)
     depth += 1
-    wantsComma = false
+    comma = false
   }
 
   private mutating func close(_ bracket: UInt8, isObject: Bool) {
     precondition(depth > 0 && isInObject == isObject && !hasKey, "this bracket closes nothing")
     nesting >>= 1
     depth -= 1
-    if indented, wantsComma { newLine() }
+    if indented, comma { newLine() }
     out.append(bracket)
-    wantsComma = true
+    comma = true
   }
 
   private mutating func beginKey() {
     precondition(isInObject && !hasKey, "a key belongs into an object, before a value")
-    separate()
+    if indented { breakLine() }
   }
 
   private mutating func endKey() {
-    out.append(JSONByte.colon)
     if indented { out.append(0x20) }
     hasKey = true
+    comma = false
   }
 
   private mutating func beginValue() {
-    if hasKey {
-      hasKey = false
-    } else {
-      precondition(!isInObject && (depth > 0 || !wantsComma), "a value needs a key in an object, and stands alone")
-      if depth > 0 { separate() }
-    }
-    wantsComma = true
+    precondition(hasKey || (!isInObject && (depth > 0 || !comma)), "a value needs a key in an object, and stands alone")
+    if indented, !hasKey, depth > 0 { breakLine() }
+    hasKey = false
   }
 
-  private mutating func separate() {
-    if wantsComma { out.append(JSONByte.comma) }
-    if indented { newLine() }
+  private mutating func breakLine() {
+    if comma { out.append(JSONByte.comma) }
+    comma = false
+    newLine()
   }
 
   private mutating func newLine() {
@@ -156,50 +179,45 @@ package struct JSONWriter {
 
   // MARK: - Bytes
 
-  private mutating func append(_ text: String) { out.append(contentsOf: text.utf8) }
+  /// Appends the comma that is due and what `body` appends, at most `room` bytes.
+  @inline(__always)
+  private mutating func write(_ room: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+    let comma = comma
+    out.append(addingCapacity: room + 1) { span in
+      if comma { span.append(JSONByte.comma) }
+      body(&span)
+    }
+  }
+
+  private mutating func plain(_ text: String) {
+    beginValue()
+    write(text.utf8.count) { span in for byte in text.utf8 { span.append(byte) } }
+    comma = true
+  }
 
   private mutating func quoted(_ text: String) {
-    var text = text
-    text.withUTF8 { unsafe appendQuoted($0) }
-  }
-
-  /// Copies whole runs; only quotes, backslashes and control characters interrupt one.
-  private mutating func appendQuoted(_ text: UnsafeBufferPointer<UInt8>) {
-    out.append(JSONByte.quote)
-    var run = 0
-    for i in text.indices {
-      let byte = unsafe text[i]
-      guard byte < 0x20 || byte == JSONByte.quote || byte == JSONByte.backslash else { continue }
-      unsafe out.append(contentsOf: text[run..<i])
-      escape(byte)
-      run = i + 1
-    }
-    unsafe out.append(contentsOf: UnsafeBufferPointer(rebasing: text[run...]))
-    out.append(JSONByte.quote)
-  }
-
-  private mutating func escape(_ byte: UInt8) {
-    out.append(JSONByte.backslash)
-    switch byte {
-    case JSONByte.quote, JSONByte.backslash: out.append(byte)
-    case 0x0A: out.append(JSONByte.lowerN)
-    case 0x0D: out.append(JSONByte.lowerR)
-    case 0x09: out.append(JSONByte.lowerT)
-    default:
-      append("u00")
-      append(byte < 0x10 ? "0" : "")
-      append(String(byte, radix: 16))
+    unsafe text.utf8Span.span.withUnsafeBufferPointer { bytes in
+      if unsafe JSONEscape.isPlain(bytes) {
+        write(bytes.count + 2) { span in unsafe JSONEscape.appendPlain(bytes, to: &span) }
+      } else {
+        let room = unsafe JSONEscape.escapedCount(bytes) + 2
+        write(room) { span in unsafe JSONEscape.appendEscaped(bytes, to: &span) }
+      }
     }
   }
 
   private mutating func digits(_ magnitude: UInt64, isNegative: Bool) {
-    if isNegative { out.append(JSONByte.minus) }
-    let start = out.count
+    var text = InlineArray<20, UInt8>(repeating: JSONByte.zero)
+    var first = 20
     var rest = magnitude
     repeat {
-      out.append(JSONByte.zero + UInt8(truncatingIfNeeded: rest % 10))
+      first -= 1
+      text[first] = JSONByte.zero + UInt8(truncatingIfNeeded: rest % 10)
       rest /= 10
     } while rest > 0
-    out[start...].reverse()
+    write(21) { span in
+      if isNegative { span.append(JSONByte.minus) }
+      for i in first..<20 { span.append(text[i]) }
+    }
   }
 }

@@ -7,9 +7,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -26,3 +28,24 @@
 static inline int berth_errno(void) { return errno; }
 
 static inline int berth_accept(int fd) { return accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+static inline int berth_accept_from(int fd, struct sockaddr *peer, socklen_t *length) {
+  return accept4(fd, peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* glibc declares these with transparent unions, which do not import. */
+static inline int berth_bind(int fd, const struct sockaddr *address, socklen_t length) {
+  return bind(fd, address, length);
+}
+
+static inline int berth_connect(int fd, const struct sockaddr *address, socklen_t length) {
+  return connect(fd, address, length);
+}
+
+static inline int berth_socket_name(int fd, struct sockaddr *address, socklen_t *length) {
+  return getsockname(fd, address, length);
+}
+
+static inline int berth_socket(int family) {
+  return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}

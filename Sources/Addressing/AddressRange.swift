@@ -92,9 +92,8 @@ extension [AddressRange] {
   package var normalized: [AddressRange] {
     var out: [AddressRange] = []
     for range in sorted() {
-      if let previous = out.last, previous.family == range.family,
-        range.first <= previous.last || previous.last.next == range.first
-      {
+      // Families never meet: IPv6 is above all IPv4, and the top of IPv4 has no next address.
+      if let previous = out.last, range.first <= previous.last || previous.last.next == range.first {
         out[out.count - 1] = AddressRange(previous.first, Swift.max(previous.last, range.last))
       } else {
         out.append(range)

@@ -68,7 +68,7 @@ let package = Package(
       "API", ["APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
-    room("Offline", ["Log", "Ledger", "Domain", "Addressing", "Platform"]),
+    room("Offline", ["Engine", "Log", "Ledger", "Domain", "Addressing", "Platform"]),
     .executableTarget(
       name: "berth",
       dependencies: [

@@ -33,7 +33,8 @@ struct AddressParser {
 
   /// A decimal number without sign or leading zero.
   mutating func decimal(max: Int) -> Int? {
-    guard let first = digit(), rest.removeFirst() == 48 + UInt8(first) else { return nil }
+    guard let first = digit() else { return nil }
+    rest.removeFirst()
     var value = first
     while let next = digit() {
       if first == 0 { return nil }
@@ -51,37 +52,44 @@ struct AddressParser {
 
   /// RFC 4291 section 2.2, all three forms, but never an IPv4-mapped address: that would be a second name for an IPv4 one.
   mutating func ipv6() -> IPAddress? {
-    var head: [UInt16] = []
-    var tail: [UInt16] = []
-    var sawGap = false
-    if rest.starts(with: "::".utf8) {
-      rest = rest.dropFirst(2)
-      sawGap = true
-    }
-    while head.count + tail.count < 8, isHexDigit(rest.first) {
-      if head.count + tail.count <= 6, let dotted = embeddedIPv4() {
-        let groups = [UInt16(truncatingIfNeeded: dotted >> 16), UInt16(truncatingIfNeeded: dotted)]
-        if sawGap { tail += groups } else { head += groups }
+    var bits: UInt128 = 0
+    var count = 0
+    /// How many groups came before `::`.
+    var gap = skipGap() ? 0 : nil as Int?
+    while count < 8, isHexDigit(rest.first) {
+      if count <= 6, let dotted = embeddedIPv4() {
+        (bits, count) = (bits << 32 | UInt128(dotted), count + 2)
         break
       }
       guard let group = hexGroup() else { return nil }
-      if sawGap { tail.append(group) } else { head.append(group) }
-      if rest.starts(with: "::".utf8) {
-        if sawGap { return nil }
-        sawGap = true
-        rest = rest.dropFirst(2)
+      (bits, count) = (bits << 16 | UInt128(group), count + 1)
+      if skipGap() {
+        if gap != nil { return nil }
+        gap = count
       } else if rest.first == UInt8(ascii: ":") {
-        guard head.count + tail.count < 8, isHexDigit(rest.dropFirst().first) else { return nil }
+        guard count < 8, isHexDigit(rest.dropFirst().first) else { return nil }
         rest.removeFirst()
       } else {
         break
       }
     }
-    let count = head.count + tail.count
-    guard sawGap ? count <= 7 : count == 8 else { return nil }
-    let groups = head + [UInt16](repeating: 0, count: 8 - count) + tail
-    let bits = groups.reduce(UInt128(0)) { $0 << 16 | UInt128($1) }
-    return bits >> 32 == 0xFFFF ? nil : IPAddress(v6: bits)
+    if let gap {
+      // `::` stands for at least one group: eight written ones and a gap are one too many.
+      guard count < 8 else { return nil }
+      let below = UInt128(16 * (count - gap))
+      let tail = bits & ((1 << below) - 1)
+      bits = (bits >> below) << UInt128(16 * (8 - gap)) | tail
+    } else if count != 8 {
+      return nil
+    }
+    let address = IPAddress(v6: bits)
+    return AddressRange.ipv4Mapped.contains(address) ? nil : address
+  }
+
+  private mutating func skipGap() -> Bool {
+    guard rest.starts(with: "::".utf8) else { return false }
+    rest = rest.dropFirst(2)
+    return true
   }
 
   /// A dotted quad from here on, or nil with nothing consumed.

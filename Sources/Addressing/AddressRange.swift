@@ -12,6 +12,9 @@ package struct AddressRange: Hashable, Comparable, Sendable {
     self.last = last
   }
 
+  /// `::ffff:0:0/96` (RFC 4291 2.5.5.2): second names of IPv4 addresses. No text of one is accepted, so none may be given out.
+  package static let ipv4Mapped = Prefix(containing: IPAddress(v6: 0xFFFF << 32), length: 96).range
+
   /// Why text is not a range.
   package enum Fault: Error, Hashable, Sendable {
     /// Not `A-B`, `A/length` or `A`.
@@ -89,9 +92,8 @@ extension [AddressRange] {
   package var normalized: [AddressRange] {
     var out: [AddressRange] = []
     for range in sorted() {
-      if let previous = out.last, previous.family == range.family,
-        range.first <= previous.last || previous.last.next == range.first
-      {
+      // Families never meet: IPv6 is above all IPv4, and the top of IPv4 has no next address.
+      if let previous = out.last, range.first <= previous.last || previous.last.next == range.first {
         out[out.count - 1] = AddressRange(previous.first, Swift.max(previous.last, range.last))
       } else {
         out.append(range)

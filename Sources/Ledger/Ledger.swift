@@ -1,1 +1,328 @@
-// Ledger
+package import Domain
+import Addressing
+
+/// Decides commands over durable rows and its own pending ones; the single writer owns it.
+package final class Ledger {
+  /// What is durable.
+  package let tables: Tables
+  var overlay = Overlay()
+  var indexes: [PoolName: PoolIndex] = [:]
+  private var undo: [Undo] = []
+  private var answered = AnsweredQueue()
+
+  /// What the batch gives to each decision.
+  package struct Context: Sendable {
+    /// The revision that the entry would get.
+    package let revision: Revision
+    /// The log time of the batch.
+    package let time: LogTime
+    /// The batch's seed.
+    package let seed: UInt64
+
+    /// Joins the three.
+    package init(revision: Revision, time: LogTime, seed: UInt64) {
+      (self.revision, self.time, self.seed) = (revision, time, seed)
+    }
+  }
+
+  /// An answer, and what it changes: no effects, no entry.
+  package struct Decision: Sendable {
+    /// The answer.
+    package let outcome: Outcome
+    /// The entry to append, if anything changes.
+    package let entry: Entry?
+  }
+
+  /// Starts over durable tables, computing what follows from their rows.
+  package init(_ tables: Tables) {
+    self.tables = tables
+    for (name, state) in tables.pools { indexes[name] = PoolIndex(state) }
+    var keys: [AnsweredQueue.Item] = []
+    tables.forEachRow { row in
+      switch row {
+      case .allocation(let allocation): index(allocation.block, in: allocation.pool, of: row, isTaken: true)
+      case .released(let released):
+        index(released.block, in: released.pool, of: row, isTaken: released.quarantineUntil != nil)
+      case .answered(let key, let revision, let time): keys.append(.init(key: key.key, revision: revision, time: time))
+      case .pool, .reservation, .cursor: break
+      }
+    }
+    answered = AnsweredQueue(keys)
+  }
+
+  private func index(_ block: Prefix, in pool: PoolName, of row: Row, isTaken: Bool) {
+    guard let index = indexes[pool] else { return }
+    index.set(block.range, taken: isTaken, touched: true)
+    index.follow(row)
+  }
+
+  /// Whether a command must be decided with nothing pending: it changes what many rows mean.
+  package static func isStructural(_ command: Command) -> Bool {
+    switch command {
+    case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
+    case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks: false
+    }
+  }
+
+  /// Decides one command; what it changes is pending until `published` or `revoke`.
+  package func decide(_ submission: Submission, _ context: Context) -> Decision {
+    precondition(!Ledger.isStructural(submission.command) || overlay.isEmpty, "a structural command meets pending rows")
+    if let key = submission.idempotency, let answer = replay(key, context.time) {
+      return Decision(outcome: answer, entry: nil)
+    }
+    let mark = undo.count
+    var decided: Decided
+    do throws(Rejection) {
+      decided = try decide(submission.command, context)
+    } catch {
+      undo(to: mark)
+      return Decision(outcome: .rejected(error), entry: nil)
+    }
+    guard let kind = decided.kind, !decided.effects.isEmpty else {
+      undo(to: mark)
+      return Decision(outcome: decided.outcome, entry: nil)
+    }
+    let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
+    guard size <= Limits.effectBytes else {
+      undo(to: mark)
+      let rule = "the command changes \(size) bytes of rows, over \(Limits.effectBytes): split it"
+      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+    }
+    if submission.dryRun {
+      undo(to: mark)
+      return Decision(outcome: decided.outcome, entry: nil)
+    }
+    if let key = submission.idempotency { remember(key, context, &decided.effects) }
+    overlay.add(decided.effects)
+    let entry = Entry(
+      revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
+      asked: submission.asked, effects: decided.effects, told: decided.told)
+    return Decision(outcome: decided.outcome, entry: entry)
+  }
+
+  private func decide(_ command: Command, _ context: Context) throws(Rejection) -> Decided {
+    switch command {
+    case .createPool(let pool): try createPool(pool, context)
+    case .updatePool(let name, let patch, let ifMatch): try updatePool(name, patch, ifMatch, context)
+    case .expandPool(let name, let patch): try expandPool(name, patch, context)
+    case .rollbackPool(let name): try rollbackPool(name, context)
+    case .deletePool(let name, let ifMatch): try deletePool(name, ifMatch)
+    case .reserve(let name, let range, let reason): try reserve(name, range, reason, context)
+    case .unreserve(let name, let first): try unreserve(name, first)
+    case .allocate(let request): try allocate(request, context)
+    case .release(let target): try release(target, context)
+    case .updateAllocation(let target, let patch): try update(target, patch, context)
+    case .renew(let target, let seconds): try renew(target, seconds, context)
+    case .expire(let rows): expire(rows, context)
+    case .importRows(let rows, let skip, let label): try importRows(rows, skipConflicts: skip, label: label, context)
+    case .suggest(let name): try suggest(name, context)
+    case .freeBlocks(let name, let length, let limit): try freeBlocks(name, length, limit)
+    }
+  }
+
+  // MARK: The batch's end
+
+  /// The batch is durable and its effects are in the tables.
+  package func published(_ effects: [Effect]) {
+    overlay.clear()
+    undo.removeAll(keepingCapacity: true)
+    answered.compact()
+    var changed: Set<PoolName> = []
+    for effect in effects {
+      switch effect.row {
+      case .pool(let pool): changed.insert(pool.name)
+      case .reservation(let reservation): changed.insert(reservation.pool)
+      case .allocation(let row): if effect.isPut { indexes[row.pool]?.follow(effect.row) }
+      case .released(let row): if effect.isPut { indexes[row.pool]?.follow(effect.row) }
+      case .cursor, .answered: break
+      }
+    }
+    for name in changed { refreshIndex(name) }
+  }
+
+  private func refreshIndex(_ name: PoolName) {
+    guard let state = tables.pools[name] else {
+      indexes[name] = nil
+      return
+    }
+    guard let index = indexes[name] else {
+      indexes[name] = PoolIndex(state)
+      return
+    }
+    index.refresh(from: state)
+    if state.pool.strategy != .oldest { index.endRemembering() }
+  }
+
+  /// The batch was refused: everything pending never was.
+  package func revoke() {
+    overlay.clear()
+    undo(to: 0)
+  }
+
+  // MARK: What falls due
+
+  /// When the next lease or quarantine may end.
+  package var nextDue: LogTime? { indexes.values.compactMap(\.nextDue).min().map { LogTime($0) } }
+
+  /// Takes what is due at `time` out of the queues, at most `limit` rows.
+  package func popDue(at time: LogTime, limit: Int) -> [DueRow] {
+    var due: [DueRow] = []
+    for name in tables.poolNames where due.count < limit {
+      guard let index = indexes[name] else { continue }
+      for item in index.popDue(at: UInt64(time), limit: limit - due.count) {
+        due.append(DueRow(pool: name, ip: item.ip, due: LogTime(item.when)))
+      }
+      index.compact { row(.address(name, $0)) }
+    }
+    return due
+  }
+
+  /// Puts due rows back whose entry was refused.
+  package func putBack(_ rows: [DueRow]) {
+    for due in rows { if let row = row(.address(due.pool, due.ip)) { indexes[due.pool]?.follow(row) } }
+  }
+}
+
+/// What a command comes down to before it is an entry.
+struct Decided {
+  var outcome: Outcome
+  var kind: EntryKind?
+  var effects: [Effect] = []
+  var told = Entry.Told.nothing
+}
+
+// MARK: Pending changes of the indexes
+
+extension Ledger {
+  enum Undo {
+    case block(PoolName, AddressRange, wasTaken: Bool, wasTouched: Bool)
+    case available(PoolName, AddressCount)
+    case cursor(PoolName, IPAddress?)
+    case oldest(PoolName, PoolIndex.Waiting)
+    case answered(AnsweredQueue.Mark)
+  }
+
+  func note(_ change: Undo) { undo.append(change) }
+
+  func undo(to mark: Int) {
+    while undo.count > mark, let change = undo.popLast() {
+      switch change {
+      case .block(let name, let range, let taken, let touched):
+        indexes[name]?.set(range, taken: taken, touched: touched)
+      case .available(let name, let count): indexes[name]?.available = count
+      case .cursor(let name, let address): indexes[name]?.cursor = address
+      case .oldest(let name, let item): indexes[name]?.oldest.push(item)
+      case .answered(let mark): answered.restore(mark)
+      }
+    }
+  }
+
+  /// The row of a key, pending included.
+  func row(_ key: RowKey) -> Row? {
+    if let pending = overlay.row(key) { return pending }
+    return tables.rows.row(KeyProbe(key))
+  }
+
+  /// What an owner holds, pending included.
+  func holdings(_ tenant: TenantName, _ owner: OwnerName) -> [Allocation] {
+    let probe = OwnerProbe(tenant, owner)
+    return overlay.allocations(probe, over: tables.rows.allocations(probe)).sorted(by: Allocation.inHoldingOrder)
+  }
+
+  /// Marks a block as taken, to be undone if the batch is refused.
+  func take(_ block: AddressRange, in name: PoolName, _ index: PoolIndex, touched wasTouched: Bool) {
+    note(.block(name, block, wasTaken: false, wasTouched: wasTouched))
+    note(.available(name, index.available))
+    index.set(block, taken: true, touched: true)
+    index.available = index.available - AddressCount(of: block)
+  }
+
+  /// Marks a block as free again, remembered or not.
+  func free(_ block: AddressRange, in name: PoolName, remembered: Bool) {
+    guard let index = indexes[name] else { return }
+    note(.block(name, block, wasTaken: true, wasTouched: true))
+    note(.available(name, index.available))
+    index.set(block, taken: false, touched: remembered)
+    index.available = index.available + AddressCount(of: block)
+  }
+}
+
+// MARK: Idempotency
+
+extension Ledger {
+  /// The answer to a repeat; nil = not asked before.
+  private func replay(_ key: IdempotencyKey, _ time: LogTime) -> Outcome? {
+    guard case .answered(let first, let revision, let when) = row(.answered(key.key)) else { return nil }
+    guard time - when < Limits.idempotencyMicroseconds else { return nil }
+    if first.request == key.request { return .replay(revision) }
+    return .rejected(
+      Rejection(
+        .idempotencyKeyReused,
+        "this Idempotency-Key was used for another request (revision \(revision)): use a new key for each new request"))
+  }
+
+  /// Adds the record of a request, and drops the oldest records beyond the limits.
+  private func remember(_ key: IdempotencyKey, _ context: Context, _ effects: inout [Effect]) {
+    note(.answered(answered.mark))
+    let item = AnsweredQueue.Item(key: key.key, revision: context.revision, time: context.time)
+    for old in answered.add(item, at: context.time) {
+      if case .answered(let key, let revision, let time) = row(.answered(old.key)), revision == old.revision {
+        effects.append(.delete(.answered(key, revision, time)))
+      }
+    }
+    effects.append(.put(.answered(key, context.revision, context.time)))
+  }
+
+  /// How long, in microseconds of log time, idempotency keys are really remembered now.
+  package var idempotencyWindow: LogTime { answered.oldestTime.map { tables.time - $0 } ?? 0 }
+}
+
+/// Idempotency records in the order they were made.
+struct AnsweredQueue {
+  struct Item {
+    let key: UInt128
+    let revision: Revision
+    let time: LogTime
+  }
+
+  struct Mark {
+    let head: Int
+    let count: Int
+  }
+
+  private var items: [Item] = []
+  private var head = 0
+
+  init() {}
+
+  init(_ items: [Item]) { self.items = items.sorted { $0.revision < $1.revision } }
+
+  var mark: Mark { Mark(head: head, count: items.count) }
+
+  var oldestTime: LogTime? { head < items.count ? items[head].time : nil }
+
+  mutating func restore(_ mark: Mark) {
+    head = mark.head
+    items.removeLast(items.count - mark.count)
+  }
+
+  /// Adds an item; returns at most two that are beyond the limits, so that the queue shrinks but no entry grows without bound.
+  mutating func add(_ item: Item, at time: LogTime) -> [Item] {
+    items.append(item)
+    var dropped: [Item] = []
+    while dropped.count < 2, head < items.count - 1,
+      items.count - head > Limits.idempotencyKeys || time - items[head].time >= Limits.idempotencyMicroseconds
+    {
+      dropped.append(items[head])
+      head += 1
+    }
+    return dropped
+  }
+
+  /// Lets go of the memory of what was dropped; only when nothing is pending.
+  mutating func compact() {
+    guard head > 4_096, head > items.count / 2 else { return }
+    items.removeFirst(head)
+    head = 0
+  }
+}

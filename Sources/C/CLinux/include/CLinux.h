@@ -1,7 +1,4 @@
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -24,6 +21,11 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Not _GNU_SOURCE: the system module that Swift imports is built without it, and two definitions of one struct do not
+   mix. What glibc hides behind it is declared here. */
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int pthread_setname_np(pthread_t thread, const char *name);
 
 static inline int berth_errno(void) { return errno; }
 

@@ -1,0 +1,226 @@
+import Addressing
+import Domain
+
+/// Pools: made, changed, grown, rolled back, removed. All are structural: decided with nothing pending.
+extension Ledger {
+  func pool(_ name: PoolName) throws(Rejection) -> PoolState {
+    if let state = tables.pools[name] { return state }
+    throw Rejection(.poolNotFound, "there is no pool \(name): `berth pool list` shows those there are", field: "pool")
+  }
+
+  func createPool(_ wanted: Pool, _ context: Context) throws(Rejection) -> Decided {
+    if tables.pools[wanted.name] != nil {
+      throw Rejection(
+        .poolExists, "a pool \(wanted.name) exists: choose another name or change it with PATCH", field: "name")
+    }
+    guard tables.pools.count < Limits.pools else {
+      throw Rejection(.tooManyPools, "there are \(Limits.pools) pools, the most Berth keeps: delete one first")
+    }
+    try checkExtent(wanted.extent, of: wanted, reservations: [])
+    try checkRules(wanted)
+    let pool = Pool(
+      name: wanted.name, extent: wanted.extent, dns: wanted.dns, vlan: wanted.vlan, mtu: wanted.mtu,
+      network: wanted.network, topology: wanted.topology, strategy: wanted.strategy,
+      quarantineSeconds: wanted.quarantineSeconds, leaseSeconds: wanted.leaseSeconds, enabled: wanted.enabled,
+      nat: wanted.nat, labels: wanted.labels, createdAt: context.time, revision: context.revision)
+    return Decided(outcome: .pool(pool), kind: .poolCreated, effects: [.put(.pool(pool))])
+  }
+
+  func updatePool(_ name: PoolName, _ patch: PoolPatch, _ ifMatch: Revision?, _ context: Context) throws(Rejection)
+    -> Decided
+  {
+    let state = try pool(name)
+    try checkRevision(ifMatch, state.pool.revision, "pool \(name)")
+    return try change(state, patch, .poolUpdated, context)
+  }
+
+  func expandPool(_ name: PoolName, _ patch: PoolPatch, _ context: Context) throws(Rejection) -> Decided {
+    let state = try pool(name)
+    guard let cidr = patch.cidr, cidr != state.pool.cidr, cidr.contains(state.pool.cidr) else {
+      throw .invalid("cidr", "must be a larger network that contains \(state.pool.cidr)")
+    }
+    return try change(state, patch, .poolExpanded, context)
+  }
+
+  func rollbackPool(_ name: PoolName, _ context: Context) throws(Rejection) -> Decided {
+    let state = try pool(name)
+    guard let extent = state.pool.past.last else {
+      throw Rejection(.nothingToRollBack, "pool \(name) has had no other extent: there is nothing to go back to")
+    }
+    var pool = state.pool
+    pool.past.removeLast()
+    return try moved(state, pool, to: extent, .poolRolledBack, context)
+  }
+
+  func deletePool(_ name: PoolName, _ ifMatch: Revision?) throws(Rejection) -> Decided {
+    let state = try pool(name)
+    try checkRevision(ifMatch, state.pool.revision, "pool \(name)")
+    if state.allocations > 0 {
+      throw Rejection(
+        .poolInUse,
+        "pool \(name) has \(state.allocations) allocations: release them first (`berth pool allocations \(name)`)"
+      ).with("allocations", state.allocations)
+    }
+    if state.quarantinedCount > .zero {
+      throw Rejection(
+        .poolInUse, "\(state.quarantinedCount) addresses of pool \(name) rest in quarantine: wait until it ends"
+      ).with("quarantined", state.quarantinedCount.exact ?? .max)
+    }
+    let remembered = (indexes[name]?.oldest.items ?? []).map(\.ip)
+    if remembered.count > Limits.perOwner {
+      throw Rejection(
+        .poolInUse,
+        "pool \(name) remembers the order of \(remembered.count) released addresses: set its strategy to lowest, wait a moment, delete again"
+      )
+    }
+    var effects: [Effect] = []
+    for ip in Set(remembered).sorted() {
+      if case .released(let released) = row(.address(name, ip)) { effects.append(.delete(.released(released))) }
+    }
+    effects += state.reservations.map { .delete(.reservation($0)) }
+    if let cursor = state.cursor { effects.append(.delete(.cursor(name, cursor))) }
+    effects.append(.delete(.pool(state.pool)))
+    return Decided(outcome: .poolDeleted(state.pool), kind: .poolDeleted, effects: effects.poolFirst)
+  }
+
+  // MARK: Changing
+
+  private func change(_ state: PoolState, _ patch: PoolPatch, _ kind: EntryKind, _ context: Context) throws(Rejection)
+    -> Decided
+  {
+    var pool = state.pool
+    if let dns = patch.dns { pool.dns = dns }
+    if let vlan = patch.vlan { pool.vlan = vlan }
+    if let mtu = patch.mtu { pool.mtu = mtu }
+    if let topology = patch.topology { pool.topology = topology }
+    if let strategy = patch.strategy { pool.strategy = strategy }
+    if let quarantine = patch.quarantineSeconds { pool.quarantineSeconds = quarantine }
+    if let lease = patch.leaseSeconds { pool.leaseSeconds = lease }
+    if let enabled = patch.enabled { pool.enabled = enabled }
+    if let nat = patch.nat { pool.nat = nat }
+    if let labels = patch.labels { pool.labels = labels }
+    try checkRules(pool)
+    var extent = pool.extent
+    if let cidr = patch.cidr { extent.cidr = cidr }
+    if let gateway = patch.gateway { extent.gateway = gateway }
+    if let ranges = patch.ranges { extent.ranges = ranges }
+    if extent == state.pool.extent {
+      if pool == state.pool { return Decided(outcome: .pool(pool)) }
+      pool.revision = context.revision
+      return Decided(outcome: .pool(pool), kind: kind, effects: [.put(.pool(pool))])
+    }
+    pool.past = Array((pool.past + [state.pool.extent]).suffix(Limits.extents))
+    return try moved(state, pool, to: extent, kind, context)
+  }
+
+  /// The pool on another extent; strategy `next` begins again.
+  private func moved(
+    _ state: PoolState, _ pool: Pool, to extent: Extent, _ kind: EntryKind, _ context: Context
+  ) throws(Rejection) -> Decided {
+    var pool = pool
+    pool.extent = extent
+    pool.revision = context.revision
+    try checkExtent(extent, of: pool, reservations: state.reservations)
+    try checkNobodyOutside(state, extent)
+    var effects: [Effect] = [.put(.pool(pool))]
+    if let cursor = state.cursor { effects.append(.delete(.cursor(pool.name, cursor))) }
+    return Decided(outcome: .pool(pool), kind: kind, effects: effects)
+  }
+
+  // MARK: Rules
+
+  func checkRevision(_ wanted: Revision?, _ current: Revision, _ what: String) throws(Rejection) {
+    guard let wanted, wanted != current else { return }
+    throw Rejection(
+      .revisionMismatch, "\(what) is at revision \(current), not \(wanted): read it again and repeat the change"
+    ).with("revision", current)
+  }
+
+  private func checkExtent(_ extent: Extent, of pool: Pool, reservations: [Reservation]) throws(Rejection) {
+    let cidr = extent.cidr
+    if let other = tables.overlap(cidr, in: pool.network, except: pool.name) {
+      throw Rejection(
+        .poolOverlap,
+        "\(cidr) overlaps pool \(other.name) (\(other.cidr)) in network \(pool.network): choose another range, or another `network`",
+        field: "cidr"
+      ).with("pool", text: other.name.text)
+    }
+    if let gateway = extent.gateway {
+      guard cidr.hosts.contains(gateway) else {
+        throw .invalid("gateway", "\(gateway) is not a host address of \(cidr); leave it out for \(gatewayHint(cidr))")
+      }
+    }
+    guard extent.ranges.count <= Limits.ranges else { throw .invalid("ranges", "at most \(Limits.ranges)") }
+    for range in extent.ranges where !cidr.range.contains(range) {
+      throw .invalid("ranges", "\(range) is not inside \(cidr)")
+    }
+    if let outside = reservations.first(where: { !cidr.range.contains($0.range) }) {
+      throw .invalid("cidr", "reservation \(outside.range) would lie outside \(cidr): delete it first")
+    }
+    if PoolState.usable(extent, reservations).isEmpty {
+      throw .invalid("ranges", "no address is left to give out after gateway, network and broadcast addresses")
+    }
+  }
+
+  private func gatewayHint(_ cidr: Prefix) -> String { Extent.defaultGateway(of: cidr).map { "\($0)" } ?? "none" }
+
+  private func checkRules(_ pool: Pool) throws(Rejection) {
+    guard pool.dns.count <= Limits.dns else { throw .invalid("dns", "at most \(Limits.dns) name servers") }
+    if let vlan = pool.vlan, !(1...4_094).contains(vlan) { throw .invalid("vlan", "must be 1 to 4094") }
+    if let mtu = pool.mtu, mtu < (pool.family == .ipv6 ? 1_280 : 68) {
+      throw .invalid("mtu", "must be at least \(pool.family == .ipv6 ? 1_280 : 68)")
+    }
+    if pool.quarantineSeconds > Limits.maxSeconds {
+      throw .invalid("quarantine_seconds", "at most \(Limits.maxSeconds) (ten years)")
+    }
+    if pool.leaseSeconds > Limits.maxSeconds {
+      throw .invalid("lease_seconds", "at most \(Limits.maxSeconds) (ten years)")
+    }
+  }
+
+  /// Refuses an extent that somebody would be left outside of, naming who.
+  private func checkNobodyOutside(_ state: PoolState, _ extent: Extent) throws(Rejection) {
+    let usable = PoolState.usable(extent, state.reservations)
+    let lost = state.usable.subtracting(usable)
+    var outside: [Allocation] = []
+    var count: UInt128 = 0
+    for range in lost {
+      count += state.allocated.count(in: range.bits)
+      var from = range.first
+      while outside.count < 10, let bits = state.allocated.firstMember(in: from.bits...range.last.bits) {
+        let ip = IPAddress(family: range.family, bits: bits)
+        let found = tables.allocation(holding: ip, in: state.pool.name)
+        if let found, outside.last?.ip != found.ip { outside.append(found) }
+        guard let next = (found?.block.last ?? ip).next, next <= range.last else { break }
+        from = next
+      }
+    }
+    if count > 0 {
+      let list = outside.map { "\($0.ip) (\($0.owner))" }.joined(separator: ", ")
+      throw Rejection(
+        .outsidersLive, "\(count) allocated addresses would lie outside, among them \(list): release or move them first"
+      ).with("count", count).with("addresses", text: outside.map { "\($0.ip)" }.joined(separator: " "))
+    }
+    let resting = (indexes[state.pool.name]?.quarantines.items ?? []).filter { item in
+      if case .released(let row) = row(.address(state.pool.name, item.ip)), row.quarantineUntil != nil {
+        return lost.contains { $0.overlaps(row.block.range) }
+      }
+      return false
+    }
+    if let first = resting.first {
+      throw Rejection(
+        .outsidersLive,
+        "\(resting.count) addresses that would lie outside still rest in quarantine, among them \(first.ip): wait until it ends"
+      )
+    }
+  }
+}
+
+extension [Effect] {
+  /// The pool's own row first: what a reader of the entry wants to see.
+  fileprivate var poolFirst: [Effect] { filter(\.isOfPool) + filter { !$0.isOfPool } }
+}
+
+extension Effect {
+  fileprivate var isOfPool: Bool { if case .pool = row { true } else { false } }
+}

@@ -1,0 +1,142 @@
+import Addressing
+import Domain
+
+/// Taking addresses back, changing what is noted beside them, renewing and ending leases.
+extension Ledger {
+  func release(_ target: ReleaseTarget, _ context: Context) throws(Rejection) -> Decided {
+    let leaving: [Allocation]
+    switch target {
+    case .address(let target): leaving = [try find(target)]
+    case .owner(let tenant, let owner, let pool, let interface):
+      leaving = holdings(tenant, owner).filter {
+        (pool == nil || $0.pool == pool) && (interface == nil || $0.interface == interface)
+      }
+      if leaving.isEmpty {
+        if let pool { _ = try self.pool(pool) }
+        throw Rejection(
+          .allocationNotFound, "\(owner) holds nothing\(pool.map { " in pool \($0)" } ?? "")", field: "owner")
+      }
+    }
+    if let managed = leaving.first(where: { $0.manager == .vm }) {
+      throw Rejection(
+        .managedByVM, "\(managed.ip) belongs to the VM \(managed.owner) and goes with it: delete the VM instead")
+    }
+    let effects = leaving.flatMap { end($0, context) }
+    let grants = leaving.map(grant)
+    return Decided(
+      outcome: .released(grants), kind: .released, effects: effects, told: .grants(grants, unchanged: []))
+  }
+
+  /// The effects that end an allocation: its row goes, and a release is remembered where it matters.
+  private func end(_ allocation: Allocation, _ context: Context) -> [Effect] {
+    var effects: [Effect] = [.delete(.allocation(allocation))]
+    guard let pool = tables.pools[allocation.pool]?.pool else { return effects }
+    let rests = pool.quarantineSeconds > 0
+    let remembered = pool.strategy == .oldest
+    if rests || remembered {
+      let until = rests ? context.time + LogTime(pool.quarantineSeconds) * 1_000_000 : nil
+      effects.append(
+        .put(
+          .released(
+            Released(
+              pool: pool.name, block: allocation.block, owner: allocation.owner, order: context.revision,
+              releasedAt: context.time, quarantineUntil: until))))
+    }
+    if !rests { free(allocation.block.range, in: pool.name, remembered: remembered) }
+    return effects
+  }
+
+  private func find(_ target: AllocationTarget) throws(Rejection) -> Allocation {
+    let state = try pool(target.pool)
+    guard state.pool.cidr.contains(target.ip) else {
+      throw Rejection(
+        .addressOutsidePool, "\(target.ip) is not in pool \(target.pool) (\(state.pool.cidr))", field: "ip")
+    }
+    guard case .allocation(let found) = row(.address(target.pool, target.ip)) else {
+      throw Rejection(.allocationNotFound, "\(target.ip) of pool \(target.pool) is not allocated", field: "ip")
+    }
+    if let generation = target.generation, generation != found.generation {
+      throw Rejection(
+        .staleGeneration,
+        "\(target.ip) was given anew at generation \(found.generation), you named \(generation): what you held is gone already"
+      ).with("generation", found.generation)
+    }
+    try checkRevision(target.ifMatch, found.revision, "the allocation of \(target.ip)")
+    return found
+  }
+
+  // MARK: Changing
+
+  func update(_ target: AllocationTarget, _ patch: AllocationPatch, _ context: Context) throws(Rejection) -> Decided {
+    let before = try find(target)
+    var after = before
+    if let hostname = patch.hostname { after.hostname = hostname }
+    if let mac = patch.mac { after.mac = mac }
+    if let node = patch.node { after.node = node }
+    if let labels = patch.labels { after.labels = labels }
+    return changed(before, after, .allocationUpdated, context)
+  }
+
+  private func changed(_ before: Allocation, _ after: Allocation, _ kind: EntryKind, _ context: Context) -> Decided {
+    if after == before { return Decided(outcome: .allocation(grant(before))) }
+    var after = after
+    after.revision = context.revision
+    return Decided(
+      outcome: .allocation(grant(after)), kind: kind, effects: [.put(.allocation(after))],
+      told: .grants([grant(after)], unchanged: []))
+  }
+
+  func renew(_ target: AllocationTarget, _ seconds: UInt32?, _ context: Context) throws(Rejection) -> Decided {
+    let before = try find(target)
+    let length = seconds ?? tables.pools[target.pool]?.pool.leaseSeconds ?? 0
+    guard length <= Limits.maxSeconds else {
+      throw .invalid("lease_seconds", "at most \(Limits.maxSeconds) (ten years)")
+    }
+    if before.expiresAt == nil, seconds == nil {
+      throw Rejection(.notLeased, "\(target.ip) has no lease: it lives until it is released")
+    }
+    var after = before
+    after.expiresAt = length == 0 ? nil : context.time + LogTime(length) * 1_000_000
+    return changed(before, after, .renewed, context)
+  }
+
+  // MARK: Ending what is due
+
+  /// Ends leases and quarantines that are still due; rows that have moved on are passed over.
+  func expire(_ due: [DueRow], _ context: Context) -> Decided {
+    var effects: [Effect] = []
+    var (leases, quarantines) = (0, 0)
+    for item in due {
+      switch row(.address(item.pool, item.ip)) {
+      case .allocation(let allocation) where allocation.expiresAt.map { $0 <= context.time && $0 == item.due } ?? false:
+        effects += end(allocation, context)
+        leases += 1
+      case .released(let released) where released.quarantineUntil.map { $0 <= context.time && $0 == item.due } ?? false:
+        effects += endQuarantine(released)
+        quarantines += 1
+      case .released(let released) where released.quarantineUntil == nil && item.due == 0:
+        // Remembered for a strategy that the pool no longer has.
+        if tables.pools[item.pool]?.pool.strategy != .oldest {
+          note(.block(item.pool, released.block.range, wasTaken: false, wasTouched: true))
+          indexes[item.pool]?.set(released.block.range, taken: false, touched: false)
+          effects.append(.delete(.released(released)))
+        }
+      default: break
+      }
+    }
+    return Decided(outcome: .expired(leases: leases, quarantines: quarantines), kind: .expired, effects: effects)
+  }
+
+  private func endQuarantine(_ released: Released) -> [Effect] {
+    let remembered = tables.pools[released.pool]?.pool.strategy == .oldest
+    free(released.block.range, in: released.pool, remembered: remembered)
+    if !remembered { return [.delete(.released(released))] }
+    return [
+      .put(
+        .released(
+          Released(
+            pool: released.pool, block: released.block, owner: released.owner, order: released.order,
+            releasedAt: released.releasedAt, quarantineUntil: nil)))
+    ]
+  }
+}

@@ -1,0 +1,97 @@
+/// Rows as bytes in pages, each behind a header of eight bytes: its length, whether it lives, and a link for the owner's chain.
+///
+/// Pages never move or grow, so a million rows are never copied at once; freed places are kept by size and used again. A
+/// row that does not change stays where it is: that is what makes a dump page by page (a fuzzy snapshot) miss nothing.
+struct Arena {
+  /// A place in units of eight bytes; never 0.
+  typealias Place = UInt32
+
+  static let pageBytes = 1 << 18
+  private static let pageShift: UInt32 = 15
+  private static let header = 8
+  private var pages: [[UInt8]] = []
+  private var used = Arena.pageBytes
+  private var free: [[Place]] = []
+
+  var pageCount: Int { pages.count }
+
+  private func locate(_ place: Place) -> (page: Int, offset: Int) {
+    (Int(place >> Arena.pageShift), Int(place & (1 << Arena.pageShift - 1)) * 8)
+  }
+
+  private static func units(_ length: Int) -> Int { (length + header + 7) / 8 }
+
+  /// Stores `bytes`, at most 64 KiB less one, with the link `next`.
+  mutating func add(_ bytes: [UInt8], next: Place) -> Place {
+    let units = Arena.units(bytes.count)
+    let place = takePlace(units)
+    let (page, offset) = locate(place)
+    pages[page][offset] = UInt8(truncatingIfNeeded: bytes.count)
+    pages[page][offset + 1] = UInt8(bytes.count >> 8)
+    pages[page][offset + 2] = 1
+    pages[page].replaceSubrange(offset + Arena.header..<offset + Arena.header + bytes.count, with: bytes)
+    setNext(of: place, next)
+    return place
+  }
+
+  private mutating func takePlace(_ units: Int) -> Place {
+    if units < free.count, let place = free[units].popLast() { return place }
+    if used + units * 8 > Arena.pageBytes {
+      // What is left of the page is marked dead, so that a walk passes it.
+      precondition(units * 8 < Arena.pageBytes, "a row of \(units * 8) bytes does not fit a page")
+      pages.append([UInt8](repeating: 0, count: Arena.pageBytes))
+      used = pages.count == 1 ? 8 : 0
+    }
+    defer { used += units * 8 }
+    return UInt32(pages.count - 1) << Arena.pageShift | UInt32(used / 8)
+  }
+
+  mutating func remove(_ place: Place) {
+    let (page, offset) = locate(place)
+    precondition(pages[page][offset + 2] == 1, "row freed twice")
+    pages[page][offset + 2] = 2
+    let units = Arena.units(length(page, offset))
+    while free.count <= units { free.append([]) }
+    free[units].append(place)
+  }
+
+  private func length(_ page: Int, _ offset: Int) -> Int {
+    Int(pages[page][offset]) | Int(pages[page][offset + 1]) << 8
+  }
+
+  /// The page's bytes and where in them the row lies.
+  func row(_ place: Place) -> (bytes: [UInt8], range: Range<Int>) {
+    let (page, offset) = locate(place)
+    let start = offset + Arena.header
+    return (pages[page], start..<start + length(page, offset))
+  }
+
+  func next(of place: Place) -> Place {
+    let (page, offset) = locate(place)
+    var value: UInt32 = 0
+    for index in stride(from: offset + 7, through: offset + 4, by: -1) {
+      value = value << 8 | UInt32(pages[page][index])
+    }
+    return value
+  }
+
+  mutating func setNext(of place: Place, _ next: Place) {
+    let (page, offset) = locate(place)
+    for index in 0..<4 { pages[page][offset + 4 + index] = UInt8(truncatingIfNeeded: next >> UInt32(8 * index)) }
+  }
+
+  /// The places of a page's living rows, in order.
+  func places(onPage page: Int) -> [Place] {
+    var places: [Place] = []
+    var offset = page == 0 ? 8 : 0
+    while offset + Arena.header <= Arena.pageBytes, pages[page][offset + 2] != 0 {
+      let place = UInt32(page) << Arena.pageShift | UInt32(offset / 8)
+      if pages[page][offset + 2] == 1 { places.append(place) }
+      offset += Arena.units(length(page, offset)) * 8
+    }
+    return places
+  }
+
+  /// Bytes held from the system.
+  var residentBytes: Int { pages.count * Arena.pageBytes + free.reduce(0) { $0 + 4 * $1.capacity } }
+}

@@ -1,0 +1,91 @@
+import Addressing
+import Domain
+
+/// A row's identity as bytes: a class byte and the key, compared without decoding the row.
+struct KeyProbe {
+  private let bytes: [UInt8]
+  private let range: Range<Int>
+  private let group: UInt8
+
+  /// The key of a row given as its stored bytes.
+  init(row bytes: [UInt8]) {
+    self.bytes = bytes
+    range = KeyProbe.keyRange(bytes, 0..<bytes.count)
+    group = KeyProbe.group(bytes[0])
+  }
+
+  /// A bare key.
+  init(_ key: RowKey) {
+    var out = ByteWriter(capacity: 32)
+    switch key {
+    case .pool(let name):
+      group = 1
+      out.text(name.text)
+    case .reservation(let pool, let first):
+      group = 2
+      out.key(pool, first)
+    case .address(let pool, let ip):
+      group = 3
+      out.key(pool, ip)
+    case .cursor(let pool):
+      group = 5
+      out.text(pool.text)
+    case .answered(let digest):
+      group = 6
+      out.bigEndian(digest, count: 16)
+    }
+    bytes = out.bytes
+    range = 0..<bytes.count
+  }
+
+  /// Allocations (3) and released addresses (4) share one identity: an address has one row.
+  private static func group(_ tag: UInt8) -> UInt8 { tag & 15 == 4 ? 3 : tag & 15 }
+
+  /// Where in a row's bytes its key lies.
+  private static func keyRange(_ bytes: [UInt8], _ row: Range<Int>) -> Range<Int> {
+    let start = row.lowerBound + 1
+    let group = group(bytes[row.lowerBound])
+    if group == 6 { return start..<start + 16 }
+    // A pool's name is at most 63 bytes, so its length is one byte.
+    var end = start + 1 + Int(bytes[start])
+    if group == 2 || group == 3 { end += bytes[end] == AddressFamily.ipv4.rawValue ? 5 : 17 }
+    return start..<end
+  }
+
+  func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, range, seed: seed ^ UInt64(group)) }
+
+  func matches(_ other: [UInt8], _ row: Range<Int>) -> Bool {
+    guard KeyProbe.group(other[row.lowerBound]) == group else { return false }
+    let key = KeyProbe.keyRange(other, row)
+    guard key.count == range.count else { return false }
+    for offset in 0..<key.count where other[key.lowerBound + offset] != bytes[range.lowerBound + offset] {
+      return false
+    }
+    return true
+  }
+}
+
+extension ByteWriter {
+  fileprivate mutating func key(_ pool: PoolName, _ ip: IPAddress) {
+    text(pool.text)
+    byte(ip.family.rawValue)
+    bigEndian(ip.bits, count: ip.family == .ipv4 ? 4 : 16)
+  }
+}
+
+/// A tenant's owner, hashed once.
+struct OwnerProbe: Hashable {
+  let tenant: TenantName
+  let owner: OwnerName
+
+  init(_ tenant: TenantName, _ owner: OwnerName) { (self.tenant, self.owner) = (tenant, owner) }
+
+  func hash(seed: UInt64) -> UInt32 {
+    var out = ByteWriter(capacity: 64)
+    out.text(tenant.text)
+    out.text(owner.text)
+    return RowHash.index(out.bytes, 0..<out.bytes.count, seed: seed ^ 0xFF)
+  }
+
+  func matches(_ allocation: Allocation) -> Bool { allocation.owner == owner && allocation.tenant == tenant }
+}

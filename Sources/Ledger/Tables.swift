@@ -1,0 +1,174 @@
+// Ledger: the deterministic state machine.
+//
+// `Tables` is the state: rows, and what is computed from rows. `Ledger` decides: rows, a command, the log's time and a seed go in; an outcome and
+// effects come out. Neither reads a clock, draws randomness, does I/O or depends on the order of a hash. The same log gives the same
+// tables on every machine and with every later version, because an entry holds the rows themselves, not the question.
+//
+// Published and pending: `Tables` holds only what is durable, and many threads read it under the engine's lock. What was decided
+// but is not durable yet lives in the ledger's overlay; `decide` looks there first. A refused batch throws the overlay away.
+//
+// Folders: Store (rows as bytes), Space (which addresses are taken), Pools (the commands).
+import Addressing
+package import Domain
+
+/// The durable state: rows by key, pools by name, and the state hash.
+package final class Tables {
+  var rows: RowTable
+  /// Pools by name.
+  package internal(set) var pools: [PoolName: PoolState] = [:]
+  /// Names of pools in order.
+  package internal(set) var poolNames: [PoolName] = []
+  /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an address.
+  var byAddress: [NetworkName: [PoolState]] = [:]
+  /// The sum over all rows of their 128-bit hashes.
+  package private(set) var stateHash: UInt128 = 0
+  /// The last entry applied.
+  package private(set) var revision: Revision = 0
+  /// The log time of the last batch applied.
+  package private(set) var time: LogTime = 0
+  /// Idempotency keys kept.
+  package private(set) var answeredCount = 0
+  private var isLoading = false
+
+  /// Starts empty; `seed` scatters the indexes of this process and never touches an outcome.
+  package init(seed: UInt64) { rows = RowTable(seed: seed) }
+
+  /// Applies one entry's effects and moves on to its revision.
+  package func apply(_ effects: [Effect], revision: Revision, time: LogTime) {
+    for effect in effects { apply(effect) }
+    self.revision = revision
+    self.time = max(self.time, time)
+  }
+
+  private func apply(_ effect: Effect) {
+    let owner: OwnerProbe? =
+      if effect.isPut, case .allocation(let row) = effect.row { OwnerProbe(row.tenant, row.owner) } else { nil }
+    let probe = KeyProbe(row: effect.bytes)
+    let old = effect.isPut ? rows.put(effect.bytes, probe, owner: owner) : rows.remove(probe)
+    if let old { stateHash &-= RowHash.state(old) }
+    if effect.isPut { stateHash &+= RowHash.state(effect.bytes) }
+    guard !isLoading else { return }
+    if let old, let row = try? Row(decoding: old) { forget(row, replacedBy: effect.isPut ? effect.row : nil) }
+    if effect.isPut { remember(effect.row) }
+  }
+
+  // MARK: Loading
+
+  /// Begins loading a snapshot: rows are put and removed by key, and nothing is computed.
+  package func beginLoading() { isLoading = true }
+
+  /// Puts rows of a snapshot's chunk.
+  package func load(_ rows: [[UInt8]]) throws(CodingFault) {
+    for bytes in rows { apply(Effect(isPut: true, row: try Row(decoding: bytes), bytes: bytes)) }
+  }
+
+  /// Ends loading: computes once what follows from the rows.
+  package func finishLoading(revision: Revision, time: LogTime) {
+    self.revision = max(self.revision, revision)
+    self.time = max(self.time, time)
+    // Pools first: the rest belongs to one.
+    forEachRow { row in if case .pool = row { remember(row) } }
+    forEachRow { row in if case .pool = row { return } else { remember(row) } }
+    for state in pools.values { state.refresh() }
+    isLoading = false
+  }
+
+  /// Visits every row, in no order that means anything.
+  package func forEachRow(_ body: (Row) -> Void) {
+    for page in 0..<rows.pageCount {
+      for bytes in rows.rows(onPage: page) {
+        if let row = try? Row(decoding: bytes) { body(row) }
+      }
+    }
+  }
+
+  /// How many chunks a snapshot has.
+  package var chunkCount: Int { rows.pageCount }
+
+  /// The rows of one chunk of a snapshot.
+  package func chunk(_ index: Int) -> [[UInt8]] { rows.rows(onPage: index) }
+
+  /// How many rows there are.
+  package var rowCount: Int { rows.count }
+  /// Bytes the rows and their indexes hold.
+  package var residentBytes: Int { rows.residentBytes }
+
+  // MARK: What follows from rows
+
+  private func remember(_ row: Row) {
+    switch row {
+    case .pool(let pool): remember(pool)
+    case .reservation(let reservation):
+      guard let state = pools[reservation.pool] else { return }
+      let place = state.reservations.firstIndex { $0.range.first > reservation.range.first } ?? state.reservations.count
+      state.reservations.insert(reservation, at: place)
+      if !isLoading { state.refresh() }
+    case .allocation(let row):
+      guard let state = pools[row.pool] else { return }
+      state.allocated.insert(row.block.range.bits)
+      state.allocatedCount = state.allocatedCount + AddressCount(of: row.block.range)
+      state.allocations += 1
+      if row.isChildPrefix { state.childLengths[row.block.length, default: 0] += 1 }
+    case .released(let row):
+      guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
+      state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
+    case .cursor(let name, let address): pools[name]?.cursor = address
+    case .answered: answeredCount += 1
+    }
+  }
+
+  private func remember(_ pool: Pool) {
+    if let state = pools[pool.name] {
+      if state.pool.network == pool.network { removeFromOrder(state) }
+      state.pool = pool
+      state.refresh()
+      addToOrder(state)
+      return
+    }
+    let state = PoolState(pool)
+    pools[pool.name] = state
+    let place = poolNames.firstIndex { $0 > pool.name } ?? poolNames.count
+    poolNames.insert(pool.name, at: place)
+    addToOrder(state)
+  }
+
+  private func addToOrder(_ state: PoolState) {
+    var list = byAddress[state.pool.network] ?? []
+    let place = list.firstIndex { $0.pool.cidr > state.pool.cidr } ?? list.count
+    list.insert(state, at: place)
+    byAddress[state.pool.network] = list
+  }
+
+  private func removeFromOrder(_ state: PoolState) {
+    byAddress[state.pool.network]?.removeAll { $0 === state }
+    if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
+  }
+
+  /// Undoes `remember` for a row that goes; a pool that is only replaced stays.
+  private func forget(_ row: Row, replacedBy new: Row?) {
+    switch row {
+    case .pool(let pool):
+      guard new == nil, let state = pools.removeValue(forKey: pool.name) else { return }
+      poolNames.removeAll { $0 == pool.name }
+      removeFromOrder(state)
+    case .reservation(let reservation):
+      guard let state = pools[reservation.pool] else { return }
+      state.reservations.removeAll { $0.range == reservation.range }
+      state.refresh()
+    case .allocation(let row):
+      guard let state = pools[row.pool] else { return }
+      state.allocated.remove(row.block.range.bits)
+      state.allocatedCount = state.allocatedCount - AddressCount(of: row.block.range)
+      state.allocations -= 1
+      if row.isChildPrefix {
+        let left = state.childLengths[row.block.length, default: 0] - 1
+        state.childLengths[row.block.length] = left == 0 ? nil : left
+      }
+    case .released(let row):
+      guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
+      state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)
+    case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
+    case .answered: answeredCount -= 1
+    }
+  }
+}

@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "files.h"
+
 static inline int berth_errno(void) { return errno; }
 
 static inline int berth_accept(int fd) { return accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }

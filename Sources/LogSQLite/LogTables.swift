@@ -61,7 +61,10 @@ struct LogTables {
 
   private static func requireOurs(_ connection: Connection) throws(LogFault) {
     let path = connection.path
-    try faulting { () throws(SQLiteFailure) in _ = try connection.number("SELECT count(*) FROM sqlite_schema") }
+    let tables = try faulting { () throws(SQLiteFailure) in
+      try connection.number("SELECT count(*) FROM sqlite_schema")
+    }
+    guard tables != 0 else { throw .damagedFile(path: path, what: "it is empty") }
     let found = try faulting { () throws(SQLiteFailure) in
       (try connection.number("PRAGMA application_id") ?? 0, try connection.number("PRAGMA user_version") ?? 0)
     }

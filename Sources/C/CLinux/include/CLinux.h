@@ -27,6 +27,8 @@
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int pthread_setname_np(pthread_t thread, const char *name);
 
+#include "files.h"
+
 static inline int berth_errno(void) { return errno; }
 
 static inline int berth_accept(int fd) { return accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }

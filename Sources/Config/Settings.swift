@@ -51,8 +51,8 @@ package struct SettingTable: Sendable {
     }
   }
 
-  /// Decides each setting by flag, then environment, then file, then default. Variables that start with `BERTH_` and name no
-  /// setting are reported in `unknownVariables`, because other commands have some of their own.
+  /// Decides each setting by flag, then environment, then file, then default. Variables that start with `BERTH_` and
+  /// name no setting are reported in `unknownVariables`, because other commands have some of their own.
   package func resolve(
     _ arguments: Arguments, environment: [String: String], file: File? = nil
   ) throws(ConfigFaults) -> Settings {

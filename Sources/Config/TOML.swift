@@ -179,8 +179,7 @@ struct TOMLReader {
     case UInt8(ascii: "u"), UInt8(ascii: "U"):
       let digits = rest.prefix(letter == UInt8(ascii: "u") ? 4 : 8)
       let isHex = digits.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
-      if isHex, let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16), let scalar = UnicodeScalar(code),
-        digits.count >= 4
+      if isHex, let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16), let scalar = UnicodeScalar(code)
       {
         rest = rest.dropFirst(digits.count)
         return String(scalar)

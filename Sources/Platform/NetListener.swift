@@ -45,6 +45,9 @@ package final class Listener: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Refuses new connections from now on; those still waiting are reset.
+  package func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
   /// Takes one waiting connection, if there is one.
   package func accept() -> Accepted {
     var peer = SocketAddress()

@@ -61,23 +61,23 @@ package struct Interest: OptionSet, Sendable {
   /// Stops watching a listener.
   package func remove(_ listener: Listener) { control(EPOLL_CTL_DEL, listener.descriptor, 0, 0) }
 
-  /// Waits up to `milliseconds` (-1 = for ever), then hands each event to `body`.
-  package func wait(milliseconds: Int32, _ body: (UInt64, Interest) -> Void) -> Int {
-    let count = Int(unsafe epoll_wait(descriptor, events, Int32(Self.batch), milliseconds))
-    guard count > 0 else {
-      precondition(count == 0 || berth_errno() == EINTR, "epoll_wait failed with \(berth_errno())")
-      return 0
+  /// Waits up to `milliseconds` (-1 = for ever); how many events can be asked for.
+  package func wait(milliseconds: Int32) -> Int {
+    let count = unsafe epoll_wait(descriptor, events, Int32(Self.batch), milliseconds)
+    precondition(count >= 0 || berth_errno() == EINTR, "epoll_wait failed with \(berth_errno())")
+    return max(0, Int(count))
+  }
+
+  /// Event `index` of the last wait; nil for a call of `wake`.
+  package func event(_ index: Int) -> (token: UInt64, interest: Interest)? {
+    precondition(index >= 0 && index < Self.batch, "there is no event \(index)")
+    let token = unsafe events[index].data.u64
+    if token == Self.wakeToken {
+      var value: UInt64 = 0
+      _ = unsafe read(event, &value, 8)
+      return nil
     }
-    for i in 0..<count {
-      let token = unsafe events[i].data.u64
-      if token == Self.wakeToken {
-        var value: UInt64 = 0
-        _ = unsafe read(event, &value, 8)
-      } else {
-        body(token, Interest(rawValue: unsafe events[i].events))
-      }
-    }
-    return count
+    return (token, Interest(rawValue: unsafe events[index].events))
   }
 
   /// Makes a wait that is under way, or the next one, return; from any thread.

@@ -45,13 +45,13 @@ extension HTTPHead {
   }
 
   private mutating func readVersion(_ version: ByteRange, _ bytes: borrowing Span<UInt8>) throws(HTTPFault) {
-    if bytes.matches(version, "http/1.1"), bytes[Int(version.start)] == 0x48 { return isHTTP11 = true }
-    if bytes.matches(version, "http/1.0"), bytes[Int(version.start)] == 0x48 { return isHTTP11 = false }
     let start = Int(version.start)
-    let looksLikeVersion =
-      version.count == 8 && bytes.matches(ByteRange(start, start + 5), "http/")
-      && HTTPByte.isDigit(bytes[start + 5]) && bytes[start + 6] == 0x2E && HTTPByte.isDigit(bytes[start + 7])
-    throw looksLikeVersion ? .unsupportedVersion : .malformedRequestLine
+    guard version.count == 8, bytes[start] == 0x48, bytes[start + 1] == 0x54, bytes[start + 2] == 0x54,
+      bytes[start + 3] == 0x50, bytes[start + 4] == 0x2F, HTTPByte.isDigit(bytes[start + 5]),
+      bytes[start + 6] == 0x2E, HTTPByte.isDigit(bytes[start + 7])
+    else { throw .malformedRequestLine }
+    guard bytes[start + 5] == 0x31, bytes[start + 7] <= 0x31 else { throw .unsupportedVersion }
+    isHTTP11 = bytes[start + 7] == 0x31
   }
 
   /// Splits the target into authority, path and query: `/path?query`, `http://host/path?query` or `*`.

@@ -1,0 +1,179 @@
+internal import Platform
+internal import Synchronization
+internal import Wire
+
+/// One client's connection: a state machine that its loop drives with `readable`, `writable` and answers.
+///
+/// One request is in flight at a time; the bytes of the next ones stay in the input buffer (and then in the
+/// kernel), so pipelined answers leave in order and a flood of requests presses back on the sender.
+///
+/// @unchecked because everything but `ticket` is touched by the loop's thread alone.
+final class Connection: @unchecked Sendable {
+  enum Phase {
+    /// Between requests.
+    case idle
+    case head
+    case body
+    /// A handler has the request.
+    case answering
+    case streaming
+    /// The last answer is being sent.
+    case closing
+    /// Everything is sent; the rest of what the peer sends is read, so that no reset destroys our answer.
+    case lingering
+    case closed
+  }
+
+  /// The request in flight.
+  struct Current {
+    var method: Method?
+    var route: Int?
+    var identity = RequestID.generated(0)
+    var receivedAt = MonotonicTime(nanoseconds: 0)
+    var microsecond = 0
+    var keepsAlive = false
+    var hasHead = false
+    var bodyLimit = 0
+    /// What it will be told once its body has been read.
+    var refusal: Refusal?
+    var streamStatus = 0
+    var streamBytes = 0
+  }
+
+  /// Pending output over which no further request is begun.
+  static let outputHighWater = 256 << 10
+  /// Largest body read only to be refused politely.
+  static let swallowLimit = 64 << 10
+  /// Bytes and time granted to a peer that still sends after our last answer.
+  static let lingerBytes = 256 << 10
+  static let lingerTime = Duration.seconds(1)
+
+  let loop: Loop
+  let slot: Int
+  let token: UInt64
+  let peer: String
+  /// Over the limit of connections: one refusal, then the end.
+  let isSurplus: Bool
+  let ticket = Ticket()
+
+  var socket: Socket?
+  var interest = Interest.receive
+  var phase = Phase.idle
+  /// When the phase began.
+  var since: MonotonicTime
+
+  var input: [UInt8] = []
+  /// The first byte not yet used, and the end of what was received.
+  var start = 0
+  var filled = 0
+  var parser: HTTPHeadParser
+  var framing = HTTPBodyFraming.none
+  var decoder = HTTPChunkedDecoder()
+  var body: [UInt8] = []
+  var current = Current()
+
+  var output: [UInt8] = []
+  var sent = 0
+  var progressAt: MonotonicTime
+  var stream: ResponseStream?
+
+  init(_ socket: Socket, peer: String, isSurplus: Bool, loop: Loop, slot: Int, token: UInt64) {
+    self.socket = socket
+    self.peer = peer
+    self.isSurplus = isSurplus
+    self.loop = loop
+    self.slot = slot
+    self.token = token
+    since = loop.now
+    progressAt = loop.now
+    parser = HTTPHeadParser(.request, limits: loop.state.options.head)
+  }
+
+  /// Takes what epoll said.
+  func handle(_ event: Interest) {
+    if !event.isDisjoint(with: .broken), !event.contains(.receive) { return close() }
+    if event.contains(.send) { writable() }
+    if event.contains(.receive) { readable() }
+  }
+
+  func readable() {
+    guard let socket else { return }
+    switch phase {
+    case .closed: return
+    case .answering, .closing: watch([])
+    case .streaming:
+      if case .bytes = socket.peek() { watch([]) } else { close() }
+    case .lingering: discard(socket)
+    case .idle, .head, .body:
+      makeRoom()
+      switch socket.receive(into: &input, at: filled) {
+      case .bytes(let count):
+        filled += count
+        process()
+      case .wouldBlock: if phase == .idle { releaseInput() }
+      case .ended, .failed: close()
+      }
+    }
+  }
+
+  private func discard(_ socket: Socket) {
+    makeRoom()
+    guard case .bytes(let count) = socket.receive(into: &input, at: 0) else { return close() }
+    current.streamBytes += count
+    if current.streamBytes > Self.lingerBytes { close() }
+  }
+
+  /// Makes the input buffer hold at least one more byte.
+  private func makeRoom() {
+    if input.isEmpty {
+      input = loop.takeInput()
+      start = 0
+      filled = 0
+    }
+    guard filled == input.count, phase != .lingering else { return }
+    if start > 0, phase != .body {
+      let left = filled - start
+      for i in 0..<left { input[i] = input[start + i] }
+      start = 0
+      filled = left
+      if phase == .head { parser.begin(at: 0) }
+    } else {
+      input.append(contentsOf: repeatElement(0, count: phase == .body ? Loop.bodyRoom : input.count))
+    }
+  }
+
+  /// Gives the buffer back while there is nothing in it, so that idle connections cost little.
+  func releaseInput() {
+    guard start == filled, !input.isEmpty else { return }
+    loop.giveBack(input: input)
+    input = []
+    start = 0
+    filled = 0
+  }
+
+  func watch(_ wanted: Interest) {
+    guard wanted != interest, let socket else { return }
+    interest = wanted
+    loop.poller.change(socket, wanted, token: token)
+  }
+
+  /// Ends the connection at once.
+  func close() {
+    guard phase != .closed else { return }
+    if phase == .streaming { complete(status: current.streamStatus, bytes: current.streamBytes) }
+    phase = .closed
+    _ = ticket.abandon()
+    stream?.abandon()
+    stream = nil
+    socket = nil
+    input = []
+    output = []
+    loop.remove(self)
+  }
+
+  /// Ends the connection because the peer is too slow.
+  func drop() {
+    loop.counters.dropped.wrappingAdd(1, ordering: .relaxed)
+    close()
+  }
+}

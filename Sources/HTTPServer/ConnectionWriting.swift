@@ -1,0 +1,170 @@
+internal import Platform
+internal import Synchronization
+internal import Wire
+
+// From an answer to bytes.
+extension Connection {
+  /// Writes the answer to the current request; the caller has claimed its ticket or is the server itself.
+  func answer(_ response: Response) {
+    let keeps = current.keepsAlive && !loop.isDraining
+    appendHead(response, framing: .length(response.body.count), keepsAlive: keeps)
+    var bytes = 0
+    if current.method != .head, response.status != 204, response.status != 304 {
+      output.append(contentsOf: response.body)
+      bytes = response.body.count
+    }
+    complete(status: response.status, bytes: bytes)
+    finish(keepsAlive: keeps)
+  }
+
+  /// Begins an answer in pieces.
+  func start(_ response: Response, _ stream: ResponseStream) {
+    let isChunked = parser.head.isHTTP11
+    current.keepsAlive = current.keepsAlive && isChunked && !loop.isDraining
+    appendHead(response, framing: isChunked ? .chunked : .untilClose, keepsAlive: current.keepsAlive)
+    if current.method == .head {
+      stream.abandon()
+      complete(status: response.status, bytes: 0)
+      return finish(keepsAlive: current.keepsAlive)
+    }
+    current.streamStatus = response.status
+    current.streamBytes = 0
+    phase = .streaming
+    since = loop.now
+    self.stream = stream
+    if loop.isDraining { stream.close() }
+  }
+
+  private func appendHead(_ response: Response, framing: ResponseHeadWriter.Framing, keepsAlive: Bool) {
+    if output.capacity == 0 { output = loop.takeOutput() }
+    let writer = ResponseHeadWriter(
+      status: response.status, contentType: response.contentType, headers: response.headers,
+      isHTTP11: parser.head.isHTTP11, keepsAlive: keepsAlive)
+    writer.append(to: &output, date: loop.timestamps.date, framing: framing) { out in
+      out.append("\r\nX-Request-Id: " as StaticString)
+      current.identity.append(to: &out, from: input)
+      if current.hasHead { loop.state.admission.appendCORS(parser.head, input, to: &out) }
+    }
+  }
+
+  private func finish(keepsAlive: Bool) {
+    current.hasHead = false
+    phase = keepsAlive ? .idle : .closing
+    since = loop.now
+  }
+
+  /// Counts and logs an answered request.
+  func complete(status: Int, bytes: Int) {
+    loop.counters.requests.wrappingAdd(1, ordering: .relaxed)
+    let duration = MonotonicTime.now - current.receivedAt
+    loop.state.options.onCompletion?(
+      Completion(route: current.route, method: current.method, status: status, nanoseconds: duration))
+    guard loop.log.isOn else { return }
+    loop.log.add(
+      AccessLog.Entry(
+        second: loop.timestamps.second, microsecond: current.microsecond, method: current.method,
+        path: current.hasHead || phase == .streaming ? parser.head.path : nil, status: status, bytes: bytes,
+        nanoseconds: duration, identity: current.identity, peer: peer),
+      from: input)
+  }
+
+  /// Sends as much output as the kernel takes.
+  func flush() {
+    while sent < output.count, let socket {
+      switch socket.send(output, from: sent) {
+      case .bytes(let count):
+        sent += count
+        progressAt = loop.now
+      case .wouldBlock: return
+      case .ended, .failed: return close()
+      }
+    }
+    output.removeAll(keepingCapacity: true)
+    sent = 0
+  }
+
+  /// Decides what to wait for.
+  func settle() {
+    if phase == .streaming { pump() }
+    guard phase != .closed else { return }
+    guard output.isEmpty else { return watch(.send) }
+    loop.giveBack(output: output)
+    output = []
+    switch phase {
+    case .closing:
+      socket?.endSending()
+      phase = .lingering
+      since = loop.now
+      current.streamBytes = 0
+      start = 0
+      filled = 0
+      watch(.receive)
+    case .idle:
+      releaseInput()
+      watch(.receive)
+    case .head, .body, .lingering: watch(.receive)
+    case .answering, .streaming: if interest == .send { watch(.receive) }
+    case .closed: break
+    }
+  }
+
+  func writable() {
+    flush()
+    guard output.isEmpty, phase != .closed else { return }
+    process()
+  }
+
+  /// Moves what has been written to the stream on to the kernel.
+  private func pump() {
+    while output.isEmpty, phase == .streaming, let stream {
+      guard case .bytes(let bytes, let isLast) = stream.take() else { return drop() }
+      append(chunk: bytes)
+      if isLast {
+        if parser.head.isHTTP11 { output.append("0\r\n\r\n" as StaticString) }
+        complete(status: current.streamStatus, bytes: current.streamBytes)
+        self.stream = nil
+        finish(keepsAlive: current.keepsAlive && !loop.isDraining)
+        return process()
+      }
+      if bytes.isEmpty { return }
+      flush()
+    }
+    if let stream, stream.isOverrun { drop() }
+  }
+
+  private func append(chunk bytes: [UInt8]) {
+    guard !bytes.isEmpty else { return }
+    if output.capacity == 0 { output = loop.takeOutput() }
+    current.streamBytes += bytes.count
+    guard parser.head.isHTTP11 else { return output.append(contentsOf: bytes) }
+    output.append(hex: UInt64(bytes.count), digits: 8)
+    output.append("\r\n" as StaticString)
+    output.append(contentsOf: bytes)
+    output.append("\r\n" as StaticString)
+  }
+
+  /// Looks whether time has run out; called by the loop a few times a second.
+  func checkTime(_ options: ServerOptions) {
+    let now = loop.now
+    if sent < output.count, now > progressAt + options.writeTimeout { return drop() }
+    switch phase {
+    case .idle where output.isEmpty && now > since + options.idleTimeout: close()
+    case .head where now > since + options.headerTimeout: expire(.headerTimeout)
+    case .body where now > since + options.headerTimeout + bodyTime(options): expire(.bodyTimeout)
+    case .answering where now > since + options.requestTimeout:
+      if ticket.abandon() { expire(current.method?.isWrite == true ? .unansweredWrite : .unansweredRead) }
+    case .lingering where now > since + Self.lingerTime: close()
+    case .idle, .head, .body, .answering, .streaming, .closing, .lingering, .closed: break
+    }
+  }
+
+  private func bodyTime(_ options: ServerOptions) -> Duration {
+    .milliseconds(body.count * 1000 / max(1, options.bodyMinimumRate))
+  }
+
+  private func expire(_ refusal: Refusal) {
+    loop.counters.dropped.wrappingAdd(1, ordering: .relaxed)
+    refuseAndClose(refusal)
+    process()
+  }
+}

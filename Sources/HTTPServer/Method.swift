@@ -1,0 +1,53 @@
+internal import Wire
+
+/// The methods that routes can have.
+package enum Method: String, Sendable, CaseIterable {
+  case get = "GET"
+  case head = "HEAD"
+  case post = "POST"
+  case put = "PUT"
+  case patch = "PATCH"
+  case delete = "DELETE"
+  case options = "OPTIONS"
+
+  /// Whether it asks for a change, which a page of another origin may not.
+  package var isWrite: Bool {
+    switch self {
+    case .post, .put, .patch, .delete: true
+    case .get, .head, .options: false
+    }
+  }
+
+  /// The method in `range`, case-sensitive as the RFC says; nil when it is none of ours.
+  init?(_ range: ByteRange, in buffer: [UInt8]) {
+    let start = Int(range.start)
+    switch (range.count, buffer[start]) {
+    case (3, 0x47): self = .get
+    case (4, 0x48): self = .head
+    case (4, 0x50): self = .post
+    case (3, 0x50): self = .put
+    case (5, 0x50): self = .patch
+    case (6, 0x44): self = .delete
+    case (7, 0x4F): self = .options
+    default: return nil
+    }
+    var i = start
+    for byte in rawValue.utf8 {
+      guard buffer[i] == byte else { return nil }
+      i += 1
+    }
+  }
+
+  /// A dense number for tables.
+  var index: Int {
+    switch self {
+    case .get: 0
+    case .head: 1
+    case .post: 2
+    case .put: 3
+    case .patch: 4
+    case .delete: 5
+    case .options: 6
+    }
+  }
+}

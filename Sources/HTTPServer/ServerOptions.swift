@@ -1,0 +1,68 @@
+package import Wire
+
+/// What a server is told at its start; every number is a limit or a time that has passed its use.
+package struct ServerOptions: Sendable {
+  /// Address or name to listen on.
+  package var host = "127.0.0.1"
+  /// Port; 0 = any free one.
+  package var port: UInt16 = 0
+  /// Threads that serve connections.
+  package var loops = 2
+  /// Connections served at a time; the next ones are told 503.
+  package var maxConnections = 10_000
+  /// Limits of a request's head.
+  package var head = HTTPHeadParser.Limits()
+  /// From the first byte of a head to its end.
+  package var headerTimeout: Duration = .seconds(5)
+  /// A body must arrive at this many bytes a second, after a start of `headerTimeout`.
+  package var bodyMinimumRate = 1024
+  /// How long a connection may wait between requests.
+  package var idleTimeout: Duration = .seconds(60)
+  /// How long a handler may take.
+  package var requestTimeout: Duration = .seconds(30)
+  /// How long a peer may take no byte of what we send.
+  package var writeTimeout: Duration = .seconds(30)
+  /// How long `drain` waits for answers in flight.
+  package var drainTimeout: Duration = .seconds(10)
+  /// Origins whose pages may read and write; empty = no CORS.
+  package var corsOrigins: [String] = []
+  /// Host names accepted while listening on loopback, beside loopback names and addresses.
+  package var allowedHosts: [String] = []
+  /// The scheme of our own origin.
+  package var scheme = "http"
+  /// Takes finished log lines, many at a time, on a loop's thread; nil = no log.
+  package var accessLog: (@Sendable ([UInt8]) -> Void)?
+  /// Told of every answered request on a loop's thread.
+  package var onCompletion: (@Sendable (Completion) -> Void)?
+  /// Turns a refusal of the server's own into an answer.
+  package var renderRefusal: @Sendable (Refusal) -> Response = { Refusal.problem($0) }
+
+  /// The defaults: loopback, any port.
+  package init() {}
+}
+
+/// One answered request, for metrics.
+package struct Completion: Sendable {
+  /// Index in the route table; nil when no route was reached.
+  package let route: Int?
+  /// The method; nil when it was unknown or unreadable.
+  package let method: Method?
+  /// The status sent.
+  package let status: Int
+  /// From complete head to answer written.
+  package let nanoseconds: Int64
+}
+
+/// How a server is doing: counts since the start, but `open`, which is now.
+package struct ServerMetrics: Sendable, Equatable {
+  /// Connections open now.
+  package var open = 0
+  /// Connections accepted.
+  package var accepted = 0
+  /// Requests answered.
+  package var requests = 0
+  /// Requests refused by the server itself.
+  package var refused = 0
+  /// Connections dropped because the peer did not read or ran out of time.
+  package var dropped = 0
+}

@@ -1,1 +1,119 @@
-// HTTPClient
+// HTTPClient: requests over pooled connections to one place, with an honest account of every failure.
+//
+// Calls block the caller's thread; whoever wants many requests at once uses many threads, and the pool's limit
+// makes them wait in turn. It knows no resource and no retry policy but one: an idle connection may have been
+// closed by the server a moment ago. If not one byte of an answer came from a connection that had served before,
+// the request is sent once more on a fresh one, provided that it is safe: its method is idempotent, the caller
+// said so, or the request never left completely.
+//
+// Invariants: every request has a deadline; heads, bodies, connections and waiting are bounded by name; at most
+// one request is in flight per connection; a connection goes back to the pool only after a complete answer that
+// allows it, with nothing left in its buffer. A fault says whether the request may have had an effect
+// (`wasSent`), because that decides whether a caller may try again.
+//
+// Refused: pipelining (one lost answer would make all of them unknown), following redirects, cookies, guessing
+// at malformed answers.
+internal import Platform
+internal import Wire
+
+/// A pool of connections to one endpoint and the requests that go over them; any thread may call it.
+// Unchecked because the pool's state is touched only under its lock, and a connection only by the one caller
+// that has taken it out.
+package final class HTTPClient: @unchecked Sendable {
+  /// Where requests go.
+  package let endpoint: Endpoint
+  let options: HTTPClientOptions
+  private let pool: ConnectionPool
+
+  /// Makes a client; nothing is connected before the first request.
+  package init(_ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions()) {
+    self.endpoint = endpoint
+    self.options = options
+    pool = ConnectionPool(options)
+  }
+
+  /// What the pool has done and holds.
+  package var metrics: HTTPClientMetrics { pool.metrics }
+
+  /// Closes the connections that nobody uses.
+  package func closeIdle() { pool.closeIdle() }
+
+  /// Sends a request and waits for its whole answer.
+  package func send(_ request: ClientRequest) throws(HTTPClientFault) -> ClientResponse {
+    let limit = options.bodyLimit
+    return try perform(request) { (connection, head, deadline) throws(HTTPClientFault) in
+      var body: [UInt8] = []
+      try connection.readBody(head, limit: limit, into: &body, until: { deadline }, each: { _ in true })
+      return ClientResponse(head, body: body)
+    }
+  }
+
+  /// Sends a request and hands on the body of its answer piece by piece, as it arrives, until it ends or `each`
+  /// returns false. The request's timeout covers the head of the answer; after that the stream may be silent for
+  /// `quiet` at most.
+  package func stream(
+    _ request: ClientRequest, quiet: Duration = .seconds(60), _ each: (ClientResponse, [UInt8]) -> Bool
+  ) throws(HTTPClientFault) -> ClientResponse {
+    try perform(request) { (connection, head, _) throws(HTTPClientFault) in
+      let response = ClientResponse(head, body: [])
+      var piece: [UInt8] = []
+      try connection.readBody(
+        head, limit: .max, into: &piece, until: { .now + quiet },
+        each: { piece in
+          defer { piece.removeAll(keepingCapacity: true) }
+          return piece.isEmpty || each(response, piece)
+        })
+      return response
+    }
+  }
+
+  private typealias Finish<T> = (ClientConnection, AnswerHead, MonotonicTime) throws(HTTPClientFault) -> T
+
+  private func perform<T>(_ request: ClientRequest, _ finish: Finish<T>) throws(HTTPClientFault) -> T {
+    let bytes = try request.encoded(host: endpoint.hostHeader)
+    let deadline = MonotonicTime.now + request.timeout
+    var connection = try pool.take(until: deadline)
+    do throws(HTTPClientFault) {
+      let head = try exchange(bytes, request, on: &connection, until: deadline)
+      let result = try finish(connection!, head, deadline)
+      pool.giveBack(connection!.isReusable ? connection : nil)
+      return result
+    } catch {
+      pool.giveBack(nil)
+      throw error
+    }
+  }
+
+  /// Sends the request and reads the head of its answer, connecting first when the pool had no connection.
+  private func exchange(
+    _ bytes: [UInt8], _ request: ClientRequest, on connection: inout ClientConnection?, until deadline: MonotonicTime
+  ) throws(HTTPClientFault) -> AnswerHead {
+    if let used = connection {
+      do throws(HTTPClientFault) {
+        return try used.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
+      } catch {
+        let isSafe = request.mayRepeat || !error.wasSent
+        guard used.isSilent, error.kind != .timedOut, isSafe else { throw error }
+        pool.noteDead()
+      }
+    }
+    let fresh = try connect(until: deadline)
+    connection = fresh
+    return try fresh.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
+  }
+
+  private func connect(until deadline: MonotonicTime) throws(HTTPClientFault) -> ClientConnection {
+    let deadline = min(deadline, .now + options.connectTimeout)
+    var last = NetFault?.none
+    do throws(NetFault) {
+      for address in try endpoint.addresses() {
+        do throws(NetFault) {
+          let socket = try Socket.connect(to: address, until: deadline)
+          pool.noteCreated()
+          return ClientConnection(socket, headLimit: options.headLimit)
+        } catch { last = error }
+      }
+    } catch { last = error }
+    throw HTTPClientFault(.notConnected, wasSent: false, last?.sentence ?? "\(endpoint) has no address")
+  }
+}

@@ -8,7 +8,7 @@ import Platform
 /// commits of the same run of the file lie behind that point, acknowledged batches were damaged: that is said.
 struct WriteAheadFile {
   /// Room for a checkpoint's worth of pages and the largest batch, so that commits overwrite instead of extend.
-  static let preallocatedBytes = 6 << 20
+  static let preallocatedBytes = 5 << 20
   private static let pageBytes = 4096
   private static let frameBytes = 24 + pageBytes
 

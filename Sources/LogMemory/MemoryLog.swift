@@ -17,8 +17,8 @@ package enum MemoryFault: Hashable, Sendable {
 }
 
 /// A log in memory.
+// Unchecked because the compiler cannot see that `lock` guards `state`.
 package final class MemoryLog: BatchLog, @unchecked Sendable {
-  // Unchecked because the compiler cannot see that `lock` guards `state`.
   private let lock = Lock()
   private var state: MemoryState
 

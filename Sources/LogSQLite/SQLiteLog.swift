@@ -20,9 +20,9 @@ package struct Retention: Hashable, Sendable {
 }
 
 /// The log as a table in log.db; the only connection that writes to it.
+// Unchecked because everything but `published` belongs to the one thread that appends and maintains, and the lock
+// guards `published`.
 package final class SQLiteLog: BatchLog, @unchecked Sendable {
-  // Unchecked because everything but `published` belongs to the one thread that appends and maintains, and the lock
-  // guards `published`.
   private let path: String
   private var open: OpenLog?
   private let lock = Lock()

@@ -66,7 +66,9 @@ func concurrencyComplaints(_ file: TextFile) -> [String] {
   return file.code.indices.flatMap { index -> [String] in
     var complaints: [String] = []
     let line = file.code[index]
-    if line.contains("@unchecked") || line.contains("nonisolated(unsafe)"), !uncheckedRooms.contains(file.room) {
+    if line.contains("@unchecked") || line.contains("nonisolated(unsafe)"), !uncheckedRooms.contains(file.room),
+      !file.path.hasPrefix("Tests/")
+    {
       let remarks = file.lines[..<index].reversed().prefix { line in
         let text = line.drop { $0 == " " }
         return text.hasPrefix("//") || text.hasPrefix("@")

@@ -50,7 +50,7 @@ struct AddressParser {
     return Int(byte - 48)
   }
 
-  /// RFC 4291 section 2.2, all three forms, but never an IPv4-mapped address: that would be a second name for an IPv4 one.
+  /// RFC 4291 section 2.2, all three forms, but never an IPv4-mapped address: a second name for an IPv4 one.
   mutating func ipv6() -> IPAddress? {
     var bits: UInt128 = 0
     var count = 0

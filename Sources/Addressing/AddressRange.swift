@@ -12,7 +12,8 @@ package struct AddressRange: Hashable, Comparable, Sendable {
     self.last = last
   }
 
-  /// `::ffff:0:0/96` (RFC 4291 2.5.5.2): second names of IPv4 addresses. No text of one is accepted, so none may be given out.
+  /// `::ffff:0:0/96` (RFC 4291 2.5.5.2), second names of IPv4 addresses: no text of one is accepted, so none may be
+  /// given out.
   package static let ipv4Mapped = Prefix(containing: IPAddress(v6: 0xFFFF << 32), length: 96).range
 
   /// Why text is not a range.

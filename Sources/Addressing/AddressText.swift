@@ -1,5 +1,5 @@
 extension IPAddress: CustomStringConvertible {
-  /// Dotted quad, or RFC 5952: lower case, no leading zeros, the first longest run of zero groups (two or more) as `::`.
+  /// Dotted quad, or RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`.
   package var description: String {
     var out: [UInt8] = []
     out.reserveCapacity(39)

@@ -71,8 +71,8 @@ extension Prefix: CustomStringConvertible {
 }
 
 extension Prefix {
-  /// The network address of an IPv4 prefix up to /30 and the Subnet-Router anycast of an IPv6 one up to /126 (RFC 4291 2.6.1): the
-  /// first, never a host. A /31 and a /127 (RFC 3021, 6164), a /32 and a /128 have none.
+  /// The network address of an IPv4 prefix up to /30 and the Subnet-Router anycast of an IPv6 one up to /126 (RFC 4291
+  /// 2.6.1): the first, never a host. A /31 and a /127 (RFC 3021, 6164), a /32 and a /128 have none.
   package var reservedFirst: IPAddress? { length <= family.bitCount - 2 ? first : nil }
 
   /// The broadcast address of an IPv4 prefix up to /30; IPv6 has no broadcast.

@@ -1,6 +1,6 @@
 /// A derived index from opaque keys (an address, an owner) to the revisions that touched them; rebuilt when lost.
 package protocol HistoryIndex: AnyObject, Sendable {
-  /// Adds pairs and remembers that everything up to `through` is in; called by one thread.
+  /// Adds pairs, at most `HistoryLimits.maxItems`, and remembers that everything up to `through` is in; called by one thread.
   func add(_ items: [HistoryItem], through: UInt64) throws(LogFault)
   /// Forgets everything; called by the thread that adds.
   func reset() throws(LogFault)
@@ -39,4 +39,6 @@ package protocol HistoryReader: AnyObject {
 package enum HistoryLimits {
   /// The most revisions in one answer.
   package static let page = 1000
+  /// The most pairs added at once.
+  package static let maxItems = 65_536
 }

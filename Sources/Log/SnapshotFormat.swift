@@ -76,6 +76,13 @@ package final class SnapshotDecoder: SnapshotReader {
     header = try scan.verify(size: size)
   }
 
+  /// What a snapshot says that it covers, without any check; nil when its end is not one.
+  package static func claim(size: Int, source: Source) throws(LogFault) -> SnapshotHeader? {
+    guard size >= prologueBytes + footerBytes else { return nil }
+    let bytes = try source(size - footerBytes, footerBytes)
+    return bytes.count == footerBytes ? SnapshotHeader(footer: bytes) : nil
+  }
+
   /// The next chunk, nil after the last.
   package func next() throws(LogFault) -> SnapshotChunk? {
     let scan = SnapshotScan(name: name, source: source)
@@ -162,22 +169,27 @@ private struct SnapshotScan {
     guard bytes.count == footerBytes,
       SHA256Digest(of: digests + bytes.prefix(footerBytes - 32)).bytes == Array(bytes.suffix(32))
     else { throw damaged("the checksum at its end does not match") }
-    var reader = ByteReader(bytes)
-    return short { () throws(ByteFault) in
-      _ = try reader.fixed(UInt32.self)
-      let logID = SHA256Digest(bytes: try reader.raw(32))
-      let sequence = try reader.fixed(UInt64.self)
-      let oldest = try reader.fixed(UInt64.self)
-      let newest = try reader.fixed(UInt64.self)
-      let counted = Int(try reader.fixed(UInt32.self))
-      precondition(counted == chunks, "a snapshot with a good checksum counts its chunks")
-      return SnapshotHeader(
-        logID: logID, newestSequence: sequence, oldestRevision: oldest, newestRevision: newest, chunks: counted)
-    }
+    let header = SnapshotHeader(footer: bytes)
+    guard header.chunks == chunks else { throw damaged("it does not have the chunks that its end counts") }
+    return header
   }
 
-  /// Reads from bytes whose number was checked before.
-  private func short<T>(_ body: () throws(ByteFault) -> T) -> T {
-    do { return try body() } catch { preconditionFailure("the bytes were counted before they were read") }
+}
+
+extension SnapshotHeader {
+  fileprivate init(footer bytes: [UInt8]) {
+    var reader = ByteReader(bytes)
+    self = short { () throws(ByteFault) in
+      _ = try reader.fixed(UInt32.self)
+      return SnapshotHeader(
+        logID: SHA256Digest(bytes: try reader.raw(32)), newestSequence: try reader.fixed(UInt64.self),
+        oldestRevision: try reader.fixed(UInt64.self), newestRevision: try reader.fixed(UInt64.self),
+        chunks: Int(try reader.fixed(UInt32.self)))
+    }
   }
+}
+
+/// Reads from bytes whose number was checked before.
+private func short<T>(_ body: () throws(ByteFault) -> T) -> T {
+  do { return try body() } catch { preconditionFailure("the bytes were counted before they were read") }
 }

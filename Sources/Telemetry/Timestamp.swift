@@ -14,8 +14,8 @@ func appendTimestamp(_ microseconds: Int64, to out: inout [UInt8]) {
   out.append(UInt8(ascii: "Z"))
 }
 
-/// The proleptic Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the
-/// last of its year; 400 years have 146,097 days (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// The proleptic Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is
+/// the last of its year; 400 years have 146,097 days (H. Hinnant, "chrono-compatible low-level date algorithms").
 private func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
   let (era, dayOfEra) = (days + 719_468).floored(by: 146_097)
   let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365

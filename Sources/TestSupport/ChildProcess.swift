@@ -36,12 +36,15 @@ package final class ChildProcess {
     unsafe posix_spawn_file_actions_addopen(&actions, 0, directory.file("in"), O_RDONLY, 0)
     unsafe posix_spawn_file_actions_addopen(&actions, 1, directory.file("out"), create, 0o600)
     unsafe posix_spawn_file_actions_addopen(&actions, 2, directory.file("err"), create, 0o600)
-
+    var attributes = withoutInheritedSignals()
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
     // `env -C` changes the directory and then becomes the program, so the process id stays the same.
     let command = (workingDirectory.map { ["env", "-C", $0] } ?? []) + [program] + arguments
     var child: pid_t = 0
     let result = unsafe withCStrings(command) { argv in
-      unsafe withCStrings(merged(environment)) { unsafe posix_spawnp(&child, command[0], &actions, nil, argv, $0) }
+      unsafe withCStrings(merged(environment)) {
+        unsafe posix_spawnp(&child, command[0], &actions, &attributes, argv, $0)
+      }
     }
     guard result == 0 else { throw CannotStart(program: program, errno: result) }
     pid = child
@@ -106,6 +109,19 @@ extension ChildProcess {
     let status = child.waitForExit(deadline: deadline)
     return Ended(status: status, output: child.output, errors: child.errors)
   }
+}
+
+/// Threads of a pool block signals, and a child would inherit that: nothing could end it politely.
+private func withoutInheritedSignals() -> posix_spawnattr_t {
+  var attributes = posix_spawnattr_t()
+  unsafe posix_spawnattr_init(&attributes)
+  var signals = sigset_t()
+  unsafe sigemptyset(&signals)
+  unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+  unsafe sigfillset(&signals)
+  unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+  unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+  return attributes
 }
 
 private func merged(_ additions: [String: String]) -> [String] {

@@ -28,7 +28,9 @@ final class MemoryUnderTest: MediumUnderTest {
   func end() {}
 }
 
-let media = [Medium(testDescription: "memory") { MemoryUnderTest() }]
+let media = [
+  Medium(testDescription: "memory") { MemoryUnderTest() }, Medium(testDescription: "sqlite") { try SQLiteUnderTest() }
+]
 
 @Suite struct LogConformanceTests {
   @Test(arguments: media) func anEmptyLogHasAHeadAndNoBatches(medium: Medium) throws {

@@ -1,24 +1,13 @@
-import Platform
 import Telemetry
 import TestSupport
 import Testing
 
 /// Keeps the lines it is given.
 private final class Kept: LogSink {
-  private let lines = Box()
+  private let bytes = Shared<[UInt8]>([])
 
-  func write(_ line: [UInt8]) { lines.append(line) }
-  var text: String { String(decoding: lines.all, as: UTF8.self) }
-}
-
-/// Bytes from any thread.
-// Unchecked because `bytes` is only touched while `lock` is held.
-private final class Box: @unchecked Sendable {
-  private let lock = Lock()
-  private var bytes: [UInt8] = []
-
-  func append(_ more: [UInt8]) { lock.withLock { bytes += more } }
-  var all: [UInt8] { lock.withLock { bytes } }
+  func write(_ line: [UInt8]) { bytes.withLock { $0 += line } }
+  var text: String { String(decoding: bytes.withLock { $0 }, as: UTF8.self) }
 }
 
 @Suite struct LogTests {
@@ -29,10 +18,12 @@ private final class Box: @unchecked Sendable {
   }
 
   @Test func textLinesReadLikeSentences() {
-    logger(.text).log(.info, "request done", ["method": "GET", "status": 200, "cached": false, "path": "/a b\"="])
+    logger(.text).log(
+      .info, "request done", ["method": "GET", "status": 200, "cached": false, "path": "/a b\"", "filter": "a=b"])
     #expect(
       kept.text
-        == #"2026-01-31T12:00:00.000001Z info request done method=GET status=200 cached=false path="/a b\"=""# + "\n")
+        == #"2026-01-31T12:00:00.000001Z info request done method=GET status=200 cached=false path="/a b\"" filter="a=b""#
+        + "\n")
   }
 
   @Test func jsonLinesAreJSON() {
@@ -88,38 +79,38 @@ private final class Box: @unchecked Sendable {
 
 @Suite struct BufferedSinkTests {
   @Test func linesArriveWholeAndInOrder() {
-    let box = Box()
-    let sink = BufferedSink { box.append($0) }
+    let kept = Kept()
+    let sink = BufferedSink { kept.write($0) }
     for index in 0..<1_000 { sink.write(Array("\(index)\n".utf8)) }
     sink.close()
-    #expect(String(decoding: box.all, as: UTF8.self) == (0..<1_000).map { "\($0)\n" }.joined())
+    #expect(kept.text == (0..<1_000).map { "\($0)\n" }.joined())
   }
 
   @Test func flushWaitsForTheOutput() {
-    let box = Box()
-    let sink = BufferedSink { box.append($0) }
+    let kept = Kept()
+    let sink = BufferedSink { kept.write($0) }
     for index in 0..<100 {
       sink.write(Array("\(index)\n".utf8))
       sink.flush(timeout: .seconds(20))
-      #expect(box.all.count(where: { $0 == 0x0A }) == index + 1)
+      #expect(kept.text.utf8.count(where: { $0 == 0x0A }) == index + 1)
     }
     sink.close()
   }
 
   @Test func aStalledOutputDropsLinesAndSaysSo() {
-    let (box, gate) = (Box(), Gate())
+    let (kept, gate) = (Kept(), Gate())
     let sink = BufferedSink(capacity: 100) {
       gate.pass()
-      box.append($0)
+      kept.write($0)
     }
     sink.write(Array("first\n".utf8))
-    gate.waitForVisitor()
+    #expect(gate.waitForVisitor())
     // The thread is stuck in the output: 100 bytes fit, the rest must not block and must not be kept.
     for _ in 0..<50 { sink.write(Array("123456789\n".utf8)) }
     gate.open()
     sink.close()
-    let text = String(decoding: box.all, as: UTF8.self)
-    #expect(text == "first\n" + String(repeating: "123456789\n", count: 10) + "40 log lines dropped\n")
+    #expect(
+      kept.text == "first\n" + String(repeating: "123456789\n", count: 10) + "40 log lines dropped\n")
   }
 
   @Test func flushGivesUpOnAStalledOutput() {
@@ -129,31 +120,5 @@ private final class Box: @unchecked Sendable {
     sink.flush(timeout: .milliseconds(5))
     gate.open()
     sink.close()
-  }
-}
-
-/// A door that a thread waits at.
-// Unchecked because the flags are only touched while `lock` is held.
-private final class Gate: @unchecked Sendable {
-  private let lock = Lock()
-  private let changed = Condition()
-  private var isOpen = false
-  private var hasVisitor = false
-
-  func pass() {
-    lock.withLock {
-      hasVisitor = true
-      changed.broadcast()
-      while !isOpen { changed.wait(lock) }
-    }
-  }
-
-  func waitForVisitor() { lock.withLock { while !hasVisitor { changed.wait(lock) } } }
-
-  func open() {
-    lock.withLock {
-      isOpen = true
-      changed.broadcast()
-    }
   }
 }

@@ -80,16 +80,17 @@ struct Arena {
     for index in 0..<4 { pages[page][offset + 4 + index] = UInt8(truncatingIfNeeded: next >> UInt32(8 * index)) }
   }
 
-  /// The places of a page's living rows, in order.
-  func places(onPage page: Int) -> [Place] {
-    var places: [Place] = []
-    var offset = page == 0 ? 8 : 0
-    while offset + Arena.header <= Arena.pageBytes, pages[page][offset + 2] != 0 {
-      let place = UInt32(page) << Arena.pageShift | UInt32(offset / 8)
-      if pages[page][offset + 2] == 1 { places.append(place) }
-      offset += Arena.units(length(page, offset)) * 8
+  /// The bytes of a page; shared, not copied.
+  func bytes(ofPage page: Int) -> [UInt8] { pages[page] }
+
+  /// Visits a page's living rows in order: where the header begins, and where the row lies.
+  static func walk(_ page: [UInt8], isFirst: Bool, _ body: (Int, Range<Int>) -> Void) {
+    var offset = isFirst ? 8 : 0
+    while offset + header <= page.count, page[offset + 2] != 0 {
+      let length = Int(page[offset]) | Int(page[offset + 1]) << 8
+      if page[offset + 2] == 1 { body(offset, offset + header..<offset + header + length) }
+      offset += units(length) * 8
     }
-    return places
   }
 
   /// Bytes held from the system.

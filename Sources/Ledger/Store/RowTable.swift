@@ -120,10 +120,8 @@ struct RowTable {
   // MARK: Walking
 
   /// The rows of one page as bytes, in no order that means anything.
-  func rows(onPage page: Int) -> [[UInt8]] {
-    arena.places(onPage: page).map { place in
-      let row = arena.row(place)
-      return Array(row.bytes[row.range])
-    }
-  }
+  func rows(onPage page: Int) -> [[UInt8]] { image(ofPage: page).rows }
+
+  /// One page as it is now.
+  func image(ofPage page: Int) -> Arena.Image { arena.image(ofPage: page) }
 }

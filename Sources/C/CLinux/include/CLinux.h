@@ -26,6 +26,12 @@
    mix. What glibc hides behind it is declared here. */
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int pthread_setname_np(pthread_t thread, const char *name);
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#endif
+
+#include "files.h"
 
 static inline int berth_errno(void) { return errno; }
 

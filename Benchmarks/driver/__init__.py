@@ -1,0 +1,1 @@
+"""The parts of the benchmark driver; Benchmarks/run.py puts them together."""

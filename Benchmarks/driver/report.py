@@ -1,0 +1,179 @@
+"""Results to Markdown: the tables, and each budget with what was measured and whether it is kept."""
+
+BEGIN, END = "<!-- figures: written by Benchmarks/run.py -->", "<!-- end of figures -->"
+
+
+def table(head, rows):
+    rows = [[str(c) for c in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def number(value, decimals=0, unit=""):
+    return "-" if value is None else f"{value:,.{decimals}f}{unit}"
+
+
+def times(value):
+    return number(value, 2, "x")
+
+
+class Report:
+    def __init__(self, setting, command, machine):
+        self.setting, self.command, self.machine = setting, command, machine
+        self.matrix = None
+        self.idle = []
+        self.restart = self.snapshot = self.readers = self.fullness = None
+
+    def markdown(self):
+        parts = ["## The run", table(("what", "value"), [("command", f"`{self.command}`"), *self.machine])]
+        if self.setting.stand_in:
+            parts.append("**The Rust peer stood in for Berth: these figures try the driver and say nothing of Berth.**")
+        parts += self._budgets() + self._matrix() + self._idle() + self._others()
+        if self.setting.skipped:
+            parts += ["## Left out", "\n".join(f"- {line}" for line in self.setting.skipped)]
+        return "\n\n".join(parts) + "\n"
+
+    # Tables
+
+    def _matrix(self):
+        m = self.matrix
+        if not m or not m.cells:
+            return []
+        rows = []
+        for operation, connections, name in m.rows():
+            value = lambda key: m.value(name, operation, connections, key)
+            rows.append((
+                operation, connections, name, number(value("cpu_us"), 1), times(self._to_echo(name, operation, connections)),
+                number(value("per_second")), number(value("p50_us")), number(value("p99_us")), number(value("p999_us"))))
+        head = ("", "connections", "server", "CPU us/request", "CPU to echo", "requests/s", "p50 us", "p99 us", "p99.9 us")
+        parts = ["## Servers", f"Medians of {self.setting.rounds} rounds of {self.setting.seconds:g} s after "
+                 f"{self.setting.warmup:g} s of warm-up.", table(head, rows)]
+        if m.commits:
+            rows = [(e, number(m.commit_value(i, "per_second")), number(m.commit_value(i, "p50_us")),
+                     number(m.commit_value(i, "p99_us"))) for i, e in enumerate(("SQLite, WAL, FULL", "zero-filled file"))]
+            parts += ["One bare commit of 150 bytes in the same directory as Berth's disk:",
+                      table(("by", "commits/s", "p50 us", "p99 us"), rows)]
+        return parts
+
+    def _to_echo(self, name, operation, connections):
+        return self.matrix.ratio(name, "echo", operation, connections, "cpu_us")
+
+    def _idle(self):
+        if not self.idle:
+            return []
+        mib = lambda value: number(value and value / (1 << 20), 1)
+        rows = [(r["name"], mib(r["size"]), mib(r["stripped"]), number(r["cold_ms"], 1), number(r["cold_worst_ms"], 1),
+                 mib(r["resident"]), mib(r["anonymous"])) for r in self.idle]
+        head = ("server", "binary MiB", "stripped MiB", "exec to first 200, ms", "worst of 11", "idle resident MiB",
+                "of it anonymous")
+        return ["## Idle", table(head, rows)]
+
+    def _others(self):
+        parts = []
+        if self.restart:
+            r = self.restart
+            parts += [f"## {r['count']:,} allocations", table(("what", "value"), [
+                ("resident bytes per allocation", number(r["bytes_each"])),
+                ("of it anonymous", number(r["anonymous_each"])),
+                ("resident MiB when full", number(r["resident"] / (1 << 20))),
+                ("resident MiB after the restart", number(r["resident_after"] / (1 << 20))),
+                ("exec to first answer after SIGTERM, ms", number(r["after_term_ms"])),
+                ("exec to first answer after SIGKILL, ms", number(r["after_kill_ms"]))])]
+        if self.snapshot:
+            s = self.snapshot
+            rows = [(w, number(s[k]["p50_us"]), number(s[k]["p99_us"]), number(s[k]["p999_us"]))
+                    for w, k in (("without", "without"), ("while a snapshot is written", "during"))]
+            parts += ["## Allocating while a snapshot is written",
+                      f"{s['snapshots']} snapshots of {s['lasting_s']:.2f} s (median), 64 connections.",
+                      table(("allocate", "p50 us", "p99 us", "p99.9 us"), rows)]
+        if self.readers:
+            parts += self._readers()
+        if self.fullness:
+            f = self.fullness
+            rows = [(w, number(f[k]["cpu_us"], 1), times(self._share(f[k]["cpu_us"], f["empty"]["cpu_us"])),
+                     number(f[k]["p50_us"]), number(f[k]["p99_us"]))
+                    for w, k in (("empty", "empty"), ("50 % full", "half"), ("99.9 % full", "full"))]
+            parts += [f"## Next free address in {f['network']}",
+                      table(("pool", "CPU us/allocate", "to empty", "p50 us", "p99 us"), rows)]
+        return parts
+
+    def _readers(self):
+        names = {"alone": "alone", "control": "beside readers of the echo", "berth": "beside readers of Berth"}
+        rows = [(place, names[name], number(v["per_second"]), number(v["p50_us"]), number(v["p99_us"]),
+                 number(v.get("read_p50_us")), number(v.get("read_p99_us")))
+                for place, result in self.readers.items() for name, v in result["rows"].items()]
+        head = ("on", "writer", "allocations/s", "p50 us", "p99 us", "reads p50 us", "reads p99 us")
+        return ["## One writer beside 64 readers", table(head, rows)]
+
+    @staticmethod
+    def _share(value, base):
+        return value / base if value is not None and base else None
+
+    # Budgets
+
+    def _budgets(self):
+        rows = [(what, limit, shown, "-" if kept is None else ("yes" if kept else "**no**"))
+                for what, limit, shown, kept in self._budget_rows()]
+        return ["## Budgets", table(("what", "budget", "measured", "kept"), rows)] if rows else []
+
+    def _budget_rows(self):
+        below = lambda value, limit: None if value is None else value <= limit
+        if self.matrix and self.matrix.cells:
+            yield from self._matrix_budgets(below)
+        berth = next((r for r in self.idle if r["name"] == "berth"), None)
+        if berth:
+            mib = berth["resident"] / (1 << 20)
+            size = (berth["stripped"] or berth["size"]) / (1 << 20)
+            yield "idle resident", "<= 16 MiB", number(mib, 1, " MiB"), mib <= 16
+            yield "cold start", "<= 20 ms", number(berth["cold_ms"], 1, " ms"), berth["cold_ms"] <= 20
+            yield "binary, stripped", "<= 16 MiB", number(size, 1, " MiB"), size <= 16
+        if self.restart:
+            r = self.restart
+            slowest = max(r["after_term_ms"], r["after_kill_ms"])
+            yield f"restart with {r['count']:,}", "< 1 s", number(slowest / 1000, 2, " s"), slowest < 1000
+            yield "resident per allocation", "<= 200 bytes", number(r["bytes_each"]), r["bytes_each"] <= 200
+        if self.snapshot:
+            ratio = self.snapshot["during"]["p99_us"] / self.snapshot["without"]["p99_us"]
+            yield "p99 while a snapshot is written", "<= 2x", times(ratio), ratio <= 2
+        for place, result in (self.readers or {}).items():
+            slower = result["slower_than_control"]
+            shown = f"{slower:.1%} (against no readers at all: {result['slower_than_alone']:.1%})"
+            yield f"64 readers slow the writer beyond the CPU they take, {place}", "< 10 %", shown, slower < 0.1
+        if self.fullness:
+            ratio = self._share(self.fullness["full"]["cpu_us"], self.fullness["empty"]["cpu_us"])
+            yield "next free, 99.9 % full against empty", "<= 1.5x", times(ratio), below(ratio, 1.5)
+
+    def _matrix_budgets(self, below):
+        m, disk = self.matrix, "berth, disk"
+        for connections in (1, 64, 256):
+            ratio = m.ratio(disk, "echo", "GET", connections, "cpu_us")
+            yield f"GET at {connections}, CPU to echo", "<= 1.3x", times(ratio), below(ratio, 1.3)
+        for peer in [n for n in m.names if n.startswith("rust")]:
+            ratio = m.ratio(disk, peer, "GET", 64, "cpu_us")
+            yield f"GET at 64, CPU to {peer}", "< 1x", times(ratio), below(ratio, 1)
+            for connections, wanted in ((64, 1.0), (256, 1.2)):
+                cpu = m.ratio(disk, peer, "POST", connections, "cpu_us")
+                yield f"allocate at {connections}, CPU to {peer}", "< 1x", times(cpu), below(cpu, 1)
+                rate = m.ratio(disk, peer, "POST", connections, "per_second")
+                kept = None if rate is None else rate >= wanted
+                yield f"allocate at {connections}, requests/s to {peer}", f">= {wanted}x", times(rate), kept
+        commit, echo = m.commit_value(0, "p50_us"), m.value("echo", "POST", 1, "p50_us")
+        p50 = m.value(disk, "POST", 1, "p50_us")
+        if commit and echo and p50:
+            ratio = p50 / (commit + echo)
+            yield "allocate at 1, p50 to commit + echo", "<= 1.5x", times(ratio), ratio <= 1.5
+        p99 = m.value("berth, tmpfs", "POST", 1, "p99_us")
+        yield "allocate at 1 on tmpfs, p99", "< 1 ms", number(p99 and p99 / 1000, 2, " ms"), below(p99, 999.9)
+
+    def write(self, path):
+        """Replaces what stands between the two marks in the document."""
+        with open(path) as file:
+            text = file.read()
+        head, _, rest = text.partition(BEGIN)
+        _, found, tail = rest.partition(END)
+        if not found:
+            raise SystemExit(f"{path} lacks the marks between which the figures go")
+        with open(path, "w") as file:
+            file.write(f"{head}{BEGIN}\n\n{self.markdown()}\n{END}{tail}")

@@ -1,0 +1,96 @@
+package import Domain
+package import Ledger
+package import Log
+
+/// Builds the tables from the newest healthy snapshot and the log after it, checking every hash on the way.
+package struct Recovery {
+  /// The state at the head of the log.
+  package let tables: Tables
+  /// The log's head.
+  package let head: LogHead
+  /// The revision of the snapshot used, 0 without one.
+  package let snapshotRevision: Revision
+  /// Damaged snapshots that were passed over.
+  package let passedOver: [LogFault]
+
+  /// Reads everything; `seed` scatters the indexes.
+  package init(_ log: any BatchReader, _ snapshots: (any SnapshotStore)?, seed: UInt64) throws(EngineFault) {
+    do {
+      let choice = try snapshots?.choose(for: log)
+      let tables = Tables(seed: seed)
+      try Recovery.replay(log, from: choice?.reader, into: tables)
+      self.tables = tables
+      head = try log.head()
+      passedOver = choice?.passedOver ?? []
+      snapshotRevision = choice?.reader?.header.newestRevision ?? 0
+    } catch let fault as LogFault {
+      throw .log("\(fault)")
+    } catch let fault as EngineFault {
+      throw fault
+    } catch {
+      throw .state("\(error)")
+    }
+  }
+
+  private static func replay(_ log: any BatchReader, from snapshot: (any SnapshotReader)?, into tables: Tables) throws {
+    var applied: Revision = 0
+    var wholeFrom: Revision = 0
+    if let snapshot {
+      tables.beginLoading()
+      while let chunk = try snapshot.next() { try tables.load(SnapshotRows.decode(chunk.bytes)) }
+      applied = snapshot.header.oldestRevision
+      wholeFrom = snapshot.header.newestRevision
+    }
+    var isLoading = snapshot != nil
+    if isLoading, applied >= wholeFrom {
+      tables.finishLoading(revision: applied, time: 0)
+      isLoading = false
+    }
+    let first = try log.sequence(holding: applied + 1)
+    guard let start = first else {
+      if isLoading { tables.finishLoading(revision: applied, time: 0) }
+      return
+    }
+    try log.verify(from: start) { stored throws(LogFault) in
+      let batch = stored.batch
+      // Before a snapshot is whole, and in the middle of a batch, the tables are no state that anybody hashed.
+      if !isLoading, batch.firstRevision == tables.revision + 1, batch.stateHash != tables.stateHash {
+        throw .damaged(sequence: batch.sequence, what: "the state before it has another hash than it records")
+      }
+      for bytes in batch.entries {
+        let entry = try Recovery.entry(bytes, in: batch)
+        if entry.revision <= applied { continue }
+        tables.apply(entry.effects, revision: entry.revision, time: batch.time)
+      }
+      if isLoading, batch.nextRevision > wholeFrom {
+        tables.finishLoading(revision: batch.nextRevision - 1, time: batch.time)
+        isLoading = false
+      }
+    }
+  }
+
+  /// Reads one entry of a batch.
+  package static func entry(_ bytes: [UInt8], in batch: Batch) throws(LogFault) -> Entry {
+    do { return try Entry(decoding: bytes) } catch {
+      throw .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(error)")
+    }
+  }
+}
+
+/// The rows of a snapshot's chunk, one after the other with their lengths before them.
+package enum SnapshotRows {
+  /// Joins rows to a chunk.
+  package static func encode(_ rows: [[UInt8]]) -> [UInt8] {
+    var out = ByteWriter(capacity: rows.reduce(16) { $0 + $1.count + 3 })
+    for row in rows { out.block(row) }
+    return out.bytes
+  }
+
+  /// Takes a chunk apart.
+  package static func decode(_ bytes: [UInt8]) throws(CodingFault) -> [[UInt8]] {
+    var reader = ByteReader(bytes)
+    var rows: [[UInt8]] = []
+    while !reader.isAtEnd { rows.append(try reader.block()) }
+    return rows
+  }
+}

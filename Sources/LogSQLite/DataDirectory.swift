@@ -1,0 +1,126 @@
+// LogSQLite: the log as a table in SQLite, and the directory it lives in.
+//
+// One row is one batch, one commit is one flush. SQLite brings what is hard to get right by hand: atomic commits, recovery
+// after a crash, readers beside the writer. This room adds what a log needs and a database does not promise: batches
+// chained by hash, a head row that gives away a missing end, a write-ahead file that is laid out once and looked at
+// after a crash, and refusals that are certain.
+//
+// Kept at all times:
+// - one process serves a directory: LOCK is held with a lock of the open file and names the process;
+// - snapshots and history.db never stand without log.db: an empty log beside them would mean that everything is lost;
+// - nothing damaged is emptied, skipped or repaired, except history.db, which is derived and made anew;
+// - after a flush that failed the process must end: the system has forgotten which pages were bad, so only a start
+//   that drops the cache reads what is really on the disk.
+//
+// Refused: EXCLUSIVE locking (shuts our own readers out), a second connection for checkpoints (measured slower), mmap
+// (measured to be worth nothing), one row per entry (3-40 times slower at group commit).
+package import Log
+import Platform
+
+/// An open data directory and everything in it.
+package final class DataDirectory: Sendable {
+  /// For what a directory is opened.
+  package enum Mode: Sendable {
+    /// To look, perhaps beside a server.
+    case readOnly
+    /// To serve; `create` makes a directory or fills an empty one.
+    case readWrite(create: Bool)
+    /// To make a log that continues `head`, where none is: for restoring.
+    case fresh(LogHead)
+  }
+
+  /// Where it is.
+  package let path: String
+  /// The snapshots.
+  package let snapshots: SnapshotDirectory
+  /// The process that serves the directory, when it was opened read-only and there is one.
+  package let servedBy: Int?
+  /// True when the log was made by this opening.
+  package let created: Bool
+  /// True when the process before did not end in good order.
+  package let crashed: Bool
+  private let writable: SQLiteLog?
+
+  /// Opens the directory, checks what can be checked quickly, and takes the lock unless it is read-only.
+  package static func open(
+    _ path: String, _ mode: Mode, retention: Retention = .standard
+  ) throws(LogFault) -> DataDirectory {
+    let layout = DirectoryLayout(path)
+    switch mode {
+    case .readOnly:
+      guard try layout.survey() == .log else { throw .noLog(path: path) }
+      return try DataDirectory(layout, servedBy: DirectoryLock.holder(layout))
+    case .readWrite(let create):
+      return try serve(layout, from: create ? LogHead(empty: SHA256Digest(bytes: Entropy.bytes(32))) : nil, retention)
+    case .fresh(let head):
+      guard try layout.survey() != .log else {
+        throw .foreignDirectory(path: path, names: [DirectoryLayout.log])
+      }
+      return try serve(layout, from: head, retention)
+    }
+  }
+
+  private static func serve(
+    _ layout: DirectoryLayout, from head: LogHead?, _ retention: Retention
+  ) throws(LogFault) -> DataDirectory {
+    let found = try layout.survey()
+    if found == .empty && head == nil { throw .noLog(path: layout.path) }
+    try onFiles { () throws(FileFault) in try FileSystem.makeDirectory(layout.path) }
+    let lock = try DirectoryLock(layout)
+    // Between the first look and the lock another process may have made the log.
+    let exists = try layout.survey() == .log
+    if !exists, let head { try layout.createLog(head) }
+    if exists && lock.crashed { try layout.dropCaches() }
+    try onFiles { () throws(FileFault) in try WriteAheadFile(layout.file(DirectoryLayout.log) + "-wal").preallocate() }
+    return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
+  }
+
+  private init(_ layout: DirectoryLayout, servedBy: Int?) throws(LogFault) {
+    path = layout.path
+    snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: false)
+    self.servedBy = servedBy
+    created = false
+    crashed = false
+    writable = nil
+  }
+
+  private init(
+    _ layout: DirectoryLayout, lock: DirectoryLock, created: Bool, retention: Retention
+  ) throws(LogFault) {
+    path = layout.path
+    servedBy = nil
+    self.created = created
+    crashed = lock.crashed
+    snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: true)
+    let log = try SQLiteLog(
+      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, atClose: { lock.end(sound: $0) })
+    if let newest = try snapshots.list().first, newest > log.head.sequence {
+      throw .notCovered(
+        what: "the log in \(layout.path) ends with batch \(log.head.sequence) but a snapshot of batch \(newest) exists:"
+          + " the log has lost its end")
+    }
+    writable = log
+    try lock.begin()
+  }
+
+  /// The log of a directory that was opened to serve.
+  package var log: SQLiteLog {
+    guard let writable else { preconditionFailure("\(path) was opened read-only") }
+    return writable
+  }
+
+  /// A reader of the log for one thread.
+  package func reader() throws(LogFault) -> any BatchReader {
+    try SQLiteReader("\(path)/\(DirectoryLayout.log)")
+  }
+
+  /// The history index of a directory that was opened to serve; made anew when it is missing or damaged.
+  package func history() throws(LogFault) -> SQLiteHistory {
+    try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
+  }
+
+  /// What SQLite itself finds wrong with log.db, reading all of it; empty when it is sound.
+  package func quickCheck() throws(LogFault) -> [String] {
+    try SQLiteReader("\(path)/\(DirectoryLayout.log)").quickCheck()
+  }
+}

@@ -1,0 +1,129 @@
+import Log
+import Platform
+
+/// Which names a data directory has and what a look at them says.
+struct DirectoryLayout: Sendable {
+  static let lock = "LOCK"
+  static let log = "log.db"
+  static let snapshots = "snapshots"
+  static let history = "history.db"
+  private static let newLog = "log.db.new"
+
+  enum Finding {
+    case empty
+    case log
+  }
+
+  let path: String
+
+  init(_ path: String) { self.path = path }
+
+  func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Looks before anything is touched: a log, or nothing that matters; everything else is a fault.
+  func survey() throws(LogFault) -> Finding {
+    switch try onFiles({ () throws(FileFault) in try FileSystem.kind(of: path) }) {
+    case .absent: return .empty
+    case .other: throw .notADirectory(path: path)
+    case .directory: break
+    }
+    let names = try onFiles { () throws(FileFault) in try FileSystem.list(path) }
+    if names.contains(DirectoryLayout.log) { return .log }
+    var mine: [String] = []
+    for name in names where try isRemainder(name) { mine.append(name) }
+    guard mine.isEmpty else { throw .missingLog(path: path, besides: mine) }
+    let harmless = [DirectoryLayout.lock, DirectoryLayout.snapshots, "lost+found"]
+    let foreign = names.filter { !harmless.contains($0) && !$0.hasPrefix(DirectoryLayout.newLog) }
+    guard foreign.isEmpty else { throw .foreignDirectory(path: path, names: foreign) }
+    return .empty
+  }
+
+  /// True for what only a log leaves behind.
+  private func isRemainder(_ name: String) throws(LogFault) -> Bool {
+    if name == DirectoryLayout.snapshots {
+      return try !onFiles { () throws(FileFault) in try FileSystem.list(file(name)) }.isEmpty
+    }
+    return name.hasPrefix("\(DirectoryLayout.log)-") || name.hasPrefix(DirectoryLayout.history)
+  }
+
+  /// Makes log.db so that it is there whole or not at all.
+  func createLog(_ head: LogHead) throws(LogFault) {
+    let new = file(DirectoryLayout.newLog)
+    try onFiles { () throws(FileFault) in
+      for name in [new, new + "-journal"] { try FileSystem.remove(name) }
+    }
+    try LogTables.create(new, head: head)
+    try onFiles { () throws(FileFault) in
+      try FileSystem.rename(new, to: file(DirectoryLayout.log))
+      try FileSystem.syncDirectory(path)
+    }
+  }
+
+  /// After a crash: what the system has cached may never have reached the disk, and the write-ahead file must be there.
+  func dropCaches() throws(LogFault) {
+    let ahead = file(DirectoryLayout.log) + "-wal"
+    guard try onFiles({ () throws(FileFault) in try FileSystem.kind(of: ahead) }) == .other,
+      try onFiles({ () throws(FileFault) in try File(ahead, .read).size() }) > 0
+    else {
+      throw .damagedFile(path: ahead, what: "it is gone, and the last process did not end in good order")
+    }
+    try onFiles { () throws(FileFault) in
+      for name in [file(DirectoryLayout.log), ahead] { try File(name, .readWrite).dropCache() }
+    }
+  }
+}
+
+/// LOCK: held by the one process that serves the directory. Its content is `pid N`, and `open` on a second line from
+/// the time the log is open until it is closed in good order; found at a start, that line means a crash.
+final class DirectoryLock: Sendable {
+  let crashed: Bool
+  private let file: File
+
+  init(_ layout: DirectoryLayout) throws(LogFault) {
+    let path = layout.file(DirectoryLayout.lock)
+    let file = try onFiles { () throws(FileFault) in try File(path, .create) }
+    self.file = file
+    guard try onFiles({ () throws(FileFault) in try file.tryLock() }) else {
+      throw .locked(path: layout.path, pid: DirectoryLock.content(file).pid)
+    }
+    crashed = DirectoryLock.content(file).open
+    // After a crash the mark stays: this process may die as well before it has opened the log.
+    try mark(opened: crashed)
+  }
+
+  /// The process that holds the lock, 0 when it is not known; nil when nobody does.
+  static func holder(_ layout: DirectoryLayout) throws(LogFault) -> Int? {
+    try onFiles { () throws(FileFault) -> Int? in
+      let path = layout.file(DirectoryLayout.lock)
+      guard try FileSystem.kind(of: path) == .other else { return nil }
+      let file = try File(path, .readWrite)
+      return try file.isLockedElsewhere() ? content(file).pid ?? 0 : nil
+    }
+  }
+
+  /// The log is open from now on.
+  func begin() throws(LogFault) { try mark(opened: true) }
+
+  /// The log was closed; an unsound one leaves the mark and the lock, which goes with the process.
+  func end(sound: Bool) {
+    guard sound else { return }
+    try? mark(opened: false)
+    try? file.unlock()
+  }
+
+  private func mark(opened: Bool) throws(LogFault) {
+    let text = "pid \(ThisProcess.id)\n" + (opened ? "open\n" : "")
+    try onFiles { () throws(FileFault) in
+      try file.write(Array(text.utf8), at: 0)
+      try file.truncate(to: text.utf8.count)
+      try file.sync()
+    }
+  }
+
+  private static func content(_ file: File) -> (pid: Int?, open: Bool) {
+    let text = (try? file.read(at: 0, count: 64)) ?? []
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+    let pid = lines.first.flatMap { $0.hasPrefix("pid ") ? Int($0.dropFirst(4)) : nil }
+    return (pid, lines.dropFirst().first == "open")
+  }
+}

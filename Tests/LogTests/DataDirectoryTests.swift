@@ -1,0 +1,121 @@
+import Glibc
+import Log
+import LogSQLite
+import Platform
+import Testing
+
+@Suite struct DataDirectoryTests {
+  private let place = TemporaryDirectory()
+
+  private func fault(_ mode: DataDirectory.Mode = .readWrite(create: true)) -> LogFault? {
+    do {
+      try DataDirectory.open(place.path, mode).log.close()
+      return nil
+    } catch { return error }
+  }
+
+  @Test func aNewDirectoryIsForItsOwnerAlone() throws {
+    let directory = try DataDirectory.open(place.path + "/deep/er", .readWrite(create: true))
+    defer { directory.log.close() }
+    #expect(directory.created && !directory.crashed)
+    for name in ["", "/snapshots", "/log.db", "/LOCK"] {
+      var status = stat()
+      #expect(stat(directory.path + name, &status) == 0)
+      if name != "/log.db" { #expect(status.st_mode & 0o077 == 0, "\(name)") }
+    }
+  }
+
+  @Test func aSecondProcessIsRefusedAndToldWhoServes() throws {
+    let first = try DataDirectory.open(place.path, .readWrite(create: true))
+    let second = fault(.readWrite(create: false))
+    #expect(second == .locked(path: place.path, pid: ThisProcess.id))
+    #expect(second?.description.contains("in use by process \(ThisProcess.id); stop that process") == true)
+    #expect(try DataDirectory.open(place.path, .readOnly).servedBy == ThisProcess.id)
+    first.log.close()
+    #expect(try DataDirectory.open(place.path, .readOnly).servedBy == nil)
+    #expect(fault(.readWrite(create: false)) == nil)
+  }
+
+  @Test func lookingBesideAServerSeesItsBatches() throws {
+    let server = try DataDirectory.open(place.path, .readWrite(create: true))
+    defer { server.log.close() }
+    fill(server.log, 3)
+    let other = try DataDirectory.open(place.path, .readOnly)
+    #expect(try readAll(other.reader()).count == 3)
+    #expect(try other.quickCheck().isEmpty)
+    fill(server.log, 1)
+    #expect(try other.reader().head() == server.log.head)
+  }
+
+  @Test func nothingIsMadeWhereNobodyAskedForIt() throws {
+    #expect(fault(.readWrite(create: false)) == .noLog(path: place.path))
+    #expect(fault(.readOnly) == .noLog(path: place.path))
+    #expect(try FileSystem.kind(of: place.path) == .absent)
+    try Damage.write([1], to: place.path)
+    #expect(fault() == .notADirectory(path: place.path))
+  }
+
+  @Test(arguments: ["snapshots/00000000000000000007.snap", "history.db", "log.db-wal"])
+  func whatNeverStandsAloneIsRefusedWithoutTheLog(name: String) throws {
+    let directory = try DataDirectory.open(place.path, .readWrite(create: true))
+    directory.log.close()
+    for name in ["log.db", "log.db-wal", "log.db-shm"] { try FileSystem.remove(place.file(name)) }
+    try Damage.write([1, 2, 3], to: place.file(name))
+    let found = fault()
+    #expect(found == .missingLog(path: place.path, besides: [String(name.split(separator: "/")[0])]))
+    #expect(found?.description.contains("log.db is gone") == true)
+    #expect(found?.description.contains("restore a backup") == true)
+    #expect(try FileSystem.kind(of: place.file("log.db")) == .absent)
+  }
+
+  @Test func somebodyElsesDirectoryIsRefusedAndLeftAlone() throws {
+    try FileSystem.makeDirectory(place.path)
+    try Damage.write([1], to: place.file("thesis.tex"))
+    #expect(fault() == .foreignDirectory(path: place.path, names: ["thesis.tex"]))
+    #expect(try FileSystem.list(place.path) == ["thesis.tex"])
+  }
+
+  @Test func anEmptyDirectoryAndTheRestOfACreationAreFilled() throws {
+    try FileSystem.makeDirectory(place.path)
+    for name in ["LOCK", "log.db.new", "log.db.new-journal"] { try Damage.write([1, 2], to: place.file(name)) }
+    #expect(fault() == nil)
+    #expect(try !FileSystem.list(place.path).contains("log.db.new"))
+  }
+
+  @Test func somebodyElsesDatabaseIsRefused() throws {
+    try FileSystem.makeDirectory(place.path)
+    try Damage.sql("CREATE TABLE t(a)", on: place.file("log.db"))
+    #expect(fault()?.description.contains("is not a log of Berth: its application id is 0") == true)
+    try Damage.write(Array(repeating: 65, count: 5000), to: place.file("log.db"))
+    #expect(fault()?.description.contains("is not a log of Berth") == true)
+  }
+
+  @Test func aLaterFormatIsRefusedByName() throws {
+    #expect(fault() == nil)
+    try Damage.sql("PRAGMA user_version = 2", on: place.file("log.db"))
+    let found = fault()
+    #expect(found == .newerVersion(path: place.file("log.db"), found: 2, known: 1))
+    #expect(found?.description.contains("start the version of Berth that wrote it") == true)
+  }
+
+  @Test func aFreshLogContinuesTheHeadItWasGiven() throws {
+    let head = LogHead(
+      logID: SHA256Digest(of: [9]), sequence: 41, hash: SHA256Digest(of: [8]), nextRevision: 100, time: 5)
+    let directory = try DataDirectory.open(place.path, .fresh(head))
+    #expect(directory.log.head.sequence == 41 && directory.log.head.nextRevision == 100)
+    fill(directory.log, 2)
+    #expect(try directory.reader().oldest() == LogOldest(sequence: 42, revision: 100))
+    directory.log.close()
+    #expect(try DataDirectory.open(place.path, .readOnly).reader().verify(from: 42)?.batch.sequence == 43)
+    #expect(fault(.fresh(head)) == .foreignDirectory(path: place.path, names: ["log.db"]))
+  }
+
+  @Test func everyNewLogHasAnIdentityOfItsOwn() throws {
+    let other = TemporaryDirectory()
+    let first = try DataDirectory.open(place.path, .readWrite(create: true))
+    let second = try DataDirectory.open(other.path, .readWrite(create: true))
+    #expect(first.log.head.logID != second.log.head.logID)
+    first.log.close()
+    second.log.close()
+  }
+}

@@ -70,8 +70,7 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
-    if exists && lock.crashed { try layout.dropCaches() }
-    try onFiles { () throws(FileFault) in try WriteAheadFile(layout.file(DirectoryLayout.log) + "-wal").preallocate() }
+    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed)
     return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
   }
 

@@ -38,7 +38,7 @@ import Testing
     var random = SplitMix(state: seed)
     let size = try File(file, .read).size()
     var found = 0
-    let offsets = Array(0..<100) + (0..<300).map { _ in Int.random(in: 100..<size, using: &random) }
+    let offsets = Array(0..<100) + (0..<120).map { _ in Int.random(in: 100..<size, using: &random) }
     for offset in offsets {
       let mask = UInt8(1) << UInt8.random(in: 0..<8, using: &random)
       let copy = TemporaryDirectory()
@@ -51,7 +51,7 @@ import Testing
         #expect(!fault.description.isEmpty)
       }
     }
-    #expect(found > 50, "seed \(seed): only \(found) flips were found, most of the file is content")
+    #expect(found > 20, "seed \(seed): only \(found) flips were found, most of the file is content")
   }
 
   @Test func aDamagedBatchIsNamed() throws {

@@ -53,6 +53,20 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     }
   }
 
+  @Test func aRequestThatDidNotLeaveCompletelyMayBeSentAgainWhateverItIs() throws {
+    // More than the kernel's buffers hold, so that the connection dies while we are still sending.
+    let body = [UInt8](repeating: 0x20, count: 32 << 20)
+    try withPeer { number, connection in
+      _ = connection.request()
+      connection.write(ok)
+      if number == 0 { connection.receive() } else { while connection.request() != nil { connection.write(ok) } }
+    } _: { (client) throws in
+      #expect(try client.send(ClientRequest("GET", "/")).text == "ok")
+      #expect(try client.send(ClientRequest("POST", "/", body: body)).text == "ok")
+      #expect(client.metrics.created == 2)
+    }
+  }
+
   @Test func aFreshConnectionThatDiesIsNotTriedAgain() throws {
     try withPeer { _, connection in
       _ = connection.request()

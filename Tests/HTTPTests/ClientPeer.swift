@@ -19,20 +19,27 @@ final class ScriptedPeer: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
-    /// The next request with its body, nil when the client has ended.
+    /// The head of the next request, once its body is here too; nil when the client has ended.
     func request() -> String? {
       while true {
-        let text = String(decoding: buffer, as: UTF8.self)
-        if let blank = text.firstRange(of: "\r\n\r\n") {
-          let length = text.firstMatch(of: /Content-Length: (\d+)/).flatMap { Int($0.1) } ?? 0
-          let count = text[..<blank.upperBound].utf8.count + length
-          if buffer.count >= count {
-            buffer.removeFirst(count)
-            return text
-          }
+        if let blank = buffer.prefix(16 << 10).firstRange(of: Array("\r\n\r\n".utf8)) {
+          let head = String(decoding: buffer[..<blank.upperBound], as: UTF8.self)
+          let length = head.firstMatch(of: /Content-Length: (\d+)/).flatMap { Int($0.1) } ?? 0
+          while buffer.count < blank.upperBound + length { guard receive() else { return nil } }
+          buffer.removeFirst(blank.upperBound + length)
+          return head
         }
         guard receive() else { return nil }
       }
+    }
+
+    /// Takes a part of what has arrived, however little.
+    @discardableResult
+    func receive() -> Bool {
+      var bytes = [UInt8](repeating: 0, count: 64 << 10)
+      let count = recv(descriptor, &bytes, bytes.count, 0)
+      if count > 0 { buffer += bytes[..<count] }
+      return count > 0
     }
 
     func write(_ text: String) {
@@ -44,13 +51,6 @@ final class ScriptedPeer: @unchecked Sendable {
 
     /// Ends both directions; on loopback the client's side knows when this returns.
     func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
-
-    private func receive() -> Bool {
-      var bytes = [UInt8](repeating: 0, count: 4096)
-      let count = recv(descriptor, &bytes, bytes.count, 0)
-      if count > 0 { buffer += bytes[..<count] }
-      return count > 0
-    }
   }
 
   let endpoint: Endpoint

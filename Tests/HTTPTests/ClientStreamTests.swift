@@ -11,6 +11,7 @@ import Testing
     try withServer([streams.route] + testRoutes()) { server in
       let client = HTTPClient(.tcp(host: "127.0.0.1", port: server.port))
       let opened = OpenedStream(streams, first: event(0))
+      defer { opened.join() }
       var seen: [UInt8] = []
       let response = try client.stream(ClientRequest("GET", "/events")) { response, piece in
         #expect(response.status == 200)
@@ -32,6 +33,7 @@ import Testing
     try withServer([streams.route]) { server in
       let client = HTTPClient(.tcp(host: "127.0.0.1", port: server.port))
       let opened = OpenedStream(streams, first: event(0))
+      defer { opened.join() }
       _ = try client.stream(ClientRequest("GET", "/events")) { _, _ in false }
       #expect(client.metrics.idle == 0 && client.metrics.inUse == 0)
       eventually("the server notices") { !opened.stream.write(event(1)) }
@@ -71,6 +73,8 @@ private final class OpenedStream: @unchecked Sendable {
       _ = stream.write(first)
     }
   }
+
+  func join() { thread?.join() }
 
   var stream: ResponseStream { lock.withLock { opened! } }
 }

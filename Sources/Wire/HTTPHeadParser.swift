@@ -9,7 +9,7 @@
 // encoding, any encoding but `chunked`: each is a refusal with a status and a sentence, and the connection ends.
 // The one liberty is a single empty line before a request, which RFC 9112 asks servers to ignore.
 
-/// Parses one head, called again with more bytes until it is whole.
+/// Reads one head after the other from a buffer that grows.
 package struct HTTPHeadParser: Sendable {
   /// Which kind of start line is expected.
   package enum Role: Sendable { case request, response }

@@ -57,8 +57,10 @@ import Testing
   }
 
   @Test func aWaitEndsAtItsDeadline() throws {
-    let (_, client, _) = try pair()
+    let (_, client, server) = try pair()
     #expect(!client.wait(until: .now + .milliseconds(20)))
+    server.endSending()
+    #expect(client.wait(until: deadline))
   }
 
   @Test func addressesKnowWhetherTheyAreLoopback() throws {

@@ -2,7 +2,7 @@ import CSQLite
 import Log
 
 /// What SQLite refused; becomes a `LogFault` or the end of an append at the border of the room.
-struct SQLiteFailure: Error {
+struct SQLiteFailure: Error, CustomStringConvertible {
   let path: String
   /// The extended result code.
   let code: Int32
@@ -20,6 +20,8 @@ struct SQLiteFailure: Error {
     default: .io(operation: "use \(path)", detail: "\(message) (SQLite \(code), system \(system))")
     }
   }
+
+  var description: String { "\(path): \(message) (SQLite \(code), system \(system))" }
 }
 
 /// Runs `body` and turns what SQLite refused into a fault of the log.

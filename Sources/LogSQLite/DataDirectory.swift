@@ -79,7 +79,7 @@ package final class DataDirectory: Sendable {
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: false)
     self.servedBy = servedBy
     created = false
-    crashed = false
+    crashed = servedBy == nil ? try DirectoryLock.wasLeftOpen(layout) : false
     writable = nil
   }
 
@@ -118,8 +118,15 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
-  /// What SQLite itself finds wrong with log.db, reading all of it; empty when it is sound.
+  /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.
   package func quickCheck() throws(LogFault) -> [String] {
-    try SQLiteReader("\(path)/\(DirectoryLayout.log)").quickCheck()
+    var lines: [String] = []
+    if writable == nil && servedBy == nil {
+      let damage = try onFiles { () throws(FileFault) in
+        try WriteAheadFile("\(path)/\(DirectoryLayout.log)-wal").damage(crashed: crashed)
+      }
+      if let damage { lines.append("write-ahead file: \(damage)") }
+    }
+    return try lines + SQLiteReader("\(path)/\(DirectoryLayout.log)").quickCheck()
   }
 }

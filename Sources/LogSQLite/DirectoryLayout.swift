@@ -116,6 +116,15 @@ final class DirectoryLock: Sendable {
     }
   }
 
+  /// True when the last process did not end in good order.
+  static func wasLeftOpen(_ layout: DirectoryLayout) throws(LogFault) -> Bool {
+    try onFiles { () throws(FileFault) -> Bool in
+      let path = layout.file(DirectoryLayout.lock)
+      guard try FileSystem.kind(of: path) == .other else { return false }
+      return content(try File(path, .read)).open
+    }
+  }
+
   /// The log is open from now on.
   func begin() throws(LogFault) { try mark(opened: true) }
 

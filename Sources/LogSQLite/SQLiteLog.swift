@@ -89,21 +89,11 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
     return .durable
   }
 
-  /// A refusal is definite only when the frame that commits cannot have been written.
   private func end(_ open: OpenLog, after error: SQLiteFailure) -> AppendEnd {
     open.statements.reset()
-    let closed = open.connection.rollback()
-    switch error.primary {
-    case SQLITE_FULL where closed: return .refused(.storageFull)
-    // A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults of the disk.
-    case SQLITE_IOERR where closed && error.code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(error.system):
-      return .refused(.storageFull)
-    case SQLITE_BUSY where closed: return .refused(.readOnly("another program is writing to \(path)"))
-    case SQLITE_READONLY where closed: return .refused(.readOnly(error.message))
-    default:
-      failure = "writing \(path) failed: \(error.message) (SQLite \(error.code), system \(error.system))"
-      return .unknown(failure!)
-    }
+    let end = AppendEnd(error, rolledBack: open.connection.rollback())
+    if case .unknown(let reason) = end { failure = reason }
+    return end
   }
 
   /// Copies the write-ahead file into the table when it has grown or nothing waits, then trims a slice.
@@ -124,7 +114,7 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       _ = connection.rollback()
       // No room or a reader in the way is no failure; a flush that failed is, because the system forgets it.
       if ![SQLITE_FULL, SQLITE_BUSY].contains(error.primary) {
-        failure = "upkeep of \(path) failed: \(error.message) (SQLite \(error.code), system \(error.system))"
+        failure = error.description
       }
     }
   }
@@ -137,6 +127,23 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       open = nil
     }
     atClose(failure == nil)
+  }
+}
+
+extension AppendEnd {
+  /// A refusal is definite only when the frame that commits, which is written last, cannot have been.
+  init(_ failure: SQLiteFailure, rolledBack: Bool) {
+    switch failure.primary {
+    case SQLITE_FULL where rolledBack: self = .refused(.storageFull)
+    // A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults of the disk.
+    case SQLITE_IOERR
+    where rolledBack && failure.code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(failure.system):
+      self = .refused(.storageFull)
+    case SQLITE_BUSY where rolledBack:
+      self = .refused(.readOnly("another program is writing to \(failure.path)"))
+    case SQLITE_READONLY where rolledBack: self = .refused(.readOnly(failure.message))
+    default: self = .unknown(failure.description)
+    }
   }
 }
 

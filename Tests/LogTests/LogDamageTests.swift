@@ -131,6 +131,9 @@ import Testing
     let fault = faultOfOpening(copy.path)
     #expect(fault?.description.contains("commits follow page") == true)
     #expect(faultOfOpening(copy.path) == fault, "and it stays found")
+    let look = try DataDirectory.open(copy.path, .readOnly)
+    #expect(look.crashed)
+    #expect(try look.quickCheck().first?.contains("write-ahead file: ") == true)
   }
 
   @Test(arguments: [0, 8, 16, 20, 24, 28]) func aDamagedHeaderOfTheWriteAheadFileIsFound(offset: Int) throws {

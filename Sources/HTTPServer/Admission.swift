@@ -18,6 +18,9 @@ struct Admission: Sendable {
     ownOrigin = Array("\(options.scheme)://".utf8)
   }
 
+  /// Whether answers need CORS headers at all.
+  var hasCORS: Bool { !corsOrigins.isEmpty }
+
   /// Why the request may not pass, if so.
   func refusal(_ method: Method, _ head: HTTPHead, _ bytes: [UInt8]) -> Refusal? {
     if isLoopback, let host = head.host, !isLocal(host, bytes) { return .misdirected }
@@ -47,7 +50,6 @@ struct Admission: Sendable {
 
   /// The headers that let the page of a configured origin read an answer.
   func appendCORS(_ head: HTTPHead, _ bytes: [UInt8], to out: inout [UInt8]) {
-    if corsOrigins.isEmpty { return }
     out.append("\r\nVary: Origin" as StaticString)
     guard let origin = head.origin, isConfigured(origin, bytes) else { return }
     out.append("\r\nAccess-Control-Allow-Origin: " as StaticString)

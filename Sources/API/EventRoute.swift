@@ -3,22 +3,19 @@ package import Domain
 package import HTTPServer
 
 extension EventFeed {
-  /// `GET /api/v1/events`: answers with a stream, or with why not.
-  package func answer(_ request: Request, _ reply: Reply) {
+  /// `GET /api/v1/events`: answers with a stream, or throws or calls `refuse` with why not.
+  package func answer(
+    _ request: Request, _ reply: Reply, refuse: @escaping @Sendable (Problem) -> Void
+  ) throws(Problem) {
     var filter = EventFilter()
-    let since: Revision?
-    do throws(Problem) {
-      since = try EventFeed.read(request, &filter)
-    } catch {
-      return reply.send(Response(refusal: error))
-    }
+    let since = try EventFeed.read(request, &filter)
     subscribe(
       filter, since: since,
       accept: {
         reply.stream(
           status: 200, contentType: "text/event-stream", headers: [("Cache-Control", "no-store")])
       },
-      refuse: { reply.send(Response(refusal: $0.problem)) })
+      refuse: { refuse($0.problem) })
   }
 
   /// The filter and where to begin; a reconnecting browser's `Last-Event-ID` is newer than the URL it repeats.
@@ -67,24 +64,7 @@ extension Problem {
     var problem = Problem(
       410, "history_trimmed",
       "The log at hand begins with revision \(oldest): list the present state and go on from its revision.")
-    problem.facts = [Rejection.Fact(name: "oldest_revision", value: "\(oldest)", isNumber: true)]
+    problem.facts = [Problem.Fact(name: "oldest_revision", value: "\(oldest)", isNumber: true)]
     return problem
-  }
-}
-
-extension Response {
-  /// A refusal as an answer.
-  init(refusal problem: Problem) {
-    let title =
-      switch problem.status {
-      case 400: "Bad Request"
-      case 404: "Not Found"
-      case 409: "Conflict"
-      case 410: "Gone"
-      default: "Service Unavailable"
-      }
-    self.init(
-      status: problem.status, contentType: "application/problem+json",
-      headers: problem.retryAfter.map { [("Retry-After", "\($0)")] } ?? [], body: problem.encoded(title: title))
   }
 }

@@ -41,6 +41,12 @@ struct KeyProbe {
   /// Allocations (3) and released addresses (4) share one identity: an address has one row.
   private static func group(_ tag: UInt8) -> UInt8 { tag & 15 == 4 ? 3 : tag & 15 }
 
+  /// Whether a row that begins with `tag` is a pool's own.
+  static func isOfPool(_ tag: UInt8) -> Bool { group(tag) == 1 }
+
+  /// Whether a row that begins with `tag` is an allocation's or a release's.
+  static func isOfAddress(_ tag: UInt8) -> Bool { group(tag) == 3 }
+
   /// Where in a row's bytes its key lies.
   private static func keyRange(_ bytes: [UInt8], _ row: Range<Int>) -> Range<Int> {
     let start = row.lowerBound + 1

@@ -73,7 +73,7 @@ struct RowTable {
     guard let place = find(probe) else { return nil }
     let row = arena.row(place)
     let bytes = Array(row.bytes[row.range])
-    if case .allocation(let allocation) = decode(place) {
+    if KeyProbe.isOfAddress(bytes[0]), case .allocation(let allocation) = decode(place) {
       unlink(place, OwnerProbe(allocation.tenant, allocation.owner))
     }
     byKey.remove(hash, place)
@@ -118,6 +118,16 @@ struct RowTable {
   }
 
   // MARK: Walking
+
+  /// Visits every row whose first byte is `wanted`, in no order that means anything.
+  func forEach(where wanted: (UInt8) -> Bool, _ body: (Row) -> Void) {
+    for page in 0..<arena.pageCount {
+      for place in arena.places(onPage: page) {
+        let row = arena.row(place)
+        if wanted(row.bytes[row.range.lowerBound]) { body(decode(place)) }
+      }
+    }
+  }
 
   /// The rows of one page as bytes, in no order that means anything.
   func rows(onPage page: Int) -> [[UInt8]] { image(ofPage: page).rows }

@@ -32,6 +32,7 @@ int pthread_setname_np(pthread_t thread, const char *name);
 #endif
 
 #include "files.h"
+#include "terminal.h"
 
 static inline int berth_errno(void) { return errno; }
 

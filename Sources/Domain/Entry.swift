@@ -79,7 +79,8 @@ extension Entry {
     switch (kind, told) {
     case (.allocated, .grants(let grants, let unchanged)): .granted(grants, isNew: true, unchanged: unchanged)
     case (.released, .grants(let grants, _)): .released(grants)
-    case (.allocationUpdated, .grants(let grants, _)), (.renewed, .grants(let grants, _)): .allocation(grants[0])
+    case (.allocationUpdated, .grants(let grants, _)) where grants.count == 1: .allocation(grants[0])
+    case (.renewed, .grants(let grants, _)) where grants.count == 1: .allocation(grants[0])
     case (.imported, .report(let imported, let already, let conflicts)):
       .imported(ImportReport(imported: imported, already: already, conflictCount: conflicts))
     default: rowOutcome

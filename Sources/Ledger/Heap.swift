@@ -7,7 +7,8 @@ struct Heap<Item: Comparable> {
 
   init() {}
 
-  init(_ items: [Item]) { self.items = items.sorted() }
+  /// A sorted list is a heap.
+  init(sorted items: [Item]) { self.items = items }
 
   mutating func push(_ item: Item) {
     items.append(item)

@@ -64,17 +64,19 @@ extension Tables {
       from = next
     }
     var items: [Allocation] = []
-    var last: IPAddress?
+    var last = after
     while let bits = state.allocated.firstMember(in: from.bits...range.last.bits) {
       if items.count == limit || visited == 0 { return (items, last) }
       visited -= 1
       let ip = IPAddress(family: range.family, bits: bits)
-      // `from` may lie inside a child prefix when the list goes on after a release: its row is elsewhere, and was listed.
-      let found = allocation(at: ip, in: pool)
-      if let found, matches(found) { items.append(found) }
-      last = found?.block.last ?? ip
-      if let found { last = found.ip }
-      guard let next = (found?.block.last ?? ip).next, next <= range.last else { return (items, nil) }
+      guard let found = allocation(holding: ip, in: pool) else {
+        preconditionFailure("\(ip) of pool \(pool) is allocated without a row")
+      }
+      // `from` lies inside a child prefix if that took the place of what the list ended with: it is passed over whole.
+      let isWhole = found.ip == ip
+      if isWhole, matches(found) { items.append(found) }
+      last = isWhole ? ip : found.block.last
+      guard let next = found.block.last.next, next <= range.last else { return (items, nil) }
       from = next
     }
     return (items, nil)

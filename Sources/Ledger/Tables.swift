@@ -119,7 +119,7 @@ package final class Tables {
 
   private func remember(_ pool: Pool) {
     if let state = pools[pool.name] {
-      if state.pool.network == pool.network { removeFromOrder(state) }
+      removeFromOrder(state)
       state.pool = pool
       state.refresh()
       addToOrder(state)

@@ -23,6 +23,7 @@ struct Arena {
 
   /// Stores `bytes`, at most 64 KiB less one, with the link `next`.
   mutating func add(_ bytes: [UInt8], next: Place) -> Place {
+    precondition(bytes.count < 1 << 16, "a row of \(bytes.count) bytes")
     let units = Arena.units(bytes.count)
     let place = takePlace(units)
     let (page, offset) = locate(place)

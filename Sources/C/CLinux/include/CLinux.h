@@ -34,6 +34,9 @@ int pthread_setname_np(pthread_t thread, const char *name);
 #include "files.h"
 #include "terminal.h"
 
+/* SIG_IGN is a cast, which does not import. */
+static inline void berth_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
+
 static inline int berth_errno(void) { return errno; }
 
 static inline int berth_accept(int fd) { return accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }

@@ -221,17 +221,17 @@ let addressReadCommands: [Command] = [
       Flag("mac", value: "MAC", help: "What this hardware address had."),
       Flag("from", value: "TIME", help: "Not what ended before."),
       Flag("to", value: "TIME", help: "Not what began after."),
-      CommonFlag.limit, CommonFlag.cursor
+      CommonFlag.tenant, Flag("pool", value: "POOL", help: "Only in this pool."), CommonFlag.limit, CommonFlag.cursor
     ],
     examples: [
       Example("berth ip history 10.1.0.77", "all its owners"), Example("berth ip history vm-1", "all that vm-1 had")
     ]
   ) { run throws(Failure) in
-    guard run[0] != nil || run["mac"] != nil else {
-      throw .usage("whose history?", "name an address, an owner or --mac")
+    guard (run[0] == nil) != (run["mac"] == nil) else {
+      throw .usage("whose history?", "name one: an address, an owner or --mac")
     }
     let isAddress = run[0].map(looksLikeAddress) ?? false
     let call = run.call(.get, "history").asking(isAddress ? "ip" : "owner", run[0])
-    return try run.list(run.filtered(call, by: ["mac", "from", "to"]), .interval)
+    return try run.list(run.filtered(call, by: ["mac", "from", "to", "tenant", "pool"]), .interval)
   }
 ]

@@ -32,6 +32,7 @@ int pthread_setname_np(pthread_t thread, const char *name);
 #endif
 
 #include "files.h"
+#include "terminal.h"
 
 /* SIG_IGN is a cast, which does not import. */
 static inline void berth_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }

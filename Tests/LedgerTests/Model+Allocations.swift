@@ -329,7 +329,7 @@ extension Model {
       Allocation(
         pool: pool.name, block: block, tenant: item.holder.tenant, owner: item.holder.owner,
         interface: item.holder.interface, index: index, hostname: item.hostname, mac: item.mac, isStatic: true,
-        labels: Labels([("berth.import", label)]) ?? .none, createdAt: time, generation: revision, revision: revision))
+        labels: label.isEmpty ? .none : Labels([("berth.import", label)]) ?? .none, createdAt: time, generation: revision, revision: revision))
     return true
   }
 }

@@ -185,7 +185,7 @@ struct Asking {
     case .giveExplicit: request.address = oneIn(10) ? IPAddress(v4: 10 << 24 | 5) : address(in: cidr)
     case .giveChild:
       request.prefixLength = min(cidr.family.bitCount, cidr.length + number((oneIn(6) ? -1 : 1)...5))
-      if oneIn(3) { request.address = Prefix(containing: address(in: cidr), length: request.prefixLength ?? 0).first }
+      if oneIn(3) { request.address = Prefix(containing: address(in: cidr), length: max(0, request.prefixLength ?? 0)).first }
       if oneIn(6), let length = request.prefixLength { request.prefixLength = length - 1 }
     case .choose:
       let families: [[AddressFamily]] = [[.ipv4], [.ipv6], [.ipv4, .ipv6], [.ipv6, .ipv4], []]

@@ -93,7 +93,8 @@ struct Proofs {
         state.allocations == model.allocations.keys.count(where: { $0.pool == name }),
         state.cursor == model.cursors[name]
       else { throw Failure("counts of \(name)") }
-      guard Proofs.list(tables, name) == model.allocations.values.filter({ $0.pool == name }).sorted(by: { $0.ip < $1.ip })
+      guard
+        Proofs.list(tables, name) == model.allocations.values.filter({ $0.pool == name }).sorted(by: { $0.ip < $1.ip })
       else { throw Failure("list of \(name)") }
     }
   }
@@ -118,7 +119,9 @@ struct Proofs {
     for (name, x) in a.indexes {
       guard let y = b.indexes[name] else { throw Failure("no index of \(name)") }
       let max = a.tables.pools[name]?.pool.family.maxBits ?? .max
-      guard x.available == y.available else { throw Failure("available of \(name): \(x.available), fresh \(y.available)") }
+      guard x.available == y.available else {
+        throw Failure("available of \(name): \(x.available), fresh \(y.available)")
+      }
       guard x.cursor == y.cursor else { throw Failure("cursor of \(name)") }
       for (what, one, other) in [
         ("taken", x.taken, y.taken), ("remembered", x.remembered, y.remembered), ("touched", x.touched, y.touched)

@@ -114,17 +114,18 @@ extension Connection {
   }
 
   private func dispatch() {
+    let current = self.current
     guard let method = current.method, let index = current.route else { preconditionFailure("no route to dispatch to") }
     phase = .answering
     since = loop.now
     let number = ticket.issue()
-    let route = loop.state.router.routes[index]
+    let router = loop.state.router
     let request = Request(
       method: method, body: body, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
-      bytes: input, head: parser.head, parameterSegments: route.parameterSegments)
+      bytes: input, head: parser.head, parameterSegments: router.parameterSegments[index])
     body = []
     loop.handling = self
-    route.handler(request, Reply(connection: self, ticket: number))
+    router.handlers[index](request, Reply(connection: self, ticket: number))
     loop.handling = nil
   }
 

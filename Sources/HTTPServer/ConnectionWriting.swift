@@ -61,6 +61,7 @@ extension Connection {
 
   /// Counts and logs an answered request.
   func complete(status: Int, bytes: Int) {
+    let current = self.current, loop = self.loop
     loop.counters.requests.wrappingAdd(1, ordering: .relaxed)
     let duration = MonotonicTime.now - current.receivedAt
     loop.state.options.onCompletion?(

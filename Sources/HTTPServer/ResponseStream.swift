@@ -35,6 +35,21 @@ package final class ResponseStream: @unchecked Sendable {
   /// Whether writing still makes sense.
   package var isOpen: Bool { lock.withLock { !isEnded && !isAbandoned } }
 
+  /// Bytes that wait for the reader, those on their way to the kernel included: a writer that can wait paces itself by it.
+  package var waiting: Int { lock.withLock { buffer.count + inTransit } }
+
+  /// Gives a reader up that is too slow; what waits for it is lost and its connection ends.
+  package func drop() {
+    let notice = lock.withLock { () -> Bool in
+      guard !isEnded, !isAbandoned else { return false }
+      isAbandoned = true
+      buffer = []
+      defer { isNoticed = true }
+      return !isNoticed
+    }
+    if notice { connection.loop.deliver(.streamChanged(connection, self)) }
+  }
+
   /// Ends the body after what has been written.
   package func close() {
     let notice = lock.withLock { () -> Bool in

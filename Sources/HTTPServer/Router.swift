@@ -55,6 +55,9 @@ package struct Router: Sendable {
 
   /// The routes in the order given; their indices name them in metrics.
   package let routes: [Route]
+  /// Apart from the routes, whose copies would count references of all their parts.
+  let handlers: [@Sendable (Request, Reply) -> Void]
+  let parameterSegments: [[Int]]
   private var nodes = [Node()]
   private var edges: [Edge] = []
   private var texts: [UInt8] = []
@@ -65,6 +68,8 @@ package struct Router: Sendable {
   /// Builds the tree; two routes for the same method and shape of path are a bug of the caller.
   package init(_ routes: [Route]) {
     self.routes = routes
+    handlers = routes.map(\.handler)
+    parameterSegments = routes.map(\.parameterSegments)
     for (index, route) in routes.enumerated() { insert(route, index) }
   }
 

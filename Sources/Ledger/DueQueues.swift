@@ -65,6 +65,9 @@ struct DueQueues {
     return min(lease, quarantines.top?.when ?? lease)
   }
 
+  /// Leases that end by `time`, stale ones included.
+  func leases(endingBy time: UInt64) -> [Item] { leases.items.filter { $0.when <= time } }
+
   /// Takes what is due at `time`, at most `limit`; a release to be forgotten is due at 0.
   mutating func pop(at time: UInt64, limit: Int) -> [Item] {
     var due: [Item] = []

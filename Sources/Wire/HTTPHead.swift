@@ -37,6 +37,8 @@ package struct HTTPHead: Sendable {
   package internal(set) var fields: [HTTPField] = []
   /// The Host header.
   package internal(set) var host: ByteRange?
+  /// The Host header without its port.
+  package internal(set) var hostName: ByteRange?
   /// The Content-Type header.
   package internal(set) var contentType: ByteRange?
   /// The Origin header.
@@ -93,6 +95,7 @@ package struct HTTPHead: Sendable {
     authority = nil
     status = 0
     host = nil
+    hostName = nil
     contentType = nil
     origin = nil
     contentLength = nil

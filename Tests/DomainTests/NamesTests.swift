@@ -28,12 +28,14 @@ import Testing
   func nodes(text: String, isOne: Bool) { #expect((NodeName(text) != nil) == isOne) }
 
   @Test(arguments: [
-    ("eth0", true), ("a", true), ("veth@if:1.2", true), ("fifteencharsxyz", true), ("sixteencharsxyz1", false), ("", false),
+    ("eth0", true), ("a", true), ("veth@if:1.2", true), ("fifteencharsxyz", true), ("sixteencharsxyz1", false),
+    ("", false),
     ("a/b", false), ("a b", false), ("\u{fc}", false), ("a\u{7f}", false)
   ]) func interfaces(text: String, isOne: Bool) { #expect((InterfaceName(text) != nil) == isOne) }
 
   @Test(arguments: [
-    ("a", true), ("Web-1.Example.com", true), ("1.2", true), (label63 + ".x", true), (label63 + "a.x", false), ("", false),
+    ("a", true), ("Web-1.Example.com", true), ("1.2", true), (label63 + ".x", true), (label63 + "a.x", false),
+    ("", false),
     (".", false), ("a.", false), (".a", false), ("a..b", false), ("-a.b", false), ("a-.b", false), ("a_b", false),
     ([label63, label63, label63, String(repeating: "b", count: 61)].joined(separator: "."), true),
     ([label63, label63, label63, String(repeating: "b", count: 62)].joined(separator: "."), false)

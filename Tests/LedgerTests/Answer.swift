@@ -37,6 +37,25 @@ enum Answer: Hashable {
       }
   }
 
+  /// A refusal's code, or what kind of answer it is.
+  var name: String {
+    switch self {
+    case .refused(let code): code.rawValue
+    case .granted(_, let isNew, _): isNew ? "granted" : "repeated"
+    case .pool: "pool"
+    case .poolDeleted: "poolDeleted"
+    case .reservation: "reservation"
+    case .reservationDeleted: "reservationDeleted"
+    case .released: "released"
+    case .allocation: "allocation"
+    case .expired: "expired"
+    case .imported: "imported"
+    case .suggestion: "suggestion"
+    case .freeBlocks: "freeBlocks"
+    case .replay: "replay"
+    }
+  }
+
   var granted: [IPAddress] { if case .granted(let grants, _, _) = self { grants.map(\.allocation.ip) } else { [] } }
 }
 

@@ -23,6 +23,8 @@ final class Harness {
   private(set) var log: [(bytes: [UInt8], time: LogTime)] = []
   private var chunks: [(rows: [[UInt8]], revision: Revision)] = []
   private(set) var said: [String] = []
+  /// How often each kind of answer was met.
+  private(set) var answers: [String: Int] = [:]
   var keepsTrace = false
 
   init() { ledger = Ledger(tables) }
@@ -71,6 +73,7 @@ final class Harness {
     let next = revision + Revision(batch.count) + 1
     let decision = ledger.decide(submission, Ledger.Context(revision: next, time: time, seed: seed))
     let answer = Answer(decision.outcome)
+    answers[answer.name, default: 0] += 1
     if keepsTrace {
       said.append("\(next): \(submission.command)\(submission.dryRun ? " (dry run)" : "")\n    -> \(answer)")
     }

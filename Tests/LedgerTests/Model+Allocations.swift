@@ -123,8 +123,10 @@ extension Model {
     guard block.first == address else { throw Refused(code: .invalidField) }
     // The lowest address that is in the way says why.
     let reserved = (excluded[pool.name] ?? []).compactMap { $0.intersection(block.range)?.first }.min()
-    let held = allocations.values.filter { $0.pool == pool.name }.compactMap { $0.block.range.intersection(block.range)?.first }
-      .min()
+    let held = allocations.values.filter { $0.pool == pool.name }.compactMap {
+      $0.block.range.intersection(block.range)?.first
+    }
+    .min()
     let resting = released.values.filter { $0.pool == pool.name && $0.quarantineUntil != nil }
       .compactMap { $0.block.range.intersection(block.range)?.first }.min()
     guard let first = [reserved, held, resting].compactMap(\.self).min() else { return block }
@@ -254,7 +256,9 @@ extension Model {
 
   // MARK: Changing
 
-  mutating func update(_ target: AllocationTarget, _ patch: AllocationPatch, _ revision: Revision) throws(Refused) -> Grant {
+  mutating func update(_ target: AllocationTarget, _ patch: AllocationPatch, _ revision: Revision) throws(Refused)
+    -> Grant
+  {
     let before = try find(target)
     var after = before
     if let hostname = patch.hostname { after.hostname = hostname }
@@ -264,7 +268,8 @@ extension Model {
     return changed(before, after, revision)
   }
 
-  mutating func renew(_ target: AllocationTarget, _ seconds: UInt32?, _ revision: Revision, _ time: LogTime) throws(Refused)
+  mutating func renew(_ target: AllocationTarget, _ seconds: UInt32?, _ revision: Revision, _ time: LogTime)
+    throws(Refused)
     -> Grant
   {
     let before = try find(target)
@@ -329,7 +334,8 @@ extension Model {
       Allocation(
         pool: pool.name, block: block, tenant: item.holder.tenant, owner: item.holder.owner,
         interface: item.holder.interface, index: index, hostname: item.hostname, mac: item.mac, isStatic: true,
-        labels: Labels([("berth.import", label)]) ?? .none, createdAt: time, generation: revision, revision: revision))
+        labels: label.isEmpty ? .none : Labels([("berth.import", label)]) ?? .none, createdAt: time,
+        generation: revision, revision: revision))
     return true
   }
 }

@@ -106,7 +106,9 @@ extension Model {
     return pool
   }
 
-  mutating func reserve(_ name: PoolName, _ range: AddressRange, _ reason: String, _ revision: Revision, _ time: LogTime)
+  mutating func reserve(
+    _ name: PoolName, _ range: AddressRange, _ reason: String, _ revision: Revision, _ time: LogTime
+  )
     throws(Refused) -> Reservation
   {
     let pool = try pool(name)

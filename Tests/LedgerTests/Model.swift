@@ -94,7 +94,8 @@ struct Model {
 
   /// Whether no address of `block` is excluded or held.
   func isFree(_ block: Prefix, _ pool: Pool) -> Bool {
-    !(excluded[pool.name] ?? []).contains { $0.overlaps(block.range) } && blocks(in: pool.name).allSatisfy { !$0.range.overlaps(block.range) }
+    !(excluded[pool.name] ?? []).contains { $0.overlaps(block.range) }
+      && blocks(in: pool.name).allSatisfy { !$0.range.overlaps(block.range) }
   }
 
   /// Blocks that are allocated or rest.

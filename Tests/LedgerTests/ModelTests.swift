@@ -1,3 +1,4 @@
+import Domain
 import TestSupport
 import Testing
 
@@ -18,6 +19,26 @@ import Testing
       Issue.record("BERTH_SEED=\(seed) fails with \(short.count) steps:\n\(ModelTests.trace(short))\n\(why)")
       return
     }
+  }
+
+  /// The sequences are worth something only if they meet every answer: each kind, and each refusal that they can provoke.
+  @Test func sequencesMeetEveryAnswer() throws {
+    var answers: [String: Int] = [:]
+    var random = SeededRandom(seed: 1)
+    for _ in 0..<500 {
+      let harness = Harness()
+      try harness.run(Step.sequence(&random, length: 30))
+      answers.merge(harness.answers) { $0 + $1 }
+    }
+    let unprovoked: Set<Rejection.Code> = [
+      .noDefaultPool, .tooManyPools, .tooManyReservations, .tooManyForOwner, .managedByVM, .tooLarge
+    ]
+    let kinds = [
+      "pool", "poolDeleted", "reservation", "reservationDeleted", "granted", "repeated", "released", "allocation",
+      "expired", "imported", "suggestion", "freeBlocks", "replay"
+    ]
+    let codes = Rejection.Code.allCases.filter { !unprovoked.contains($0) }.map(\.rawValue)
+    for name in kinds + codes { #expect(answers[name, default: 0] > 0, "never met: \(name)") }
   }
 
   private static func failure(of steps: [Step]) -> String? {

@@ -37,15 +37,24 @@ struct Proofs {
       rows.add(row)
     }
     guard hash == tables.stateHash else { throw Failure("the state hash is not that of the rows") }
-    guard rows.pools == model.pools, rows.allocations == model.allocations, rows.released == model.released,
-      rows.cursors == model.cursors
-    else { throw Failure("rows \(rows)\n are not the model's\n \(model)") }
+    try Proofs.same("pools", rows.pools, model.pools)
+    try Proofs.same("allocations", rows.allocations, model.allocations)
+    try Proofs.same("released", rows.released, model.released)
+    try Proofs.same("cursors", rows.cursors, model.cursors)
     for name in model.pools.keys {
       guard Set(rows.reservations[name] ?? []) == Set(model.reservations[name] ?? []) else {
         throw Failure("reservations of \(name)")
       }
     }
     guard rows.reservations.keys.allSatisfy({ model.pools[$0] != nil }) else { throw Failure("orphaned reservation") }
+  }
+
+  private static func same<Key, Value: Equatable>(_ what: String, _ rows: [Key: Value], _ model: [Key: Value]) throws {
+    if rows == model { return }
+    for (key, value) in rows where model[key] != value {
+      throw Failure("\(what): row    \(value)\n  the model's \(model[key].map { "\($0)" } ?? "none")")
+    }
+    for (key, value) in model where rows[key] == nil { throw Failure("\(what): row missing for \(value)") }
   }
 
   private struct Rows {
@@ -84,7 +93,8 @@ struct Proofs {
         state.allocations == model.allocations.keys.count(where: { $0.pool == name }),
         state.cursor == model.cursors[name]
       else { throw Failure("counts of \(name)") }
-      guard Proofs.list(tables, name) == model.allocations.values.filter({ $0.pool == name }).sorted(by: { $0.ip < $1.ip })
+      guard
+        Proofs.list(tables, name) == model.allocations.values.filter({ $0.pool == name }).sorted(by: { $0.ip < $1.ip })
       else { throw Failure("list of \(name)") }
     }
   }
@@ -109,7 +119,9 @@ struct Proofs {
     for (name, x) in a.indexes {
       guard let y = b.indexes[name] else { throw Failure("no index of \(name)") }
       let max = a.tables.pools[name]?.pool.family.maxBits ?? .max
-      guard x.available == y.available else { throw Failure("available of \(name): \(x.available), fresh \(y.available)") }
+      guard x.available == y.available else {
+        throw Failure("available of \(name): \(x.available), fresh \(y.available)")
+      }
       guard x.cursor == y.cursor else { throw Failure("cursor of \(name)") }
       for (what, one, other) in [
         ("taken", x.taken, y.taken), ("remembered", x.remembered, y.remembered), ("touched", x.touched, y.touched)

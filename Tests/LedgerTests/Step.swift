@@ -41,7 +41,9 @@ struct Asking {
     ["fd00::/124", "fd00::/126", "fd00::8/127", "fd00::9/128", "fd00::/64", "::/0", "::ffff:0:0/120"],
     ["10.0.0.0/28", "fd00::/125", "10.0.0.0/24", "fd00::/48"]
   ]
-  static let larger = ["10.0.0.0/27", "10.0.0.0/26", "10.0.0.0/24", "10.0.0.0/8", "fd00::/120", "fd00::/64", "fd00::/32"]
+  static let larger = [
+    "10.0.0.0/27", "10.0.0.0/26", "10.0.0.0/24", "10.0.0.0/8", "fd00::/120", "fd00::/64", "fd00::/32"
+  ]
 
   static func prefix(_ text: String) -> Prefix {
     if text == "::ffff:0:0/120" { return Prefix(containing: AddressRange.ipv4Mapped.first, length: 120) }
@@ -155,7 +157,9 @@ struct Asking {
 
   private mutating func unreserving() -> Command {
     let name = poolName()
-    if let rows = model.reservations[name], !rows.isEmpty { return .unreserve(name, first: random.pick(rows).range.first) }
+    if let rows = model.reservations[name], !rows.isEmpty {
+      return .unreserve(name, first: random.pick(rows).range.first)
+    }
     return .unreserve(name, first: IPAddress(v4: 10 << 24))
   }
 
@@ -185,7 +189,9 @@ struct Asking {
     case .giveExplicit: request.address = oneIn(10) ? IPAddress(v4: 10 << 24 | 5) : address(in: cidr)
     case .giveChild:
       request.prefixLength = min(cidr.family.bitCount, cidr.length + number((oneIn(6) ? -1 : 1)...5))
-      if oneIn(3) { request.address = Prefix(containing: address(in: cidr), length: request.prefixLength ?? 0).first }
+      if oneIn(3) {
+        request.address = Prefix(containing: address(in: cidr), length: max(0, request.prefixLength ?? 0)).first
+      }
       if oneIn(6), let length = request.prefixLength { request.prefixLength = length - 1 }
     case .choose:
       let families: [[AddressFamily]] = [[.ipv4], [.ipv6], [.ipv4, .ipv6], [.ipv6, .ipv4], []]

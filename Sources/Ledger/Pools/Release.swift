@@ -110,12 +110,10 @@ extension Ledger {
   func expire(_ due: [DueRow], _ context: Context) -> Decided {
     var effects: [Effect] = []
     var (leases, quarantines, bytes) = (0, 0, 0)
-    var seen: Set<RowKey> = []
+    var seen: Set<DueRow> = []
     for item in due {
       // An item may have been queued twice.
-      guard seen.insert(.address(item.pool, item.ip)).inserted, let row = row(.address(item.pool, item.ip)) else {
-        continue
-      }
+      guard seen.insert(item).inserted, let row = row(.address(item.pool, item.ip)) else { continue }
       guard bytes <= Limits.effectBytes / 2 else {
         indexes[item.pool]?.follow(row)
         continue

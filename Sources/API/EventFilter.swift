@@ -1,0 +1,66 @@
+package import APITypes
+package import Domain
+
+/// Which entries a subscriber wants: of these kinds, and with one changed row that has all the rest.
+package struct EventFilter: Sendable {
+  /// Only this kind.
+  package var kind: EntryKind?
+  /// Only rows of this pool.
+  package var pool: PoolName?
+  /// Only rows of this owner.
+  package var owner: OwnerName?
+  /// Only rows of this tenant.
+  package var tenant: TenantName?
+  /// Only rows of this node.
+  package var node: NodeName?
+
+  /// Wants everything.
+  package init() {}
+
+  /// Takes a query parameter; false if it is none of ours.
+  package mutating func take(_ name: String, _ value: String) throws(Problem) -> Bool {
+    switch name {
+    case "kind":
+      guard let kind = EntryKind.allCases.first(where: { $0.name == value }) else {
+        throw .invalid("kind", "must be one of \(EntryKind.allCases.map(\.name).joined(separator: ", "))")
+      }
+      self.kind = kind
+    case "pool": pool = try .parameter("pool", value)
+    case "owner": owner = try .parameter("owner", value)
+    case "tenant": tenant = try .parameter("tenant", value)
+    case "node": node = try .parameter("node", value)
+    default: return false
+    }
+    return true
+  }
+
+  /// Whether the subscriber wants this entry.
+  package func wants(_ entry: Entry) -> Bool {
+    if let kind, entry.kind != kind { return false }
+    if pool == nil, owner == nil, tenant == nil, node == nil { return true }
+    return entry.effects.contains { wants($0.row) }
+  }
+
+  private func wants(_ row: Row) -> Bool {
+    switch row {
+    case .allocation(let row):
+      (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
+        && (tenant == nil || row.tenant == tenant) && (node == nil || row.node == node)
+    case .pool(let row): isOfPoolAlone && row.name == pool
+    case .reservation(let row): isOfPoolAlone && row.pool == pool
+    case .released(let row):
+      tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
+    case .cursor, .answered: false
+    }
+  }
+
+  private var isOfPoolAlone: Bool { owner == nil && tenant == nil && node == nil }
+}
+
+extension Name {
+  /// Reads a query parameter that must be such a name.
+  static func parameter(_ name: String, _ value: String) throws(Problem) -> Self {
+    guard let parsed = Self(value) else { throw .invalid(name, "must be \(rule)") }
+    return parsed
+  }
+}

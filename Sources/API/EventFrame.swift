@@ -1,0 +1,96 @@
+internal import APITypes
+internal import Addressing
+internal import Domain
+internal import Wire
+
+/// An entry as a server-sent event: id, kind, and one line of JSON.
+enum EventFrame {
+  static func encode(_ logged: LoggedEntry) -> [UInt8] {
+    let entry = logged.entry
+    var out = Array("id: \(entry.revision)\nevent: \(entry.kind.name)\ndata: ".utf8)
+    // JSON escapes every line break, so the document is one line of the stream.
+    out += document(entry, logged.time)
+    out += [0x0A, 0x0A]
+    return out
+  }
+
+  static func document(_ entry: Entry, _ time: Int64) -> [UInt8] {
+    var out = JSONWriter(capacity: 256 + 512 * entry.effects.count)
+    out.object { out in
+      out.field("revision", entry.revision)
+      out.field("time", time: time)
+      out.field("actor", entry.actor)
+      out.field("request_id", entry.requestID)
+      out.field("kind", entry.kind.name)
+      out.key("changes")
+      out.array { out in for effect in entry.effects { out.change(effect) } }
+    }
+    return out.finish()
+  }
+}
+
+extension JSONWriter {
+  /// Writes a changed row; what only the ledger itself looks at (cursors, idempotency records) is left out.
+  fileprivate mutating func change(_ effect: Effect) {
+    let type: StaticString
+    let rowKey: String
+    switch effect.row {
+    case .pool(let row): (type, rowKey) = ("pool", row.name.text)
+    case .reservation(let row): (type, rowKey) = ("reservation", "\(row.pool)/\(row.range.first)")
+    case .allocation(let row): (type, rowKey) = ("allocation", "\(row.pool)/\(row.ip)")
+    case .released(let row): (type, rowKey) = ("released", "\(row.pool)/\(row.block.first)")
+    case .cursor, .answered: return
+    }
+    object { out in
+      out.field("type", "\(type)")
+      out.field("key", rowKey)
+      out.key(effect.isPut ? "after" : "before")
+      out.row(effect.row)
+    }
+  }
+
+  private mutating func row(_ row: Row) {
+    switch row {
+    case .pool(let row): pool(PoolView(row, nil))
+    case .reservation(let row): reservation(ReservationView(row))
+    case .allocation(let row): allocation(row)
+    case .released(let row): released(row)
+    case .cursor, .answered: null()
+    }
+  }
+
+  /// An allocation as the routes show it, but for what belongs to its pool.
+  mutating func allocation(_ row: Allocation) {
+    object { out in
+      out.field("pool", row.pool)
+      out.field("tenant", row.tenant)
+      out.field("owner", row.owner)
+      out.field("interface", row.interface)
+      out.field("index", row.index)
+      out.field("ip", address: row.ip)
+      out.field("prefix_length", row.isChildPrefix ? row.block.length : nil)
+      out.field("cidr", row.isChildPrefix ? "\(row.block)" : nil)
+      out.field("hostname", row.hostname)
+      out.field("mac", row.mac?.description)
+      out.field("node", row.node)
+      out.field("static", row.isStatic)
+      out.field("managed_by", row.manager?.name)
+      out.field("labels", row.labels)
+      out.field("created_at", time: row.createdAt)
+      out.field("expires_at", time: row.expiresAt)
+      out.field("generation", row.generation)
+      out.field("revision", row.revision)
+    }
+  }
+
+  private mutating func released(_ row: Released) {
+    object { out in
+      out.field("pool", row.pool)
+      out.field("ip", address: row.block.first)
+      out.field("prefix_length", row.block.length < row.block.family.bitCount ? row.block.length : nil)
+      out.field("owner", row.owner)
+      out.field("released_at", time: row.releasedAt)
+      out.field("quarantine_until", time: row.quarantineUntil)
+    }
+  }
+}

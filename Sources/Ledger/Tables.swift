@@ -48,7 +48,7 @@ package final class Tables {
     if let old { stateHash &-= RowHash.state(old) }
     if effect.isPut { stateHash &+= RowHash.state(effect.bytes) }
     guard !isLoading else { return }
-    if let old, let row = try? Row(decoding: old) { forget(row, replacedBy: effect.isPut ? effect.row : nil) }
+    if let old { forget(old, replacedBy: effect.isPut ? effect.row : nil) }
     if effect.isPut { remember(effect.row) }
   }
 
@@ -134,6 +134,12 @@ package final class Tables {
   private func removeFromOrder(_ state: PoolState) {
     byAddress[state.pool.network]?.removeAll { $0 === state }
     if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
+  }
+
+  private func forget(_ old: [UInt8], replacedBy new: Row?) {
+    // A cursor that moves on leaves nothing behind: no need to read where it was.
+    if case .cursor = new { return }
+    if let row = try? Row(decoding: old) { forget(row, replacedBy: new) }
   }
 
   /// Undoes `remember` for a row that goes; a pool that is only replaced stays.

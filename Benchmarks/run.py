@@ -71,9 +71,11 @@ def start_postgres(setting, wanted):
     try:
         peer = PostgresPeer()
         return peer.start()
-    except Unavailable as reason:
+    except BaseException as reason:
         if peer:
             peer.stop()
+        if not isinstance(reason, Unavailable):
+            raise
         setting.skip("postgres", reason)
         return None
 
@@ -113,6 +115,7 @@ def main():
         warmup=0.2 if quick else 0.5, allocations=chosen.allocations or (100_000 if quick else 1_000_000),
         fullness_network=chosen.fullness_network, stand_in=chosen.stand_in)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
     postgres = None
     try:
         setting.open(chosen.disk_dir)

@@ -44,21 +44,20 @@ class Report:
         rows = []
         for operation, connections, name in m.rows():
             value = lambda key: m.value(name, operation, connections, key)
-            rows.append((
-                operation, connections, name, number(value("cpu_us"), 1), times(self._to_echo(name, operation, connections)),
-                number(value("per_second")), number(value("p50_us")), number(value("p99_us")), number(value("p999_us"))))
-        head = ("", "connections", "server", "CPU us/request", "CPU to echo", "requests/s", "p50 us", "p99 us", "p99.9 us")
+            to_echo = m.ratio(name, "echo", operation, connections, "cpu_us")
+            shown = [number(value(key)) for key in ("per_second", "p50_us", "p99_us", "p999_us")]
+            rows.append((operation, connections, name, number(value("cpu_us"), 1), times(to_echo), *shown))
+        head = ("", "connections", "server", "CPU us/request", "CPU to echo", "requests/s", "p50 us", "p99 us",
+                "p99.9 us")
         parts = ["## Servers", f"Medians of {self.setting.rounds} rounds of {self.setting.seconds:g} s after "
                  f"{self.setting.warmup:g} s of warm-up.", table(head, rows)]
         if m.commits:
-            rows = [(e, number(m.commit_value(i, "per_second")), number(m.commit_value(i, "p50_us")),
-                     number(m.commit_value(i, "p99_us"))) for i, e in enumerate(("SQLite, WAL, FULL", "zero-filled file"))]
+            engines = ("SQLite, WAL, FULL", "zero-filled file")
+            rows = [(engine, *(number(m.commit_value(i, key)) for key in ("per_second", "p50_us", "p99_us")))
+                    for i, engine in enumerate(engines)]
             parts += ["One bare commit of 150 bytes in the same directory as Berth's disk:",
                       table(("by", "commits/s", "p50 us", "p99 us"), rows)]
         return parts
-
-    def _to_echo(self, name, operation, connections):
-        return self.matrix.ratio(name, "echo", operation, connections, "cpu_us")
 
     def _idle(self):
         if not self.idle:
@@ -114,8 +113,8 @@ class Report:
     # Budgets
 
     def _budgets(self):
-        rows = [(what, limit, shown, "-" if kept is None else ("yes" if kept else "**no**"))
-                for what, limit, shown, kept in self._budget_rows()]
+        rows = [(what, limit, shown, "yes" if kept else "**no**")
+                for what, limit, shown, kept in self._budget_rows() if kept is not None]
         return ["## Budgets", table(("what", "budget", "measured", "kept"), rows)] if rows else []
 
     def _budget_rows(self):

@@ -1,1 +1,85 @@
-// API
+// API: the routes, and nothing else that decides.
+//
+// A route is declared once, as an `Endpoint` in a table: method, pattern, parameters, body, answers, refusals and handler.
+// The server's router and `GET /openapi.json` are both made from that table, so that neither can know a route that the other
+// does not. Every request goes through one door (`BerthAPI.open`): there the caller gets a name, parameters are checked
+// against the table, and a thrown `Problem` becomes an answer.
+//
+// Reads take the reader lock for a moment, copy rows and render outside of it, on the loop's thread. Commands go through
+// the engine's ring and answer from its `done`. Bodies become Domain commands in APITypes; `Rejection.Code` becomes a status
+// by one exhaustive switch in `Problems.swift`. Every answer carries `Berth-Revision`.
+//
+// Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and the
+// ledger at once beyond one screen, annotations in comments that drift from the code.
+internal import APITypes
+internal import Domain
+package import Engine
+package import HTTPServer
+package import Log
+internal import Platform
+package import Telemetry
+
+/// What the routes need of the process they run in.
+package final class BerthAPI: Sendable {
+  let engine: Engine
+  let metrics: Metrics
+  let counts: APIMetrics
+  let log: LogAccess
+  let feed: EventFeed
+  let exports = ExportGate()
+
+  /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read the log.
+  package init(engine: Engine, history: any HistoryIndex, metrics: Metrics) throws(LogFault) {
+    self.engine = engine
+    self.metrics = metrics
+    log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
+    let feed = EventFeed(published: engine.status.revision) { () throws(LogFault) in try engine.reader() }
+    self.feed = feed
+    engine.onPublish { feed.notify($0) }
+    counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+  }
+
+  /// Every route there is, in the order in which metrics number them.
+  static let table: [Endpoint] =
+    simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + healthEndpoints
+
+  /// The version that health and the OpenAPI document tell.
+  package static let version = "0.1.0"
+
+  /// The table as the server wants it.
+  package var router: Router {
+    Router(
+      BerthAPI.table.map { endpoint in
+        Route(endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit) { request, reply in
+          self.open(endpoint, request, reply)
+        }
+      })
+  }
+
+  /// The door: every request to every route comes through here.
+  private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
+    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: BerthAPI.anonymous)
+    do throws(Problem) {
+      try endpoint.checkParameters(request)
+      try endpoint.handler(call)
+    } catch {
+      call.refuse(error)
+    }
+  }
+
+  /// Ends the streams and the threads that read the log; the server must be drained, or draining.
+  package func stop() {
+    feed.stop()
+    log.stop()
+  }
+
+  /// Who asks while there are no tokens.
+  static let anonymous = "anonymous"
+
+  /// Told of every answered request by the server, on a loop's thread.
+  package var onCompletion: @Sendable (Completion) -> Void {
+    let counts = counts
+    return { counts.completed($0) }
+  }
+}

@@ -64,7 +64,7 @@ private struct AllocateFields {
   }
 
   mutating func readNamed(_ key: JSONKey, _ reader: inout JSONReader) throws(JSONFault) -> Bool {
-    guard key == "ip" else { return false }
+    guard "ip" ~= key else { return false }
     request.address = try reader.addressOrNull()
     return true
   }
@@ -103,7 +103,7 @@ package func decodeRenew(_ body: [UInt8]) throws(JSONFault) -> UInt32? {
   var reader = JSONReader(body)
   var seconds: UInt32?
   try reader.object { (key, reader) throws(JSONFault) in
-    guard key == "lease_seconds" else { throw reader.unknownField(key) }
+    guard "lease_seconds" ~= key else { throw reader.unknownField(key) }
     seconds = try reader.null() ? nil : try reader.seconds()
   }
   try reader.end()
@@ -189,7 +189,7 @@ extension JSONReader {
   package mutating func grants() throws(JSONFault) -> [Grant] {
     var grants: [Grant] = []
     try object { (key, reader) throws(JSONFault) in
-      guard key == "allocations" else { throw reader.unknownField(key) }
+      guard "allocations" ~= key else { throw reader.unknownField(key) }
       grants = try reader.list { (reader) throws(JSONFault) in try reader.grant() }
     }
     return grants

@@ -93,10 +93,12 @@ package struct AllocationPlace: Hashable, Sendable {
   package init?(_ cursor: Cursor) {
     let parts = cursor.key.split(separator: " ", omittingEmptySubsequences: false)
     guard parts.count == 2, let pool = PoolName(String(parts[0])) else { return nil }
-    if parts[1].isEmpty { self.init(pool: pool, ip: nil) } else {
-      guard let ip = IPAddress(parts[1]) else { return nil }
-      self.init(pool: pool, ip: ip)
+    guard let ip = IPAddress(parts[1]) else {
+      guard parts[1].isEmpty else { return nil }
+      self.init(pool: pool, ip: nil)
+      return
     }
+    self.init(pool: pool, ip: ip)
   }
 
   /// The cursor of this place.

@@ -73,7 +73,7 @@ package func decodePoolPatch(_ body: [UInt8], extentOnly: Bool) throws(JSONFault
   var reader = JSONReader(body)
   var patch = PoolPatch()
   try reader.object { (key, reader) throws(JSONFault) in
-    let isOfExtent = key == "cidr" || key == "gateway" || key == "ranges"
+    let isOfExtent = "cidr" ~= key || "gateway" ~= key || "ranges" ~= key
     guard isOfExtent || !extentOnly, try patch.read(key, &reader) else { throw reader.unknownField(key) }
   }
   try reader.end()

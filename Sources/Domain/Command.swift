@@ -178,8 +178,8 @@ package struct ImportRow: Hashable, Sendable {
   }
 }
 
-/// A command with who asks and how.
-package struct Submission: Sendable {
+/// A command with who asks and how; an immutable object, because it is handed on many times.
+package final class Submission: Sendable {
   /// What is asked.
   package let command: Command
   /// Who asks; `system` for the engine itself.
@@ -199,10 +199,9 @@ package struct Submission: Sendable {
     dryRun: Bool = false
   ) {
     self.command = command
-    self.actor = actor.utf8.count <= Limits.actorBytes ? actor : String(actor.prefix(Limits.actorBytes / 4))
-    self.requestID =
-      requestID.utf8.count <= Limits.actorBytes ? requestID : String(requestID.prefix(Limits.actorBytes / 4))
-    self.asked = asked.utf8.count <= Limits.askedBytes ? asked : String(asked.prefix(Limits.askedBytes / 4)) + "..."
+    self.actor = actor.cut(to: Limits.actorBytes)
+    self.requestID = requestID.cut(to: Limits.actorBytes)
+    self.asked = asked.utf8.count <= Limits.askedBytes ? asked : asked.cut(to: Limits.askedBytes - 3) + "..."
     self.idempotency = idempotency
     self.dryRun = dryRun
   }
@@ -217,4 +216,14 @@ package struct IdempotencyKey: Hashable, Sendable {
 
   /// Takes the two digests.
   package init(key: UInt128, request: UInt128) { (self.key, self.request) = (key, request) }
+}
+
+extension String {
+  /// The longest beginning of whole code points in at most `limit` bytes; a grapheme alone may be any length.
+  fileprivate func cut(to limit: Int) -> String {
+    if utf8.count <= limit { return self }
+    var end = utf8.index(startIndex, offsetBy: limit)
+    while utf8[end] & 0xC0 == 0x80 { end = utf8.index(before: end) }
+    return String(self[..<end])
+  }
 }

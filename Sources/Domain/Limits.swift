@@ -16,6 +16,8 @@ package enum Limits {
   package static let count = 1_024
   /// Allocations one owner of one tenant may hold.
   package static let perOwner = 4_096
+  /// Bytes of one row; the largest legal one, a pool with all its lists full, is under 20,000.
+  package static let rowBytes = 65_535
   /// Bytes of effects one command may have.
   package static let effectBytes = 512 * 1024
   /// Rows one entry of actor `system` may end.

@@ -15,6 +15,8 @@ package protocol Name: Hashable, Comparable, Sendable, CustomStringConvertible {
   static var rule: String { get }
   /// Whether `text` follows the rule.
   static func accepts(_ text: String) -> Bool
+  /// The most bytes that the rule allows.
+  static var maxBytes: Int { get }
   /// The text itself.
   var text: String { get }
   /// Wraps text that is known to follow the rule.
@@ -43,6 +45,8 @@ package struct PoolName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = dnsLabelRule
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 63
   /// Whether `text` is a DNS label.
   package static func accepts(_ text: String) -> Bool { isDNSLabel(text) }
   /// The pool of the simple API.
@@ -57,6 +61,8 @@ package struct NetworkName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = dnsLabelRule
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 63
   /// Whether `text` is a DNS label.
   package static func accepts(_ text: String) -> Bool { isDNSLabel(text) }
   /// The routing domain of pools that name none.
@@ -71,6 +77,8 @@ package struct TenantName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = dnsLabelRule
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 63
   /// Whether `text` is a DNS label.
   package static func accepts(_ text: String) -> Bool { isDNSLabel(text) }
   /// The tenant of requests that name none.
@@ -85,6 +93,8 @@ package struct OwnerName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = "1 to 128 of A-Z a-z 0-9 . _ : @ -"
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 128
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
     (1...128).contains(text.utf8.count) && text.utf8.allSatisfy { isWordByte($0) || $0 == 58 || $0 == 64 }
@@ -99,6 +109,8 @@ package struct NodeName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = "1 to 128 of A-Z a-z 0-9 . _ -"
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 128
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
     (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isWordByte)
@@ -113,6 +125,8 @@ package struct InterfaceName: Name {
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
   package static let rule = "1 to 15 printable ASCII characters without '/' or space"
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 15
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
     (1...15).contains(text.utf8.count) && text.utf8.allSatisfy { (33...126).contains($0) && $0 != 47 }
@@ -130,6 +144,8 @@ package struct Hostname: Name {
   /// The rule in words.
   package static let rule =
     "a DNS name: labels of 1 to 63 letters, digits and inner hyphens, joined by dots, 253 at most"
+  /// The most bytes that the rule allows.
+  package static let maxBytes = 253
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
     (1...253).contains(text.utf8.count)

@@ -58,6 +58,7 @@ extension Row {
 
   /// Reads one row and nothing else.
   package init(decoding bytes: [UInt8]) throws(CodingFault) {
+    guard bytes.count <= Limits.rowBytes else { throw .invalid("row of \(bytes.count) bytes") }
     var reader = ByteReader(bytes)
     try self.init(decoding: &reader)
     guard reader.isAtEnd else { throw .invalid("bytes after the row") }
@@ -201,9 +202,17 @@ private struct AllocationFlags: OptionSet {
 }
 
 extension ByteReader {
-  mutating func time() throws(CodingFault) -> LogTime { LogTime(bitPattern: try varint()) }
+  mutating func time() throws(CodingFault) -> LogTime {
+    guard let time = LogTime(exactly: try varint()) else { throw .invalid("time before 1970") }
+    return time
+  }
 
-  mutating func name<N: Name>() throws(CodingFault) -> N { N(trusted: try text()) }
+  /// Names were checked when they came in; only what the row table relies on, a length in one byte, is looked at again.
+  mutating func name<N: Name>() throws(CodingFault) -> N {
+    let text = try text()
+    guard (1...N.maxBytes).contains(text.utf8.count) else { throw .invalid("name of \(text.utf8.count) bytes") }
+    return N(trusted: text)
+  }
 
   mutating func small<Value: FixedWidthInteger>() throws(CodingFault) -> Value {
     guard let value = Value(exactly: try varint()) else { throw .invalid("number too large") }
@@ -295,16 +304,25 @@ extension ByteReader {
     let hostname: Hostname? = flags.contains(.hostname) ? try name() : nil
     let mac = flags.contains(.mac) ? MACAddress(bits: UInt64(try bigEndian(count: 6))) : nil
     let node: NodeName? = flags.contains(.node) ? try name() : nil
-    let manager = flags.contains(.manager) ? Manager(rawValue: try byte()) : nil
+    let manager: Manager? = flags.contains(.manager) ? try manager() : nil
     let labels = flags.contains(.labels) ? try labels() : .none
     let createdAt = try time()
     let expiresAt = flags.contains(.expiry) ? try time() : nil
     let generation = try varint()
     let revision = flags.contains(.revision) ? try varint() : generation
-    return Allocation(
+    let row = Allocation(
       pool: pool, block: try prefix(of: ip, length: length), tenant: tenant, owner: owner, interface: interface,
       index: index, hostname: hostname, mac: mac, node: node, isStatic: flags.contains(.isStatic), manager: manager,
       labels: labels, createdAt: createdAt, expiresAt: expiresAt, generation: generation, revision: revision)
+    // One row, one form: the state hash is of the bytes.
+    guard AllocationFlags(of: row) == flags else { throw .invalid("a usual value is spelled out") }
+    return row
+  }
+
+  private mutating func manager() throws(CodingFault) -> Manager {
+    let value = try byte()
+    guard let manager = Manager(rawValue: value) else { throw .invalid("manager \(value)") }
+    return manager
   }
 
   fileprivate mutating func released() throws(CodingFault) -> Released {

@@ -1,15 +1,18 @@
 // Engine: the single writer.
 //
-// One thread takes whatever waits in a bounded ring, decides all of it at one log time, appends one batch, and answers everybody
-// once that batch is durable: group commit without a timer. `Core` is that as a step over events, driven by the engine's thread or by a
-// test; `Engine` adds the thread, the ring and the lock under which many threads read what is published.
+// One thread takes whatever waits in a bounded ring, decides all of it at one log time, appends one batch, and
+// answers everybody once that batch is durable: group commit without a timer. `Core` is that as a step over events,
+// driven by the engine's thread or by a test; `Engine` adds the thread, the ring and the lock under which many
+// threads read what is published.
 //
-// An answer leaves only when everything it saw is durable. Refusals and repeats wait for the batch they were decided in, and share its
-// fate. A refused append throws the pending decisions away and the published state stays; an append whose end nobody knows ends
-// the process (an embedded log cannot ask again), and the next start reads what is really there.
+// An answer leaves only when everything it saw is durable. Refusals and repeats wait for the batch they were decided
+// in, and share its fate. A refused append throws the pending decisions away and the published state stays; an append
+// whose end nobody knows ends the process (an embedded log cannot ask again), and the next start reads what is really
+// there.
 //
-// Refused: a lock around the ledger (next-free computed outside it is how addresses are given twice), a separate log thread (measured:
-// worth nothing), a timer that gathers batches (latency for nothing: what waits during a flush is the next batch).
+// Refused: a lock around the ledger (next-free computed outside it is how addresses are given twice), a separate log
+// thread (measured: worth nothing), a timer that gathers batches (latency for nothing: what waits during a flush is
+// the next batch).
 package import Domain
 
 /// The answer to a submission.

@@ -12,7 +12,8 @@ struct Waiting: Sendable {
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
 ///
-/// Owned by one thread at a time. It waits for nothing: an append that is still under way leaves `inFlight` set, and its end is the next event.
+/// Owned by one thread at a time. It waits for nothing: an append that is still under way leaves `inFlight` set, and
+/// its end is the next event.
 final class Core {
   let ledger: Ledger
   let published: Published
@@ -49,6 +50,12 @@ final class Core {
 
   /// When something falls due by itself; nil = never, or held.
   var nextDue: LogTime? { expiry.isHeld ? nil : ledger.nextDue }
+
+  /// Whether a lease or a quarantine ends by the log's time now.
+  func isDue(_ reading: ClockReading) -> Bool {
+    guard let nextDue else { return false }
+    return nextDue <= clock.reckon(reading, after: published.tables.time).time
+  }
 
   func add(_ waiting: [Waiting]) {
     if queueHead == queue.count {
@@ -164,7 +171,8 @@ extension Unavailable {
 
 /// A batch in the making.
 private struct Draft {
-  /// Once a batch has this many bytes it takes no further entry; a single entry stays below the other half of `Batch.maxBytes`.
+  /// Once a batch has this many bytes it takes no further entry; a single entry stays below the other half of
+  /// `Batch.maxBytes`.
   static let bytesEnough = Batch.maxBytes * 3 / 8
 
   private let base: Revision

@@ -47,8 +47,8 @@ package struct EngineStatus: Sendable {
 }
 
 /// The single writer with its thread, and the readers' door to what is published.
-///
-/// Unchecked because the compiler cannot see the rule: `core` belongs to the engine's thread once it runs; `shared` is guarded by `lock`.
+// Unchecked because the compiler cannot see the rule: `core` belongs to the engine's thread once it runs; `shared`
+// is guarded by `lock`.
 package final class Engine: @unchecked Sendable {
   /// What the engine counts.
   package let metrics: EngineMetrics
@@ -71,6 +71,17 @@ package final class Engine: @unchecked Sendable {
     var isAsleep = false
     var confirm = false
     var flags = (expiryHeld: false, clockHeld: false, storageFull: false)
+
+    /// What there is to do; nil if nothing, unless the engine must go on `always`.
+    mutating func take(ring takesRing: Bool, always: Bool) -> Work? {
+      let hasWork = !ends.isEmpty || confirm || (takesRing && (!ring.isEmpty || isStopping))
+      guard hasWork || always else { return nil }
+      var work = Work(ends: ends, confirm: confirm, isStopping: isStopping)
+      ends.removeAll(keepingCapacity: true)
+      confirm = false
+      if takesRing { swap(&work.ring, &ring) }
+      return work
+    }
   }
 
   /// Recovers the state from a log and prepares to serve it; damaged snapshots passed over go to `options.warn`.
@@ -108,7 +119,8 @@ package final class Engine: @unchecked Sendable {
     thread = Thread(name: "berth-engine") { self.run() }
   }
 
-  /// Hands a submission over; `done` is called once, on the engine's thread. False if the ring is full: nothing will happen.
+  /// Hands a submission over; `done` is called once, on the engine's thread. False if the ring is full: nothing will
+  /// happen.
   package func submit(_ submission: Submission, _ done: @escaping @Sendable (Answer) -> Void) -> Bool {
     enum Fate { case taken, full, stopped }
     let fate = lock.withLock { () -> Fate in
@@ -220,45 +232,28 @@ package final class Engine: @unchecked Sendable {
 
   /// Waits until there is something to do; what is left of a full batch goes before the ring.
   private func takeWork(isSettled: inout Bool) -> Work {
+    let isFree = core.inFlight == nil
+    let hasLeft = isFree && core.queued > 0
     let flags = (core.expiry.isHeld, core.isClockHeld, core.isStorageFull)
-    let mayTake = core.inFlight == nil && core.queued == 0
-    var due = core.inFlight == nil ? core.nextDue : nil
     while true {
-      let work = lock.withLock { () -> Work? in
+      let mustGo = hasLeft || (isFree && core.isDue(options.clock()))
+      let patience: Duration? = !isSettled ? .milliseconds(50) : core.nextDue != nil ? .milliseconds(200) : nil
+      let (work, isWoken) = lock.withLock { () -> (Work?, Bool) in
         shared.flags = flags
-        while true {
-          let hasWork =
-            !shared.ends.isEmpty || shared.confirm || (mayTake && (!shared.ring.isEmpty || shared.isStopping))
-          if hasWork || (core.inFlight == nil && core.queued > 0) {
-            var work = Work(ends: shared.ends, confirm: shared.confirm, isStopping: shared.isStopping)
-            shared.ends.removeAll(keepingCapacity: true)
-            shared.confirm = false
-            if mayTake {
-              work.ring = shared.ring
-              shared.ring = []
-              shared.ring.reserveCapacity(min(work.ring.count, 256))
-            }
-            return work
-          }
-          if let due, due <= published.tables.time || due <= options.clock().wall { return Work() }
-          shared.isAsleep = true
-          defer { shared.isAsleep = false }
-          if !isSettled {
-            if !wake.wait(lock, timeout: .milliseconds(50)) { return nil }
-          } else if due != nil {
-            if !wake.wait(lock, timeout: .milliseconds(200)) { return nil }
-          } else {
-            wake.wait(lock)
-          }
+        if let work = shared.take(ring: isFree && !hasLeft, always: mustGo) { return (work, true) }
+        shared.isAsleep = true
+        defer { shared.isAsleep = false }
+        guard let patience else {
+          wake.wait(lock)
+          return (nil, true)
         }
+        return (nil, wake.wait(lock, timeout: patience))
       }
       if let work { return work }
-      if !isSettled {
+      if !isWoken, !isSettled {
         isSettled = true
         log.maintain(idle: true)
       }
-      due = core.inFlight == nil ? core.nextDue : nil
-      if due != nil, core.inFlight == nil { return Work() }
     }
   }
 

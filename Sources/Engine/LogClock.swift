@@ -17,7 +17,8 @@ package struct ClockReading: Hashable, Sendable {
   }
 }
 
-/// The log's own time: follows the wall clock, never goes back, and does not believe a step of over a minute until somebody confirms it.
+/// The log's own time: follows the wall clock, never goes back, and does not believe a step of over a minute until
+/// somebody confirms it.
 package struct LogClock: Sendable {
   /// The largest step of the wall clock that is believed.
   package static let believedStep: Int64 = 60_000_000
@@ -30,10 +31,17 @@ package struct LogClock: Sendable {
 
   /// The time of a batch after one at `previous`.
   package mutating func time(_ reading: ClockReading, after previous: LogTime) -> LogTime {
-    let expected = believed.wall + (reading.boot - believed.boot)
-    isHeld = abs(reading.wall - expected) > LogClock.believedStep
+    let reckoned = reckon(reading, after: previous)
+    isHeld = reckoned.isHeld
     if !isHeld { believed = reading }
-    return max(previous, isHeld ? expected : reading.wall)
+    return reckoned.time
+  }
+
+  /// What the time would be, and whether the wall clock is not believed.
+  func reckon(_ reading: ClockReading, after previous: LogTime) -> (time: LogTime, isHeld: Bool) {
+    let expected = believed.wall + (reading.boot - believed.boot)
+    let isHeld = abs(reading.wall - expected) > LogClock.believedStep
+    return (max(previous, isHeld ? expected : reading.wall), isHeld)
   }
 
   /// Believes the wall clock as it is now.

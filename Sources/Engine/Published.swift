@@ -3,9 +3,8 @@ internal import Ledger
 internal import Platform
 
 /// The durable tables and the lock under which they are read.
-///
-/// Unchecked because the compiler cannot see the rule: the engine's thread alone changes `tables`, inside `lock.write`; it may read them
-/// without the lock; every other thread reads inside `lock.read`.
+// Unchecked because the compiler cannot see the rule: the engine's thread alone changes `tables`, inside
+// `lock.write`; it may read them without the lock; every other thread reads inside `lock.read`.
 final class Published: @unchecked Sendable {
   let tables: Tables
   let lock = ReaderWriterLock()

@@ -5,11 +5,12 @@ internal import Platform
 internal import Telemetry
 internal import Synchronization
 
-/// Takes fuzzy snapshots on a thread of its own: page by page, each under the reader lock for as long as it takes to share one array.
+/// Takes fuzzy snapshots on a thread of its own: page by page, each under the reader lock for as long as it takes to
+/// share one array.
 ///
-/// A page that the engine changes while its image is being written is copied by the engine, once; that is all that a snapshot costs it.
-///
-/// Unchecked because the compiler cannot see that `lock` guards `thread`.
+/// A page that the engine changes while its image is being written is copied by the engine, once; that is all that a
+/// snapshot costs it.
+// Unchecked because the compiler cannot see that `lock` guards `thread`.
 final class Snapshotter: @unchecked Sendable {
   private let published: Published
   private let store: any SnapshotStore

@@ -18,9 +18,12 @@ struct Admission: Sendable {
     ownOrigin = Array("\(options.scheme)://".utf8)
   }
 
+  /// Whether answers need CORS headers at all.
+  var hasCORS: Bool { !corsOrigins.isEmpty }
+
   /// Why the request may not pass, if so.
   func refusal(_ method: Method, _ head: HTTPHead, _ bytes: [UInt8]) -> Refusal? {
-    if isLoopback, let host = head.host, !isLocal(host, bytes) { return .misdirected }
+    if isLoopback, let name = head.hostName, !isLocal(name, bytes) { return .misdirected }
     if let origin = head.origin, method.isWrite, !isOwn(origin, head.host, bytes), !isConfigured(origin, bytes) {
       return .foreignOrigin
     }
@@ -28,9 +31,8 @@ struct Admission: Sendable {
   }
 
   private func isLocal(_ range: ByteRange, _ bytes: [UInt8]) -> Bool {
-    guard let host = HTTPHost(range, in: bytes) else { return false }
-    if host.isAddress(in: bytes) || bytes.matches(host.name, "localhost") { return true }
-    let name = bytes.text(host.name).lowercased()
+    if HTTPHost.isAddress(range, in: bytes) || bytes.matches(range, "localhost") { return true }
+    let name = bytes.text(range).lowercased()
     return name.hasSuffix(".localhost") || allowedHosts.contains(name)
   }
 
@@ -47,7 +49,6 @@ struct Admission: Sendable {
 
   /// The headers that let the page of a configured origin read an answer.
   func appendCORS(_ head: HTTPHead, _ bytes: [UInt8], to out: inout [UInt8]) {
-    if corsOrigins.isEmpty { return }
     out.append("\r\nVary: Origin" as StaticString)
     guard let origin = head.origin, isConfigured(origin, bytes) else { return }
     out.append("\r\nAccess-Control-Allow-Origin: " as StaticString)

@@ -8,31 +8,43 @@ extension [UInt8] {
 
   mutating func append(decimal number: Int) {
     if number < 0 { return append(contentsOf: String(number).utf8) }
-    var divisor = 1
-    while number / divisor >= 10 { divisor *= 10 }
-    while divisor > 0 {
-      append(0x30 + UInt8(number / divisor % 10))
-      divisor /= 10
+    var digits = 1
+    var bound = 10
+    while number >= bound, digits < 18 {
+      digits += 1
+      bound *= 10
     }
+    append(padded: number, digits: number >= bound ? 19 : digits)
   }
 
-  /// `number` with leading zeros to `digits` places.
+  /// `number` with leading zeros to `digits` places, written from its end.
   mutating func append(padded number: Int, digits: Int) {
-    var divisor = 1
-    for _ in 1..<digits { divisor *= 10 }
-    while divisor > 0 {
-      append(0x30 + UInt8(number / divisor % 10))
-      divisor /= 10
+    appendZeros(digits)
+    var left = number
+    var place = count - 1
+    while left > 0 {
+      self[place] = 0x30 + UInt8(truncatingIfNeeded: left % 10)
+      left /= 10
+      place -= 1
     }
   }
 
   mutating func append(hex number: UInt64, digits: Int) {
-    var shift = (digits - 1) * 4
-    while shift >= 0 {
-      let digit = UInt8(number >> UInt64(shift) & 15)
-      append(digit < 10 ? 0x30 + digit : 0x57 + digit)
-      shift -= 4
+    appendZeros(digits)
+    var left = number
+    var place = count - 1
+    while left > 0 {
+      let digit = UInt8(truncatingIfNeeded: left & 15)
+      self[place] = digit < 10 ? 0x30 + digit : 0x57 + digit
+      left >>= 4
+      place -= 1
     }
+  }
+
+  private mutating func appendZeros(_ count: Int) {
+    let zeros: StaticString = "00000000000000000000"
+    precondition(count <= zeros.utf8CodeUnitCount, "a number has at most 20 digits here")
+    unsafe append(contentsOf: UnsafeBufferPointer(start: zeros.utf8Start, count: count))
   }
 
   /// A header value; whatever could end the line becomes a question mark.

@@ -6,8 +6,7 @@ internal import Wire
 ///
 /// One request is in flight at a time; the bytes of the next ones stay in the input buffer (and then in the
 /// kernel), so pipelined answers leave in order and a flood of requests presses back on the sender.
-///
-/// @unchecked because everything but `ticket` is touched by the loop's thread alone.
+// unchecked: everything but `ticket` is touched by the loop's thread alone.
 final class Connection: @unchecked Sendable {
   enum Phase {
     /// Between requests.
@@ -34,8 +33,6 @@ final class Connection: @unchecked Sendable {
     var keepsAlive = false
     var hasHead = false
     var bodyLimit = 0
-    /// What it will be told once its body has been read.
-    var refusal: Refusal?
     var streamStatus = 0
     var streamBytes = 0
   }
@@ -47,6 +44,8 @@ final class Connection: @unchecked Sendable {
   /// Bytes and time granted to a peer that still sends after our last answer.
   static let lingerBytes = 256 << 10
   static let lingerTime = Duration.seconds(1)
+  /// How long an idle connection keeps its buffers.
+  static let bufferPatience = Duration.milliseconds(500)
 
   let loop: Loop
   let slot: Int
@@ -71,6 +70,8 @@ final class Connection: @unchecked Sendable {
   var decoder = HTTPChunkedDecoder()
   var body: [UInt8] = []
   var current = Current()
+  /// What the request will be told once its body has been read.
+  var pendingRefusal: Refusal?
 
   var output: [UInt8] = []
   var sent = 0
@@ -110,7 +111,7 @@ final class Connection: @unchecked Sendable {
       case .bytes(let count):
         filled += count
         process()
-      case .wouldBlock: if phase == .idle { releaseInput() }
+      case .wouldBlock: return
       case .ended, .failed: close()
       }
     }
@@ -130,6 +131,10 @@ final class Connection: @unchecked Sendable {
       start = 0
       filled = 0
     }
+    if start == filled, phase == .idle {
+      start = 0
+      filled = 0
+    }
     guard filled == input.count, phase != .lingering else { return }
     if start > 0, phase != .body {
       let left = filled - start
@@ -142,11 +147,14 @@ final class Connection: @unchecked Sendable {
     }
   }
 
-  /// Gives the buffer back while there is nothing in it, so that idle connections cost little.
-  func releaseInput() {
-    guard start == filled, !input.isEmpty else { return }
-    loop.giveBack(input: input)
+  /// Gives the buffers back, so that a connection that does nothing costs little; done by the loop's look at times,
+  /// not after each request, whose cost it would add to.
+  func releaseBuffers() {
+    guard start == filled, output.isEmpty else { return }
+    if !input.isEmpty { loop.giveBack(input: input) }
+    if output.capacity > 0 { loop.giveBack(output: output) }
     input = []
+    output = []
     start = 0
     filled = 0
   }

@@ -43,23 +43,26 @@ extension Connection {
 
   /// Judges a complete head and decides what becomes of the request.
   private func begin() throws(HTTPFault) {
+    // Locals, since each use of a class's member would copy it.
+    let head = parser.head, input = input
+    pendingRefusal = nil
     current = Current()
     current.receivedAt = loop.now
     current.microsecond = loop.microsecond
     current.hasHead = true
-    current.keepsAlive = parser.head.keepsAlive
-    current.identity = RequestID(parser.head, in: input) ?? .generated(loop.nextRequestID())
-    framing = parser.head.requestFraming
+    current.keepsAlive = head.keepsAlive
+    current.identity = RequestID(head, in: input) ?? .generated(loop.nextRequestID())
+    framing = head.requestFraming
     if isSurplus { return refuseAndClose(.tooManyConnections) }
-    guard let method = Method(parser.head.method, in: input) else { return refuse(.unknownMethod) }
+    guard let method = Method(head.method, in: input) else { return refuse(.unknownMethod) }
     current.method = method
-    if let refusal = loop.state.admission.refusal(method, parser.head, input) { return refuse(refusal) }
-    if let query = parser.head.query { _ = try HTTPTarget.parseQuery(input[query.indices]) }
-    switch try loop.state.router.match(method, parser.head.path, in: input) {
+    if let refusal = loop.state.admission.refusal(method, head, input) { return refuse(refusal) }
+    if let query = head.query { _ = try HTTPTarget.parseQuery(input[query.indices]) }
+    switch try loop.state.router.match(method, head.path, in: input) {
     case .route(let index): accept(index)
     case .notAllowed(let allow): method == .options ? answerOptions(allow) : refuse(.notAllowed(allow))
     case .notFound:
-      let isServerWide = method == .options && parser.head.target.count == 1
+      let isServerWide = method == .options && head.target.count == 1
       isServerWide ? answerOptions(Method.allCases.map(\.rawValue).joined(separator: ", ")) : refuse(.notFound)
     }
   }
@@ -106,22 +109,23 @@ extension Connection {
       filled = start
       return false
     }
-    if let refusal = current.refusal { answerRefusal(refusal) } else { dispatch() }
+    if let refusal = pendingRefusal { answerRefusal(refusal) } else { dispatch() }
     return true
   }
 
   private func dispatch() {
+    let current = self.current
     guard let method = current.method, let index = current.route else { preconditionFailure("no route to dispatch to") }
     phase = .answering
     since = loop.now
     let number = ticket.issue()
-    let route = loop.state.router.routes[index]
+    let router = loop.state.router
     let request = Request(
       method: method, body: body, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
-      bytes: input, head: parser.head, parameterSegments: route.parameterSegments)
+      bytes: input, head: parser.head, parameterSegments: router.parameterSegments[index])
     body = []
     loop.handling = self
-    route.handler(request, Reply(connection: self, ticket: number))
+    router.handlers[index](request, Reply(connection: self, ticket: number))
     loop.handling = nil
   }
 
@@ -135,7 +139,7 @@ extension Connection {
     switch framing {
     case .none: answerRefusal(refusal)
     case .length(let count) where count <= Self.swallowLimit && !parser.head.expectsContinue:
-      current.refusal = refusal
+      pendingRefusal = refusal
       startBody(limit: count)
     case .length, .chunked, .untilClose: refuseAndClose(refusal)
     }
@@ -145,6 +149,7 @@ extension Connection {
   func refuseAndClose(_ refusal: Refusal) {
     if phase == .head, !current.hasHead {
       current = Current()
+      pendingRefusal = nil
       current.receivedAt = loop.now
       current.microsecond = loop.microsecond
       current.identity = .generated(loop.nextRequestID())

@@ -36,15 +36,21 @@ extension Connection {
   }
 
   private func appendHead(_ response: Response, framing: ResponseHeadWriter.Framing, keepsAlive: Bool) {
-    if output.capacity == 0 { output = loop.takeOutput() }
+    // Taken out of the object while it is written to, so that the closure's accesses need not be checked against it.
+    var out = output
+    output = []
+    if out.capacity == 0 { out = loop.takeOutput() }
     let writer = ResponseHeadWriter(
       status: response.status, contentType: response.contentType, headers: response.headers,
       isHTTP11: parser.head.isHTTP11, keepsAlive: keepsAlive)
-    writer.append(to: &output, date: loop.timestamps.date, framing: framing) { out in
+    writer.append(to: &out, date: loop.timestamps.date, framing: framing) { out in
       out.append("\r\nX-Request-Id: " as StaticString)
       current.identity.append(to: &out, from: input)
-      if current.hasHead { loop.state.admission.appendCORS(parser.head, input, to: &out) }
+      if loop.state.admission.hasCORS, current.hasHead {
+        loop.state.admission.appendCORS(parser.head, input, to: &out)
+      }
     }
+    output = out
   }
 
   private func finish(keepsAlive: Bool) {
@@ -55,6 +61,7 @@ extension Connection {
 
   /// Counts and logs an answered request.
   func complete(status: Int, bytes: Int) {
+    let current = self.current, loop = self.loop
     loop.counters.requests.wrappingAdd(1, ordering: .relaxed)
     let duration = MonotonicTime.now - current.receivedAt
     loop.state.options.onCompletion?(
@@ -79,6 +86,7 @@ extension Connection {
       case .ended, .failed: return close()
       }
     }
+    guard sent > 0 else { return }
     output.removeAll(keepingCapacity: true)
     sent = 0
   }
@@ -88,8 +96,7 @@ extension Connection {
     if phase == .streaming { pump() }
     guard phase != .closed else { return }
     guard output.isEmpty else { return watch(.send) }
-    loop.giveBack(output: output)
-    output = []
+    if output.capacity > Loop.keptOutput { output = [] }
     switch phase {
     case .closing:
       socket?.endSending()
@@ -99,10 +106,7 @@ extension Connection {
       start = 0
       filled = 0
       watch(.receive)
-    case .idle:
-      releaseInput()
-      watch(.receive)
-    case .head, .body, .lingering: watch(.receive)
+    case .idle, .head, .body, .lingering: watch(.receive)
     case .answering, .streaming: if interest == .send { watch(.receive) }
     case .closed: break
     }
@@ -149,6 +153,7 @@ extension Connection {
     if sent < output.count, now > progressAt + options.writeTimeout { return drop() }
     switch phase {
     case .idle where output.isEmpty && now > since + options.idleTimeout: close()
+    case .idle where now > since + Self.bufferPatience: releaseBuffers()
     case .head where now > since + options.headerTimeout: expire(.headerTimeout)
     case .body where now > since + options.headerTimeout + bodyTime(options): expire(.bodyTimeout)
     case .answering where now > since + options.requestTimeout:

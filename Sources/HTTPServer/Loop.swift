@@ -22,9 +22,7 @@ final class Counters: Sendable {
 ///
 /// Other threads reach it through the inbox: an append under a lock, and a write to the eventfd only when the
 /// loop has said that it sleeps. It says so first and looks into the inbox afterwards, so no delivery is missed.
-///
-/// @unchecked because everything but `inbox` (under its lock), atomics and the poller's `wake` belongs to the
-/// loop's own thread.
+// unchecked: everything but `inbox` (under its lock), atomics and the poller's `wake` belongs to the loop's thread.
 final class Loop: @unchecked Sendable {
   static let inputSize = 4 << 10
   static let bodyRoom = 64 << 10
@@ -248,14 +246,16 @@ final class Loop: @unchecked Sendable {
     return z ^ z >> 31
   }
 
-  func takeInput() -> [UInt8] { inputs.popLast() ?? [UInt8](repeating: 0, count: Self.inputSize) }
+  func takeInput() -> [UInt8] {
+    inputs.isEmpty ? [UInt8](repeating: 0, count: Self.inputSize) : inputs.removeLast()
+  }
 
   func giveBack(input: [UInt8]) {
     if input.count == Self.inputSize, inputs.count < Self.keptBuffers { inputs.append(input) }
   }
 
   func takeOutput() -> [UInt8] {
-    if let output = outputs.popLast() { return output }
+    if !outputs.isEmpty { return outputs.removeLast() }
     var output: [UInt8] = []
     output.reserveCapacity(Self.inputSize)
     return output

@@ -21,7 +21,7 @@ package struct Request: Sendable {
 
   /// The decoded path parameter `index`, in the order of the pattern.
   package func parameter(_ index: Int) -> String {
-    let segment = PathSegments(bytes, head.path).segment(parameterSegments[index])
+    let segment = Router.segment(parameterSegments[index], of: head.path, in: bytes)
     // The router has decoded every segment before it chose the route.
     return (try? HTTPTarget.decodeSegment(bytes[segment.indices])) ?? ""
   }

@@ -31,12 +31,19 @@ package struct Route: Sendable {
 
 /// The route table as a tree of segments; a literal segment wins over a parameter.
 package struct Router: Sendable {
+  /// All plain numbers, so that a search touches no reference counts: texts, edges and routes are in flat arrays.
   private struct Node {
-    var literals: [(text: [UInt8], node: Int)] = []
-    var parameter: Int?
-    var routes = [Int](repeating: -1, count: Method.allCases.count)
-    var allow = ""
-    var hasRoutes: Bool { !allow.isEmpty }
+    var firstEdge = -1
+    var parameter = -1
+    var hasRoutes = false
+  }
+
+  /// A literal segment below a node: its text in `texts`, where it leads, and its next sibling.
+  private struct Edge {
+    let start: Int
+    let end: Int
+    let node: Int
+    let next: Int
   }
 
   /// What a path and a method lead to.
@@ -48,40 +55,72 @@ package struct Router: Sendable {
 
   /// The routes in the order given; their indices name them in metrics.
   package let routes: [Route]
+  /// Apart from the routes, whose copies would count references of all their parts.
+  let handlers: [@Sendable (Request, Reply) -> Void]
+  let parameterSegments: [[Int]]
   private var nodes = [Node()]
+  private var edges: [Edge] = []
+  private var texts: [UInt8] = []
+  /// For each node one place per method; -1 = no route.
+  private var table = [Int](repeating: -1, count: Method.allCases.count)
+  private var allow = [""]
 
   /// Builds the tree; two routes for the same method and shape of path are a bug of the caller.
   package init(_ routes: [Route]) {
     self.routes = routes
+    handlers = routes.map(\.handler)
+    parameterSegments = routes.map(\.parameterSegments)
     for (index, route) in routes.enumerated() { insert(route, index) }
   }
 
   private mutating func insert(_ route: Route, _ index: Int) {
     var node = 0
-    for segment in Route.segments(route.pattern) {
-      if segment.hasPrefix("{") {
-        precondition(segment.hasSuffix("}") && segment.count > 2, "bad parameter in \(route.pattern)")
-        if nodes[node].parameter == nil { nodes[node].parameter = newNode() }
-        node = nodes[node].parameter!
-      } else if let known = nodes[node].literals.first(where: { $0.text.elementsEqual(segment.utf8) }) {
-        node = known.node
-      } else {
-        let made = newNode()
-        nodes[node].literals.append((Array(segment.utf8), made))
-        node = made
-      }
-    }
-    precondition(nodes[node].routes[route.method.index] < 0, "two routes for \(route.method.rawValue) \(route.pattern)")
-    nodes[node].routes[route.method.index] = index
+    for segment in Route.segments(route.pattern) { node = child(of: node, segment, route.pattern) }
+    let place = node * Method.allCases.count
+    precondition(table[place + route.method.index] < 0, "two routes for \(route.method.rawValue) \(route.pattern)")
+    table[place + route.method.index] = index
+    nodes[node].hasRoutes = true
     let methods = Method.allCases.filter {
-      nodes[node].routes[$0.index] >= 0 || $0 == .options || $0 == .head && nodes[node].routes[Method.get.index] >= 0
+      table[place + $0.index] >= 0 || $0 == .options || $0 == .head && table[place + Method.get.index] >= 0
     }
-    nodes[node].allow = methods.map(\.rawValue).joined(separator: ", ")
+    allow[node] = methods.map(\.rawValue).joined(separator: ", ")
+  }
+
+  private mutating func child(of node: Int, _ segment: Substring, _ pattern: String) -> Int {
+    if segment.hasPrefix("{") {
+      precondition(segment.hasSuffix("}") && segment.utf8.count > 2, "bad parameter in \(pattern)")
+      if nodes[node].parameter < 0 { nodes[node].parameter = newNode() }
+      return nodes[node].parameter
+    }
+    let text = Array(segment.utf8)
+    if let known = edge(of: node, text, 0, text.count) { return known }
+    let start = texts.count
+    texts += text
+    edges.append(Edge(start: start, end: texts.count, node: newNode(), next: nodes[node].firstEdge))
+    nodes[node].firstEdge = edges.count - 1
+    return edges[edges.count - 1].node
   }
 
   private mutating func newNode() -> Int {
     nodes.append(Node())
+    allow.append("")
+    table += [Int](repeating: -1, count: Method.allCases.count)
     return nodes.count - 1
+  }
+
+  /// Where the literal segment `bytes[start..<end]` leads from `node`.
+  private func edge(of node: Int, _ bytes: [UInt8], _ start: Int, _ end: Int) -> Int? {
+    var index = nodes[node].firstEdge
+    while index >= 0 {
+      let edge = edges[index]
+      if edge.end - edge.start == end - start {
+        var i = 0
+        while i < end - start, texts[edge.start + i] == bytes[start + i] { i += 1 }
+        if i == end - start { return edge.node }
+      }
+      index = edge.next
+    }
+    return nil
   }
 
   /// Finds who answers `method` at the path in `range`; HEAD falls back to GET.
@@ -94,28 +133,23 @@ package struct Router: Sendable {
       found = find(0, bytes, from: Int(range.start) + 1, upTo: Int(range.end))
     }
     guard let found else { return .notFound }
-    let node = nodes[found]
-    if node.routes[method.index] >= 0 { return .route(node.routes[method.index]) }
-    if method == .head, node.routes[Method.get.index] >= 0 { return .route(node.routes[Method.get.index]) }
-    return .notAllowed(allow: node.allow)
+    let place = found * Method.allCases.count
+    if table[place + method.index] >= 0 { return .route(table[place + method.index]) }
+    if method == .head, table[place + Method.get.index] >= 0 { return .route(table[place + Method.get.index]) }
+    return .notAllowed(allow: allow[found])
   }
 
   private func find(_ node: Int, _ bytes: [UInt8], from start: Int, upTo end: Int) -> Int? {
     var stop = start
     while stop < end, bytes[stop] != 0x2F { stop += 1 }
     let isLast = stop == end
-    for literal in nodes[node].literals where isEqual(literal.text, bytes, start, stop) {
-      let found = isLast ? leaf(literal.node) : find(literal.node, bytes, from: stop + 1, upTo: end)
+    if let next = edge(of: node, bytes, start, stop) {
+      let found = isLast ? leaf(next) : find(next, bytes, from: stop + 1, upTo: end)
       if let found { return found }
     }
-    guard stop > start, let parameter = nodes[node].parameter else { return nil }
+    let parameter = nodes[node].parameter
+    guard stop > start, parameter >= 0 else { return nil }
     return isLast ? leaf(parameter) : find(parameter, bytes, from: stop + 1, upTo: end)
-  }
-
-  private func isEqual(_ text: [UInt8], _ bytes: [UInt8], _ start: Int, _ stop: Int) -> Bool {
-    guard text.count == stop - start else { return false }
-    for i in 0..<text.count where text[i] != bytes[start + i] { return false }
-    return true
   }
 
   private func leaf(_ node: Int) -> Int? { nodes[node].hasRoutes ? node : nil }
@@ -132,26 +166,13 @@ package struct Router: Sendable {
   private func find(_ node: Int, _ segments: ArraySlice<[UInt8]>) -> Int? {
     guard let first = segments.first else { return leaf(node) }
     let rest = segments.dropFirst()
-    if let literal = nodes[node].literals.first(where: { $0.text == first }), let found = find(literal.node, rest) {
-      return found
-    }
-    guard !first.isEmpty, let parameter = nodes[node].parameter else { return nil }
-    return find(parameter, rest)
-  }
-}
-
-/// The segments of a raw path, found by walking.
-struct PathSegments {
-  private let bytes: [UInt8]
-  private let path: ByteRange
-
-  init(_ bytes: [UInt8], _ path: ByteRange) {
-    self.bytes = bytes
-    self.path = path
+    if let next = edge(of: node, first, 0, first.count), let found = find(next, rest) { return found }
+    guard !first.isEmpty, nodes[node].parameter >= 0 else { return nil }
+    return find(nodes[node].parameter, rest)
   }
 
-  /// The raw segment number `index`.
-  func segment(_ index: Int) -> ByteRange {
+  /// The raw segment number `index` of a path, found by walking.
+  static func segment(_ index: Int, of path: ByteRange, in bytes: [UInt8]) -> ByteRange {
     var start = Int(path.start) + 1
     var left = index
     while true {

@@ -7,7 +7,8 @@ struct Heap<Item: Comparable> {
 
   init() {}
 
-  init(_ items: [Item]) { self.items = items.sorted() }
+  /// A sorted list is a heap.
+  init(sorted items: [Item]) { self.items = items }
 
   mutating func push(_ item: Item) {
     items.append(item)
@@ -34,5 +35,17 @@ struct Heap<Item: Comparable> {
       items.swapAt(parent, least)
       parent = least
     }
+  }
+}
+
+extension Array {
+  /// In an array whose elements that are `above` all come last: where those begin.
+  func partitionPoint(_ above: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if above(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

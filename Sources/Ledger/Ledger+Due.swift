@@ -16,8 +16,8 @@ extension Ledger {
   package func dueLeases(at time: LogTime) -> [DueLeases] {
     tables.poolNames.compactMap { name in
       guard let index = indexes[name], let state = tables.pools[name] else { return nil }
-      let due = index.leases.items.count { item in
-        guard LogTime(item.when) <= time, case .allocation(let row) = row(.address(name, item.ip)) else { return false }
+      let due = index.due.leases(endingBy: UInt64(time)).count { item in
+        guard case .allocation(let row) = row(.address(name, item.ip)) else { return false }
         return row.expiresAt == LogTime(item.when)
       }
       return due == 0 ? nil : DueLeases(pool: name, due: due, allocations: state.allocations)

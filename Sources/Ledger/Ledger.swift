@@ -40,20 +40,21 @@ package final class Ledger {
     var keys: [AnsweredQueue.Item] = []
     tables.forEachRow { row in
       switch row {
-      case .allocation(let allocation): index(allocation.block, in: allocation.pool, of: row, isTaken: true)
+      case .allocation(let allocation):
+        indexes[allocation.pool]?.set(allocation.block.range, to: .taken)
+        indexes[allocation.pool]?.follow(row)
       case .released(let released):
-        index(released.block, in: released.pool, of: row, isTaken: released.quarantineUntil != nil)
+        if released.quarantineUntil != nil {
+          indexes[released.pool]?.set(released.block.range, to: .taken)
+        } else {
+          indexes[released.pool]?.remember(released.block.first)
+        }
+        indexes[released.pool]?.follow(row)
       case .answered(let key, let revision, let time): keys.append(.init(key: key.key, revision: revision, time: time))
       case .pool, .reservation, .cursor: break
       }
     }
     answered = AnsweredQueue(keys)
-  }
-
-  private func index(_ block: Prefix, in pool: PoolName, of row: Row, isTaken: Bool) {
-    guard let index = indexes[pool] else { return }
-    index.set(block.range, taken: isTaken, touched: true)
-    index.follow(row)
   }
 
   /// Whether a command must be decided with nothing pending: it changes what many rows mean.
@@ -132,12 +133,19 @@ package final class Ledger {
       switch effect.row {
       case .pool(let pool): changed.insert(pool.name)
       case .reservation(let reservation): changed.insert(reservation.pool)
-      case .allocation(let row): if effect.isPut { indexes[row.pool]?.follow(effect.row) }
-      case .released(let row): if effect.isPut { indexes[row.pool]?.follow(effect.row) }
+      case .allocation(let row): if effect.isPut, row.expiresAt != nil { follow(effect.row, in: row.pool) }
+      // A remembered release was queued when it was decided: its turn may come in the same batch.
+      case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
       case .cursor, .answered: break
       }
     }
     for name in changed { refreshIndex(name) }
+  }
+
+  private func follow(_ row: Row, in name: PoolName) {
+    guard let index = indexes[name] else { return }
+    index.follow(row)
+    index.changeDue { due in due.compact { tables.row(at: $0, in: name) } }
   }
 
   private func refreshIndex(_ name: PoolName) {
@@ -150,7 +158,6 @@ package final class Ledger {
       return
     }
     index.refresh(from: state)
-    if state.pool.strategy != .oldest { index.endRemembering() }
   }
 
   /// The batch was refused: everything pending never was.
@@ -162,22 +169,21 @@ package final class Ledger {
   // MARK: What falls due
 
   /// When the next lease or quarantine may end.
-  package var nextDue: LogTime? { indexes.values.compactMap(\.nextDue).min().map { LogTime($0) } }
+  package var nextDue: LogTime? { indexes.values.compactMap(\.due.next).min().map { LogTime($0) } }
 
-  /// Takes what is due at `time` out of the queues, at most `limit` rows.
+  /// Takes what is due at `time` out of the queues, at most `limit` rows; whoever takes them asks to `expire` them in the same batch.
   package func popDue(at time: LogTime, limit: Int) -> [DueRow] {
     var due: [DueRow] = []
     for name in tables.poolNames where due.count < limit {
       guard let index = indexes[name] else { continue }
-      for item in index.popDue(at: UInt64(time), limit: limit - due.count) {
+      for item in index.changeDue({ $0.pop(at: UInt64(time), limit: limit - due.count) }) {
         due.append(DueRow(pool: name, ip: item.ip, due: LogTime(item.when)))
       }
-      index.compact { row(.address(name, $0)) }
     }
     return due
   }
 
-  /// Puts due rows back whose entry was refused.
+  /// Puts due rows back whose batch was refused, whether they were in an entry or passed over.
   package func putBack(_ rows: [DueRow]) {
     for due in rows { if let row = row(.address(due.pool, due.ip)) { indexes[due.pool]?.follow(row) } }
   }
@@ -195,23 +201,27 @@ struct Decided {
 
 extension Ledger {
   enum Undo {
-    case block(PoolName, AddressRange, wasTaken: Bool, wasTouched: Bool)
+    case block(PoolName, AddressRange, was: PoolIndex.Mark)
+    case forgotten(PoolName, IPAddress)
     case available(PoolName, AddressCount)
     case cursor(PoolName, IPAddress?)
-    case oldest(PoolName, PoolIndex.Waiting)
+    case oldest(PoolName, DueQueues.Item)
     case answered(AnsweredQueue.Mark)
   }
 
   func note(_ change: Undo) { undo.append(change) }
 
+  /// Where the list of changes stands, for `undo(to:)`.
+  var undoMark: Int { undo.count }
+
   func undo(to mark: Int) {
     while undo.count > mark, let change = undo.popLast() {
       switch change {
-      case .block(let name, let range, let taken, let touched):
-        indexes[name]?.set(range, taken: taken, touched: touched)
+      case .block(let name, let range, let mark): indexes[name]?.set(range, to: mark)
+      case .forgotten(let name, let ip): indexes[name]?.remember(ip)
       case .available(let name, let count): indexes[name]?.available = count
       case .cursor(let name, let address): indexes[name]?.cursor = address
-      case .oldest(let name, let item): indexes[name]?.oldest.push(item)
+      case .oldest(let name, let item): indexes[name]?.changeDue { $0.pushOldest(item) }
       case .answered(let mark): answered.restore(mark)
       }
     }
@@ -229,20 +239,41 @@ extension Ledger {
     return overlay.allocations(probe, over: tables.rows.allocations(probe)).sorted(by: Allocation.inHoldingOrder)
   }
 
-  /// Marks a block as taken, to be undone if the batch is refused.
-  func take(_ block: AddressRange, in name: PoolName, _ index: PoolIndex, touched wasTouched: Bool) {
-    note(.block(name, block, wasTaken: false, wasTouched: wasTouched))
+  /// Marks a free block as taken, to be undone if the batch is refused; returns the end of what was remembered inside it.
+  /// At its first address the allocation's row replaces the released one.
+  func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex) -> [Effect] {
+    var effects: [Effect] = []
+    while let bits = index.remembered.firstMember(in: block.range.bits) {
+      let ip = IPAddress(family: block.family, bits: bits)
+      if ip != block.first { effects += forget(ip, in: name, index) } else { forgetOnly(ip, in: name, index) }
+    }
+    note(.block(name, block.range, was: .free))
     note(.available(name, index.available))
-    index.set(block, taken: true, touched: true)
-    index.available = index.available - AddressCount(of: block)
+    index.set(block.range, to: .taken)
+    index.available = index.available - AddressCount(of: block.range)
+    return effects
   }
 
-  /// Marks a block as free again, remembered or not.
+  /// Ends the memory of a release; returns what deletes its row.
+  func forget(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) -> [Effect] {
+    forgetOnly(ip, in: name, index)
+    guard case .released(let row) = row(.address(name, ip)) else {
+      preconditionFailure("\(ip) of pool \(name) is remembered without a row")
+    }
+    return [.delete(.released(row))]
+  }
+
+  private func forgetOnly(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) {
+    note(.forgotten(name, ip))
+    index.forget(ip)
+  }
+
+  /// Marks a taken block as free again, its release remembered or not.
   func free(_ block: AddressRange, in name: PoolName, remembered: Bool) {
     guard let index = indexes[name] else { return }
-    note(.block(name, block, wasTaken: true, wasTouched: true))
+    note(.block(name, block, was: .taken))
     note(.available(name, index.available))
-    index.set(block, taken: false, touched: remembered)
+    index.set(block, to: remembered ? .remembered : .free)
     index.available = index.available + AddressCount(of: block)
   }
 }

@@ -3,29 +3,30 @@ import Domain
 
 /// What the deciding thread alone needs of a pool: where it is free, pending decisions included, and what falls due.
 ///
-/// Nothing here is state: all of it is computed from rows at start and from effects afterwards.
+/// Nothing here is state: all of it is computed from rows at start and from effects afterwards, and both ways come to the same. That
+/// holds because no two rows of a pool overlap: a block that is taken deletes the rows of remembered releases inside it.
 final class PoolIndex {
   /// Excluded, allocated and quarantined addresses.
   private(set) var taken = AddressSet()
-  /// Taken addresses and those remembered as released: what is missing was never used.
+  /// Single addresses that were released and are free, but not forgotten: the memory of strategy `oldest`. Some may be excluded.
+  private(set) var remembered = AddressSet()
+  /// Both of the above together: what is missing was never used.
   private(set) var touched = AddressSet()
   /// Addresses that could be given now.
   var available: AddressCount
   /// The last address given by strategy `next`.
   var cursor: IPAddress?
-  /// Released and free again, longest first; checked against the rows when taken.
-  var oldest = Heap<Waiting>()
-  /// Leases by their end, quarantines by theirs; checked against the rows when due.
-  private(set) var leases = Heap<Waiting>()
-  private(set) var quarantines = Heap<Waiting>()
+  private(set) var due = DueQueues()
   private var excluded: [AddressRange] = []
 
-  /// An address that waits for its turn or its time.
-  struct Waiting: Comparable {
-    let when: UInt64
-    let ip: IPAddress
-
-    static func < (a: Self, b: Self) -> Bool { a.when != b.when ? a.when < b.when : a.ip < b.ip }
+  /// What a block is.
+  enum Mark {
+    /// Never used, or forgotten.
+    case free
+    /// Free, and its release is remembered.
+    case remembered
+    /// Allocated or in quarantine.
+    case taken
   }
 
   init(_ state: PoolState) {
@@ -35,66 +36,50 @@ final class PoolIndex {
 
   /// Takes over what a change of the pool or its reservations excludes now.
   func refresh(from state: PoolState) {
-    for range in excluded { set(range, taken: false, touched: false) }
+    for range in excluded { include(range) }
     excluded = [state.pool.cidr.range].subtracting(state.usable)
-    for range in excluded { set(range, taken: true, touched: true) }
+    for range in excluded {
+      taken.insert(range.bits)
+      touched.insert(range.bits)
+    }
     available = state.available
     cursor = state.cursor
+    due.refresh(remembersReleases: state.pool.strategy == .oldest)
   }
 
-  /// Notes a block as taken or free.
-  func set(_ range: AddressRange, taken isTaken: Bool, touched isTouched: Bool) {
-    if isTaken { taken.insert(range.bits) } else { taken.remove(range.bits) }
-    if isTouched { touched.insert(range.bits) } else { touched.remove(range.bits) }
-  }
-
-  /// Follows a durable row.
-  func follow(_ row: Row) {
-    switch row {
-    case .allocation(let allocation):
-      if let end = allocation.expiresAt { leases.push(Waiting(when: UInt64(end), ip: allocation.ip)) }
-    case .released(let released):
-      if let end = released.quarantineUntil {
-        quarantines.push(Waiting(when: UInt64(end), ip: released.block.first))
-      } else {
-        oldest.push(Waiting(when: released.order, ip: released.block.first))
-      }
-    default: break
+  private func include(_ range: AddressRange) {
+    taken.remove(range.bits)
+    touched.remove(range.bits)
+    var from = range.first.bits
+    while let bits = remembered.firstMember(in: from...range.last.bits) {
+      touched.insert(bits...bits)
+      if bits == range.last.bits { return }
+      from = bits + 1
     }
   }
 
-  /// Forgets remembered releases: they fall due at once, and go with the next entries of actor `system`.
-  func endRemembering() {
-    for item in oldest.items { quarantines.push(Waiting(when: 0, ip: item.ip)) }
-    oldest = Heap()
+  /// Notes what a block of usable addresses is now.
+  func set(_ range: AddressRange, to mark: Mark) {
+    if mark == .taken { taken.insert(range.bits) } else { taken.remove(range.bits) }
+    if mark == .remembered { remembered.insert(range.bits) } else { remembered.remove(range.bits) }
+    if mark == .free { touched.remove(range.bits) } else { touched.insert(range.bits) }
   }
 
-  /// When the next lease or quarantine may end.
-  var nextDue: UInt64? { [leases.top?.when, quarantines.top?.when].compactMap(\.self).min() }
-
-  /// Takes what is due at `time` out of the queues, at most `limit`; who takes decides or puts back.
-  func popDue(at time: UInt64, limit: Int) -> [Waiting] {
-    var due: [Waiting] = []
-    while due.count < limit, let top = leases.top, top.when <= time {
-      due.append(top)
-      leases.pop()
-    }
-    while due.count < limit, let top = quarantines.top, top.when <= time {
-      due.append(top)
-      quarantines.pop()
-    }
-    return due
+  /// Notes a remembered release; the address may be excluded now.
+  func remember(_ ip: IPAddress) {
+    remembered.insert(ip.bits...ip.bits)
+    touched.insert(ip.bits...ip.bits)
   }
 
-  /// Drops queue entries that no longer say the truth, when they have become many: a renewed lease leaves its old end behind.
-  func compact(live: (IPAddress) -> Row?) {
-    guard leases.count > 2 * compactedLeases + 1_024 else { return }
-    leases = Heap(
-      leases.items.filter { item in
-        if case .allocation(let row) = live(item.ip) { return row.expiresAt == LogTime(item.when) }
-        return false
-      })
-    compactedLeases = leases.count
+  /// Forgets a remembered release; the address may be excluded now.
+  func forget(_ ip: IPAddress) {
+    remembered.remove(ip.bits...ip.bits)
+    if !taken.contains(ip.bits) { touched.remove(ip.bits...ip.bits) }
   }
-  private var compactedLeases = 0
+
+  /// Queues a row for its turn or its time.
+  func follow(_ row: Row) { due.follow(row) }
+
+  /// Changes the queues.
+  func changeDue<Result>(_ body: (inout DueQueues) -> Result) -> Result { body(&due) }
 }

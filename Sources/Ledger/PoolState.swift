@@ -44,7 +44,7 @@ package final class PoolState {
   /// What an extent may give out beside `reservations`.
   static func usable(_ extent: Extent, _ reservations: [Reservation]) -> [AddressRange] {
     let cidr = extent.cidr
-    var excluded = reservations.map(\.range)
+    var excluded = reservations.map(\.range) + [.ipv4Mapped]
     for address in [extent.gateway, cidr.reservedFirst, cidr.reservedLast] {
       if let address { excluded.append(AddressRange(address, address)) }
     }

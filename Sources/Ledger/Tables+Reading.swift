@@ -36,14 +36,9 @@ extension Tables {
   /// The pool of one routing domain whose network contains `ip`.
   package func pool(containing ip: IPAddress, in network: NetworkName) -> PoolState? {
     guard let list = byAddress[network] else { return nil }
-    var low = 0
-    var high = list.count
-    while low < high {
-      let middle = (low + high) / 2
-      if list[middle].pool.cidr.first <= ip { low = middle + 1 } else { high = middle }
-    }
-    guard low > 0, list[low - 1].pool.cidr.contains(ip) else { return nil }
-    return list[low - 1]
+    let above = list.partitionPoint { $0.pool.cidr.first > ip }
+    guard above > 0, list[above - 1].pool.cidr.contains(ip) else { return nil }
+    return list[above - 1]
   }
 
   /// A pool of `network` that shares an address with `cidr`.
@@ -64,17 +59,19 @@ extension Tables {
       from = next
     }
     var items: [Allocation] = []
-    var last: IPAddress?
+    var last = after
     while let bits = state.allocated.firstMember(in: from.bits...range.last.bits) {
       if items.count == limit || visited == 0 { return (items, last) }
       visited -= 1
       let ip = IPAddress(family: range.family, bits: bits)
-      // `from` may lie inside a child prefix when the list goes on after a release: its row is elsewhere, and was listed.
-      let found = allocation(at: ip, in: pool)
-      if let found, matches(found) { items.append(found) }
-      last = found?.block.last ?? ip
-      if let found { last = found.ip }
-      guard let next = (found?.block.last ?? ip).next, next <= range.last else { return (items, nil) }
+      guard let found = allocation(holding: ip, in: pool) else {
+        preconditionFailure("\(ip) of pool \(pool) is allocated without a row")
+      }
+      // `from` lies inside a child prefix if that took the place of what the list ended with: it is passed over whole.
+      let isWhole = found.ip == ip
+      if isWhole, matches(found) { items.append(found) }
+      last = isWhole ? ip : found.block.last
+      guard let next = found.block.last.next, next <= range.last else { return (items, nil) }
       from = next
     }
     return (items, nil)

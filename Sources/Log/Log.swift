@@ -66,7 +66,7 @@ package enum AppendEnd: Hashable, Sendable {
   case durable
   /// The batch is not in the log and never will be.
   case refused(Refusal)
-  /// Nobody can say: an embedded log ends the process, a distributed one asks again.
+  /// Nobody can say: an embedded log ends the process and says so to every later append, a distributed one asks again.
   case unknown(String)
 }
 

@@ -1,7 +1,7 @@
 // LogMemory: the contracts of Log kept in memory, with faults on request, for tests and simulations.
 //
 // It behaves as the durable medium does, no better: the same refusals for the same sizes, the same faults from readers,
-// `then` before `append` returns, and after an append whose end is unknown every further one is refused until somebody
+// `then` before `append` returns, and after an append whose end is unknown every further one is too until somebody
 // calls `reopen`, as a process that starts again would. What it holds outlives `close`, so a test "restarts" on it.
 //
 // Refused: latency and reordering (the simulator owns time) and partial batches (no medium shows one to a reader).
@@ -17,8 +17,8 @@ package enum MemoryFault: Hashable, Sendable {
 }
 
 /// A log in memory.
+// Unchecked because the compiler cannot see that `lock` guards `state`.
 package final class MemoryLog: BatchLog, @unchecked Sendable {
-  // Unchecked because the compiler cannot see that `lock` guards `state`.
   private let lock = Lock()
   private var state: MemoryState
 
@@ -94,7 +94,7 @@ private struct MemoryState {
 
   mutating func append(_ batch: Batch) -> AppendEnd {
     head.requireNext(batch)
-    if failed { return .refused(.readOnly("an append ended unknown; start again")) }
+    if failed { return .unknown("an append before ended unknown") }
     guard batch.fits else { return .refused(.tooLarge) }
     let bytes = batch.encodedBytes
     guard bytes <= capacity - used else { return .refused(.storageFull) }

@@ -2,8 +2,8 @@ package import Log
 import Platform
 
 /// Snapshots in memory, in the bytes that files have.
+// Unchecked because the compiler cannot see that `lock` guards `files`.
 package final class MemorySnapshots: SnapshotStore, @unchecked Sendable {
-  // Unchecked because the compiler cannot see that `lock` guards `files`.
   private let lock = Lock()
   private var files: [UInt64: [UInt8]] = [:]
 
@@ -62,8 +62,8 @@ private final class MemorySnapshotWriter: SnapshotWriter {
 }
 
 /// The history index in memory.
+// Unchecked because the compiler cannot see that `lock` guards the rest.
 package final class MemoryHistory: HistoryIndex, @unchecked Sendable {
-  // Unchecked because the compiler cannot see that `lock` guards the rest.
   private let lock = Lock()
   private var revisions: [[UInt8]: Set<UInt64>] = [:]
   private var newest: UInt64 = 0

@@ -2,7 +2,7 @@ import CSQLite
 import Log
 
 /// What SQLite refused; becomes a `LogFault` or the end of an append at the border of the room.
-struct SQLiteFailure: Error {
+struct SQLiteFailure: Error, CustomStringConvertible {
   let path: String
   /// The extended result code.
   let code: Int32
@@ -20,6 +20,8 @@ struct SQLiteFailure: Error {
     default: .io(operation: "use \(path)", detail: "\(message) (SQLite \(code), system \(system))")
     }
   }
+
+  var description: String { "\(path): \(message) (SQLite \(code), system \(system))" }
 }
 
 /// Runs `body` and turns what SQLite refused into a fault of the log.
@@ -40,6 +42,8 @@ func faulting<T>(_ body: () throws(SQLiteFailure) -> T) throws(LogFault) -> T {
     case passive
     /// Waits a little for readers, so that the next commit begins the file anew.
     case restart
+    /// As `restart`, and leaves the file empty.
+    case truncate
   }
 
   let path: String
@@ -135,15 +139,18 @@ func faulting<T>(_ body: () throws(SQLiteFailure) -> T) throws(LogFault) -> T {
   /// Pages of the write-ahead file that the last commit left behind and no checkpoint has copied.
   var waitingPages: Int { unsafe Int(pages.pointee) }
 
-  /// Copies committed pages into the database; gives how many pages the write-ahead file holds.
-  @discardableResult
-  func checkpoint(_ mode: Checkpoint) throws(SQLiteFailure) -> Int {
+  /// Copies committed pages into the database.
+  func checkpoint(_ mode: Checkpoint) throws(SQLiteFailure) {
     var held: Int32 = 0
     var copied: Int32 = 0
-    let code = unsafe sqlite3_wal_checkpoint_v2(
-      handle, "main", mode == .passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART, &held, &copied)
+    let how =
+      switch mode {
+      case .passive: SQLITE_CHECKPOINT_PASSIVE
+      case .restart: SQLITE_CHECKPOINT_RESTART
+      case .truncate: SQLITE_CHECKPOINT_TRUNCATE
+      }
+    let code = unsafe sqlite3_wal_checkpoint_v2(handle, "main", how, &held, &copied)
     guard code == SQLITE_OK || code & 0xff == SQLITE_BUSY else { throw failure(code) }
     if held == copied { unsafe pages.pointee = 0 }
-    return Int(max(0, held))
   }
 }

@@ -70,8 +70,7 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
-    if exists && lock.crashed { try layout.dropCaches() }
-    try onFiles { () throws(FileFault) in try WriteAheadFile(layout.file(DirectoryLayout.log) + "-wal").preallocate() }
+    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed)
     return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
   }
 
@@ -80,7 +79,7 @@ package final class DataDirectory: Sendable {
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: false)
     self.servedBy = servedBy
     created = false
-    crashed = false
+    crashed = servedBy == nil ? try DirectoryLock.wasLeftOpen(layout) : false
     writable = nil
   }
 
@@ -119,8 +118,15 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
-  /// What SQLite itself finds wrong with log.db, reading all of it; empty when it is sound.
+  /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.
   package func quickCheck() throws(LogFault) -> [String] {
-    try SQLiteReader("\(path)/\(DirectoryLayout.log)").quickCheck()
+    var lines: [String] = []
+    if writable == nil && servedBy == nil {
+      let damage = try onFiles { () throws(FileFault) in
+        try WriteAheadFile("\(path)/\(DirectoryLayout.log)-wal").damage(crashed: crashed)
+      }
+      if let damage { lines.append("write-ahead file: \(damage)") }
+    }
+    return try lines + SQLiteReader("\(path)/\(DirectoryLayout.log)").quickCheck()
   }
 }

@@ -59,9 +59,24 @@ struct DirectoryLayout: Sendable {
     }
   }
 
+  /// Looks at the write-ahead file that the last process left and makes it ready for SQLite.
+  func prepareWriteAheadFile(crashed: Bool) throws(LogFault) {
+    let ahead = WriteAheadFile(writeAheadPath)
+    if crashed { try dropCaches() }
+    if let damage = try onFiles({ () throws(FileFault) in try ahead.damage(crashed: crashed) }) {
+      throw .damagedFile(path: writeAheadPath, what: damage)
+    }
+    try onFiles { () throws(FileFault) in
+      try ahead.preallocate()
+      try FileSystem.syncDirectory(path)
+    }
+  }
+
+  private var writeAheadPath: String { file(DirectoryLayout.log) + "-wal" }
+
   /// After a crash: what the system has cached may never have reached the disk, and the write-ahead file must be there.
-  func dropCaches() throws(LogFault) {
-    let ahead = file(DirectoryLayout.log) + "-wal"
+  private func dropCaches() throws(LogFault) {
+    let ahead = writeAheadPath
     guard try onFiles({ () throws(FileFault) in try FileSystem.kind(of: ahead) }) == .other,
       try onFiles({ () throws(FileFault) in try File(ahead, .read).size() }) > 0
     else {
@@ -98,6 +113,15 @@ final class DirectoryLock: Sendable {
       guard try FileSystem.kind(of: path) == .other else { return nil }
       let file = try File(path, .readWrite)
       return try file.isLockedElsewhere() ? content(file).pid ?? 0 : nil
+    }
+  }
+
+  /// True when the last process did not end in good order.
+  static func wasLeftOpen(_ layout: DirectoryLayout) throws(LogFault) -> Bool {
+    try onFiles { () throws(FileFault) -> Bool in
+      let path = layout.file(DirectoryLayout.lock)
+      guard try FileSystem.kind(of: path) == .other else { return false }
+      return content(try File(path, .read)).open
     }
   }
 

@@ -9,8 +9,8 @@ private let schema = """
   """
 
 /// The history index in history.db: derived from the log, so whatever is wrong with it, it is made anew.
+// Unchecked because the connection and its statements belong to the one thread that adds.
 package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
-  // Unchecked because the connection and its statements belong to the one thread that adds.
   private let path: String
   private let connection: Connection
   private let insert: Statement

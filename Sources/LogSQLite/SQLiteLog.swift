@@ -20,9 +20,9 @@ package struct Retention: Hashable, Sendable {
 }
 
 /// The log as a table in log.db; the only connection that writes to it.
+// Unchecked because everything but `published` belongs to the one thread that appends and maintains, and the lock
+// guards `published`.
 package final class SQLiteLog: BatchLog, @unchecked Sendable {
-  // Unchecked because everything but `published` belongs to the one thread that appends and maintains, and the lock
-  // guards `published`.
   private let path: String
   private var open: OpenLog?
   private let lock = Lock()
@@ -51,9 +51,6 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       connection: connection,
       statements: try faulting { () throws(SQLiteFailure) in try AppendStatements(connection) },
       trimmer: try Trimmer(tables, retention: retention, snapshots: snapshots))
-    let damage = try WriteAheadFile(path + "-wal").damage(
-      afterPage: try faulting { () throws(SQLiteFailure) in try connection.checkpoint(.passive) })
-    if let damage { throw .damagedFile(path: path + "-wal", what: damage) }
     try requireLastBatch(try tables.start())
   }
 
@@ -92,21 +89,11 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
     return .durable
   }
 
-  /// A refusal is definite only when the frame that commits cannot have been written.
   private func end(_ open: OpenLog, after error: SQLiteFailure) -> AppendEnd {
     open.statements.reset()
-    let closed = open.connection.rollback()
-    switch error.primary {
-    case SQLITE_FULL where closed: return .refused(.storageFull)
-    // A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults of the disk.
-    case SQLITE_IOERR where closed && error.code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(error.system):
-      return .refused(.storageFull)
-    case SQLITE_BUSY where closed: return .refused(.readOnly("another program is writing to \(path)"))
-    case SQLITE_READONLY where closed: return .refused(.readOnly(error.message))
-    default:
-      failure = "writing \(path) failed: \(error.message) (SQLite \(error.code), system \(error.system))"
-      return .unknown(failure!)
-    }
+    let end = AppendEnd(error, rolledBack: open.connection.rollback())
+    if case .unknown(let reason) = end { failure = reason }
+    return end
   }
 
   /// Copies the write-ahead file into the table when it has grown or nothing waits, then trims a slice.
@@ -127,7 +114,7 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       _ = connection.rollback()
       // No room or a reader in the way is no failure; a flush that failed is, because the system forgets it.
       if ![SQLITE_FULL, SQLITE_BUSY].contains(error.primary) {
-        failure = "upkeep of \(path) failed: \(error.message) (SQLite \(error.code), system \(error.system))"
+        failure = error.description
       }
     }
   }
@@ -135,10 +122,28 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
   /// Checkpoints and gives the directory back, unless the file is in an unknown state.
   package func close() {
     if failure == nil {
-      _ = try? open?.connection.checkpoint(.passive)
+      // An empty write-ahead file leaves log.db whole by itself; a reader in the way leaves both, which is as good.
+      _ = try? open?.connection.checkpoint(.truncate)
       open = nil
     }
     atClose(failure == nil)
+  }
+}
+
+extension AppendEnd {
+  /// A refusal is definite only when the frame that commits, which is written last, cannot have been.
+  init(_ failure: SQLiteFailure, rolledBack: Bool) {
+    switch failure.primary {
+    case SQLITE_FULL where rolledBack: self = .refused(.storageFull)
+    // A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults of the disk.
+    case SQLITE_IOERR
+    where rolledBack && failure.code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(failure.system):
+      self = .refused(.storageFull)
+    case SQLITE_BUSY where rolledBack:
+      self = .refused(.readOnly("another program is writing to \(failure.path)"))
+    case SQLITE_READONLY where rolledBack: self = .refused(.readOnly(failure.message))
+    default: self = .unknown(failure.description)
+    }
   }
 }
 

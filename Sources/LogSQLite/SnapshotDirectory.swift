@@ -5,8 +5,8 @@ private let suffix = ".snap"
 private let unfinished = "unfinished.tmp"
 
 /// Snapshots as files named after their newest batch; a file appears whole or not at all.
+// Unchecked because the compiler cannot see that `lock` guards the rest.
 package final class SnapshotDirectory: SnapshotStore, @unchecked Sendable {
-  // Unchecked because the compiler cannot see that `lock` guards the rest.
   private let path: String
   private let lock = Lock()
   private var writing = false

@@ -15,8 +15,7 @@ package struct Interest: OptionSet, Sendable {
 }
 
 /// An epoll instance, level-triggered, with its event that other threads raise to wake it; used by one thread.
-///
-/// @unchecked because the event array belongs to the thread that waits; only `wake` may be called by others.
+// unchecked: the event array belongs to the thread that waits; only `wake` may be called by others.
 @safe package final class Poller: @unchecked Sendable {
   /// Most events taken by one wait.
   package static let batch = 256

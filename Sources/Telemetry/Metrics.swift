@@ -24,6 +24,8 @@ package enum ReadingKind: String, Sendable {
 package final class Metrics: Sendable {
   /// At most this many names.
   package static let namesMax = 500
+  /// Names that older contracts fix and that break the rules for ours.
+  package static let givenNames: Set = ["ip_pool_allocation_duration", "ip_pool_allocation_errors"]
   /// At most this many samples are printed per gauge; the rest are left out.
   package static let samplesMax = 10_000
 
@@ -52,7 +54,7 @@ package final class Metrics: Sendable {
 
   /// Counters that differ in labels.
   package func counters(_ name: String, _ help: String, labels: [String], limit: Int = 100) -> Family<Counter> {
-    precondition(name.hasSuffix("_total"), "counter \(name) must end in _total")
+    precondition(name.hasSuffix("_total") || Metrics.givenNames.contains(name), "counter \(name) must end in _total")
     let family = Family(labels: labels, limit: limit) { Counter() }
     add(Entry(name: name, help: help, labels: labels, source: .counters(family)))
     return family
@@ -67,7 +69,8 @@ package final class Metrics: Sendable {
   package func histograms(
     _ name: String, _ help: String, labels: [String], limit: Int = 50, _ buckets: Buckets = .latency
   ) -> Family<Histogram> {
-    precondition(name.hasSuffix("_seconds"), "histogram \(name) must end in _seconds")
+    let isNamed = name.hasSuffix("_seconds") || Metrics.givenNames.contains(name)
+    precondition(isNamed, "histogram \(name) must end in _seconds")
     precondition(!labels.contains("le"), "histogram \(name) has its own label le")
     let family = Family(labels: labels, limit: limit) { Histogram(buckets) }
     add(Entry(name: name, help: help, labels: labels, source: .histograms(family)))

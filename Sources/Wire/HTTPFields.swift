@@ -77,13 +77,14 @@ extension HTTPHead {
   }
 
   /// A request names one well-formed host, and an absolute target names the same.
-  func checkHost(_ bytes: borrowing Span<UInt8>) throws(HTTPFault) {
+  mutating func checkHost(_ bytes: borrowing Span<UInt8>) throws(HTTPFault) {
     guard let host else {
       if isHTTP11 { throw .missingHost }
       if authority != nil { throw .targetMismatch }
       return
     }
-    guard HTTPHost(host, bytes) != nil else { throw .malformedHost }
+    guard let parts = HTTPHost(host, bytes) else { throw .malformedHost }
+    hostName = parts.name
     guard let authority else { return }
     guard authority.count == host.count else { throw .targetMismatch }
     for i in 0..<host.count

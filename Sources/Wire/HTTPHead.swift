@@ -37,6 +37,8 @@ package struct HTTPHead: Sendable {
   package internal(set) var fields: [HTTPField] = []
   /// The Host header.
   package internal(set) var host: ByteRange?
+  /// The Host header without its port.
+  package internal(set) var hostName: ByteRange?
   /// The Content-Type header.
   package internal(set) var contentType: ByteRange?
   /// The Origin header.
@@ -86,11 +88,21 @@ package struct HTTPHead: Sendable {
     return contentLength.map { $0 == 0 ? .none : .length($0) } ?? .untilClose
   }
 
+  /// Forgets everything but the memory of the table of fields; member by member, since this runs for every request.
   mutating func reset() {
-    var kept = fields
-    kept.removeAll(keepingCapacity: true)
-    fields = []
-    self = HTTPHead()
-    fields = kept
+    fields.removeAll(keepingCapacity: true)
+    query = nil
+    authority = nil
+    status = 0
+    host = nil
+    hostName = nil
+    contentType = nil
+    origin = nil
+    contentLength = nil
+    isChunked = false
+    expectsContinue = false
+    saysClose = false
+    saysKeepAlive = false
+    isHTTP11 = true
   }
 }

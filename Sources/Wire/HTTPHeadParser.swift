@@ -8,6 +8,8 @@
 // feed, a folded field, a space before the colon, a second Content-Length even if equal, a length beside an
 // encoding, any encoding but `chunked`: each is a refusal with a status and a sentence, and the connection ends.
 // The one liberty is a single empty line before a request, which RFC 9112 asks servers to ignore.
+
+/// Reads one head after the other from a buffer that grows.
 package struct HTTPHeadParser: Sendable {
   /// Which kind of start line is expected.
   package enum Role: Sendable { case request, response }

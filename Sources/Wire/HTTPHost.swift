@@ -36,10 +36,14 @@ package struct HTTPHost: Hashable, Sendable {
   }
 
   /// Whether the name is an IPv4 address in dotted form or anything in brackets, which can only be IPv6.
-  package func isAddress(in buffer: [UInt8]) -> Bool {
+  package func isAddress(in buffer: [UInt8]) -> Bool { Self.isAddress(name, in: buffer) }
+
+  /// The same for the name of a host that has been split before.
+  package static func isAddress(_ name: ByteRange, in buffer: [UInt8]) -> Bool {
     if buffer[Int(name.start)] == 0x5B { return true }
     var parts = 1, digits = 0, value = 0
-    for byte in buffer[name.indices] {
+    for i in name.indices {
+      let byte = buffer[i]
       if byte == 0x2E {
         guard digits > 0 else { return false }
         parts += 1

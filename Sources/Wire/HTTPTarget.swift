@@ -23,6 +23,10 @@ package enum HTTPTarget {
   }
 
   private static func decode(_ bytes: ArraySlice<UInt8>, plusIsSpace: Bool) throws(HTTPFault) -> String {
+    // A target without escapes is ASCII, as the parser has seen to it for paths; anything else is checked below.
+    if bytes.allSatisfy({ $0 != 0x25 && $0 < 0x80 && $0 != 0 && !(plusIsSpace && $0 == 0x2B) }) {
+      return String(decoding: bytes, as: UTF8.self)
+    }
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     var i = bytes.startIndex

@@ -11,9 +11,6 @@ package struct JSONKey: Sendable {
   package static func ~= (pattern: StaticString, key: JSONKey) -> Bool {
     key.content.holds(pattern, at: key.content.startIndex, count: key.content.count)
   }
-
-  /// Whether the key is exactly `pattern`, byte for byte.
-  package static func == (key: JSONKey, pattern: StaticString) -> Bool { pattern ~= key }
 }
 
 extension ArraySlice<UInt8> {

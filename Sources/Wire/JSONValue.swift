@@ -118,6 +118,7 @@ extension JSONWriter {
 }
 
 extension JSONValue: Hashable {
+  /// Equal if they are the same document, byte for byte.
   // By hand because text is compared byte for byte here: Swift's own comparison of strings takes two spellings
   // of the same character for equal, JSON does not.
   package static func == (a: JSONValue, b: JSONValue) -> Bool {
@@ -132,6 +133,7 @@ extension JSONValue: Hashable {
     }
   }
 
+  /// Hashes the compact text.
   package func hash(into hasher: inout Hasher) {
     for byte in encoded() { hasher.combine(byte) }
   }

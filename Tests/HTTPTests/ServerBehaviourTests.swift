@@ -15,7 +15,7 @@ private let json = "Content-Type: application/json\r\n"
         let (path, reply) = try parked.next()
         #expect(path == "/park/\(n)")
         #expect(parked.count == 0, "the next request waits for this answer")
-        Task.detached { reply.send(text("parked \(n)")) }
+        Thread(name: "answer") { reply.send(text("parked \(n)")) }.join()
       }
       for n in 1...20 { #expect(try client.response()?.body == (n % 2 == 0 ? "thing \(n)" : "parked \(n)")) }
     }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The usual way to hand out addresses from a database: next free in one statement, FOR UPDATE SKIP LOCKED.
 
-A temporary PostgreSQL cluster with its defaults (fsync and synchronous_commit on), reached by a unix socket
+A temporary PostgreSQL cluster with its defaults (fsync and synchronous_commit on) but 256 MB of shared
+buffers, reached by a unix socket
 only, run as an unprivileged user and stopped by its pid. pgbench is the client.
 Alone: peer.py [--seconds 3] [--clients 1,16,64] [--addresses 1000000]
 """

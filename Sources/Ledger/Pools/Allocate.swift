@@ -109,11 +109,13 @@ extension Ledger {
       .sorted()
     var refusal: Rejection?
     for candidate in ranked where candidate.state.pool.enabled {
-      let mark = plan
+      let (before, mark) = (plan, undoMark)
       do throws(Rejection) { return try give(from: candidate.state, &plan) } catch {
-        guard error.code == .poolExhausted else { throw error }
-        plan = mark
-        refusal = refusal ?? error
+        // Full, or too small for the child prefix: the next one may do.
+        guard error.code == .poolExhausted || error.field == "prefix_length" else { throw error }
+        undo(to: mark)
+        plan = before
+        if refusal?.code != .poolExhausted { refusal = error.code == .poolExhausted ? error : refusal ?? error }
       }
     }
     throw refusal
@@ -149,8 +151,11 @@ extension Ledger {
       )
     }
     guard let index = indexes[pool.name] else { preconditionFailure("pool \(pool.name) has no index") }
-    if plan.request.address != nil || plan.request.prefixLength != nil {
+    // A child prefix of the full length is one address like any other.
+    let length = plan.request.prefixLength ?? pool.family.bitCount
+    if plan.request.address != nil || length != pool.family.bitCount {
       let block = try pickBlock(plan.request, state, index)
+      try checkMemories(inside: block, index)
       put(block, isStatic: plan.request.address != nil, index: 0, state, index, &plan)
     } else if plan.request.contiguous, plan.count > 1 {
       for (number, ip) in try pickRun(plan, state, index).enumerated() {
@@ -162,8 +167,20 @@ extension Ledger {
     plan.held += plan.count
   }
 
+  /// Taking a block ends what is remembered inside it, row by row, in one entry.
+  private func checkMemories(inside block: Prefix, _ index: PoolIndex) throws(Rejection) {
+    let count = index.remembered.count(in: block.range.bits)
+    guard count <= UInt128(Limits.perOwner) else {
+      throw Rejection(
+        .tooLarge,
+        "\(block) has \(count) released addresses whose order is remembered, over \(Limits.perOwner): give the pool another strategy than oldest for a moment, or ask for a smaller block",
+        field: "prefix_length")
+    }
+  }
+
   private func giveSingles(_ state: PoolState, _ index: PoolIndex, _ plan: inout Plan) throws(Rejection) {
     let pool = state.pool
+    guard index.available >= AddressCount(UInt128(plan.count)) else { throw exhausted(state, index, plan.context) }
     let cursorBefore = index.cursor
     for number in 0..<plan.count {
       guard let ip = pickOne(state, index, plan.context, number) else { throw exhausted(state, index, plan.context) }
@@ -187,8 +204,7 @@ extension Ledger {
       node: request.node, isStatic: isStatic, labels: request.labels, createdAt: context.time,
       expiresAt: seconds == 0 ? nil : context.time + LogTime(seconds) * 1_000_000, generation: context.revision,
       revision: context.revision)
-    let wasTouched = index.touched.contains(block.first.bits)
-    take(block.range, in: pool.name, index, touched: wasTouched)
+    plan.effects += take(block, in: pool.name, index)
     plan.effects.append(.put(.allocation(allocation)))
     plan.grants.append(Grant(allocation, gateway: pool.extent.gateway, network: pool.cidr))
   }
@@ -200,7 +216,7 @@ extension Ledger {
       "pool \(pool.name) (\(pool.cidr)) has no free address: release some, or grow it with `berth pool expand \(pool.name)`",
       field: "pool"
     ).with("quarantined", state.quarantinedCount.exact ?? .max)
-    if let due = index.nextDue, due > 0 { refusal = refusal.with("next_free_at_us", due) }
+    if let due = index.due.nextEnd { refusal = refusal.with("next_free_at_us", due) }
     return refusal
   }
 }

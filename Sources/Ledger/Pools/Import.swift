@@ -43,7 +43,7 @@ extension Ledger {
     let labels: Labels
     var effects: [Effect] = []
     var byAddress: [RowKey: Allocation] = [:]
-    var numbers: [String: Int] = [:]
+    var owners: [OwnerProbe: [Allocation]] = [:]
   }
 
   /// Takes a line over; false if it is here already.
@@ -58,20 +58,20 @@ extension Ledger {
     var request = AllocateRequest(.pool(pool.name), holder: item.holder)
     request.address = item.ip
     let block = try pickBlock(request, state, index)
-    let held = holdings(item.holder.tenant, item.holder.owner)
-    let series = "\(pool.name) \(item.holder.tenant) \(item.holder.owner) \(item.holder.interface)"
-    let here = held.filter { $0.isHeld(by: item.holder) && $0.pool == pool.name }
-    let number = taken.numbers[series] ?? (here.map { Int($0.index) + 1 }.max() ?? 0)
-    guard held.count + number < Limits.perOwner else {
+    let owner = OwnerProbe(item.holder.tenant, item.holder.owner)
+    let held = taken.owners[owner] ?? holdings(owner.tenant, owner.owner)
+    guard held.count < Limits.perOwner else {
       throw Rejection(.tooManyForOwner, "\(item.holder.owner) would hold over \(Limits.perOwner) allocations")
     }
-    take(block.range, in: pool.name, index, touched: index.touched.contains(block.first.bits))
+    let numbers = Set(held.filter { $0.isHeld(by: item.holder) && $0.pool == pool.name }.map(\.index))
     let allocation = Allocation(
       pool: pool.name, block: block, tenant: item.holder.tenant, owner: item.holder.owner,
-      interface: item.holder.interface, index: UInt16(number), hostname: item.hostname, mac: item.mac, isStatic: true,
-      labels: taken.labels, createdAt: context.time, generation: context.revision, revision: context.revision)
-    taken.numbers[series] = number + 1
+      interface: item.holder.interface, index: (0...).first { !numbers.contains($0) } ?? .max, hostname: item.hostname,
+      mac: item.mac, isStatic: true, labels: taken.labels, createdAt: context.time, generation: context.revision,
+      revision: context.revision)
+    taken.owners[owner] = held + [allocation]
     taken.byAddress[key] = allocation
+    taken.effects += take(block, in: pool.name, index)
     taken.effects.append(.put(.allocation(allocation)))
     return true
   }

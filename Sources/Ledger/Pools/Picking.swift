@@ -25,7 +25,7 @@ extension Ledger {
 
   /// A start drawn from the batch's seed; addresses behind a run of taken ones are a little likelier.
   private func randomAddress(_ range: AddressRange, _ context: Context, _ number: Int) -> IPAddress {
-    var state = context.seed &+ context.revision &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(number)
+    var state = context.seed &+ context.revision &* 0xD1B5_4A32_D192_ED03 &+ UInt64(number) &* 0xDA94_2042_E4DD_58B5
     func draw() -> UInt64 {
       state &+= 0x9E37_79B9_7F4A_7C15
       var z = state
@@ -38,19 +38,22 @@ extension Ledger {
     return IPAddress(family: range.family, bits: range.first.bits + offset)
   }
 
-  /// The address that was released the longest ago; stale queue entries are dropped on the way.
+  /// The address that was released the longest ago; items that no longer say the truth are dropped on the way.
   private func longestReleased(_ state: PoolState, _ index: PoolIndex) -> UInt128? {
-    while let item = index.oldest.pop() {
-      guard case .released(let row) = row(.address(state.pool.name, item.ip)), row.order == item.when,
-        row.quarantineUntil == nil
-      else { continue }
-      // A remembered child prefix is given back address by address, from its first free one.
-      let block = row.block.range.bits
-      if let bits = index.taken.firstFree(in: block), state.pool.cidr.contains(item.ip) {
-        note(.oldest(state.pool.name, item))
-        if bits < block.upperBound { index.oldest.push(item) }
-        return bits
+    let name = state.pool.name
+    while let item = index.changeDue({ $0.popOldest() }) {
+      let key = RowKey.address(name, item.ip)
+      guard case .released(let row) = row(key), row.order == item.when, row.quarantineUntil == nil else {
+        // If only a pending row says so, the item may be true again.
+        if overlay.row(key) != nil { note(.oldest(name, item)) }
+        continue
       }
+      guard state.pool.cidr.contains(item.ip), !index.taken.contains(item.ip.bits) else {
+        index.changeDue { $0.setAside(item) }
+        continue
+      }
+      note(.oldest(name, item))
+      return item.ip.bits
     }
     return index.taken.firstFree(in: state.pool.cidr.range.bits)
   }
@@ -160,7 +163,7 @@ extension Ledger {
       throw .invalid("length", "must be \(max(1, state.pool.cidr.length)) to \(bitCount) in pool \(name)")
     }
     let found = indexes[name]?.taken.largestFreeBlocks(
-      log: bitCount - length, limit: limit, in: state.pool.cidr.range.bits)
+      log: bitCount - length, limit: min(max(limit, 1), Limits.count), in: state.pool.cidr.range.bits)
     let blocks = (found ?? []).map {
       Prefix(containing: IPAddress(family: state.pool.family, bits: $0.first), length: bitCount - $0.log)
     }

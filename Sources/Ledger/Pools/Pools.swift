@@ -66,21 +66,29 @@ extension Ledger {
         .poolInUse, "\(state.quarantinedCount) addresses of pool \(name) rest in quarantine: wait until it ends"
       ).with("quarantined", state.quarantinedCount.exact ?? .max)
     }
-    let remembered = (indexes[name]?.oldest.items ?? []).map(\.ip)
-    if remembered.count > Limits.perOwner {
-      throw Rejection(
-        .poolInUse,
-        "pool \(name) remembers the order of \(remembered.count) released addresses: set its strategy to lowest, wait a moment, delete again"
-      )
-    }
-    var effects: [Effect] = []
-    for ip in Set(remembered).sorted() {
-      if case .released(let released) = row(.address(name, ip)) { effects.append(.delete(.released(released))) }
-    }
+    var effects = try endOfMemory(state)
     effects += state.reservations.map { .delete(.reservation($0)) }
     if let cursor = state.cursor { effects.append(.delete(.cursor(name, cursor))) }
     effects.append(.delete(.pool(state.pool)))
     return Decided(outcome: .poolDeleted(state.pool), kind: .poolDeleted, effects: effects.poolFirst)
+  }
+
+  /// Deletes the rows of all remembered releases, inside and outside the present extent.
+  private func endOfMemory(_ state: PoolState) throws(Rejection) -> [Effect] {
+    let (name, family) = (state.pool.name, state.pool.family)
+    guard let index = indexes[name] else { return [] }
+    let count = index.remembered.count(in: 0...family.maxBits)
+    guard count <= UInt128(Limits.perOwner) else {
+      throw Rejection(
+        .poolInUse,
+        "pool \(name) remembers the order of \(count) released addresses: set its strategy to lowest, wait a moment, delete again"
+      )
+    }
+    var effects: [Effect] = []
+    while let bits = index.remembered.firstMember(in: 0...family.maxBits) {
+      effects += forget(IPAddress(family: family, bits: bits), in: name, index)
+    }
+    return effects
   }
 
   // MARK: Changing
@@ -201,18 +209,14 @@ extension Ledger {
         .outsidersLive, "\(count) allocated addresses would lie outside, among them \(list): release or move them first"
       ).with("count", count).with("addresses", text: outside.map { "\($0.ip)" }.joined(separator: " "))
     }
-    let resting = (indexes[state.pool.name]?.quarantines.items ?? []).filter { item in
-      if case .released(let row) = row(.address(state.pool.name, item.ip)), row.quarantineUntil != nil {
-        return lost.contains { $0.overlaps(row.block.range) }
-      }
-      return false
-    }
-    if let first = resting.first {
-      throw Rejection(
-        .outsidersLive,
-        "\(resting.count) addresses that would lie outside still rest in quarantine, among them \(first.ip): wait until it ends"
-      )
-    }
+    // What else is taken among the usable rests in quarantine.
+    guard let taken = indexes[state.pool.name]?.taken else { return }
+    let resting = lost.reduce(UInt128(0)) { $0 + taken.count(in: $1.bits) }
+    guard resting > 0, let first = lost.lazy.compactMap({ taken.firstMember(in: $0.bits) }).first else { return }
+    throw Rejection(
+      .outsidersLive,
+      "\(resting) addresses that would lie outside still rest in quarantine, among them \(IPAddress(family: state.pool.family, bits: first)): wait until it ends"
+    ).with("quarantined", resting)
   }
 }
 

@@ -27,23 +27,27 @@ extension Ledger {
       outcome: .released(grants), kind: .released, effects: effects, told: .grants(grants, unchanged: []))
   }
 
-  /// The effects that end an allocation: its row goes, and a release is remembered where it matters.
+  /// The effects that end an allocation: its row goes, and a release is noted where it matters.
   private func end(_ allocation: Allocation, _ context: Context) -> [Effect] {
     var effects: [Effect] = [.delete(.allocation(allocation))]
     guard let pool = tables.pools[allocation.pool]?.pool else { return effects }
     let rests = pool.quarantineSeconds > 0
-    let remembered = pool.strategy == .oldest
-    if rests || remembered {
-      let until = rests ? context.time + LogTime(pool.quarantineSeconds) * 1_000_000 : nil
-      effects.append(
-        .put(
-          .released(
-            Released(
-              pool: pool.name, block: allocation.block, owner: allocation.owner, order: context.revision,
-              releasedAt: context.time, quarantineUntil: until))))
-    }
-    if !rests { free(allocation.block.range, in: pool.name, remembered: remembered) }
+    let released = Released(
+      pool: pool.name, block: allocation.block, owner: allocation.owner, order: context.revision,
+      releasedAt: context.time,
+      quarantineUntil: rests ? context.time + LogTime(pool.quarantineSeconds) * 1_000_000 : nil)
+    if rests { effects.append(.put(.released(released))) } else { effects += freed(released) }
     return effects
+  }
+
+  /// Frees what was released. Strategy `oldest` remembers single addresses; a child prefix is as if never used.
+  private func freed(_ released: Released) -> [Effect] {
+    let isSingle = released.block.length == released.block.family.bitCount
+    let remembered = isSingle && tables.pools[released.pool]?.pool.strategy == .oldest
+    free(released.block.range, in: released.pool, remembered: remembered)
+    guard remembered else { return [] }
+    indexes[released.pool]?.follow(.released(released))
+    return [.put(.released(released))]
   }
 
   private func find(_ target: AllocationTarget) throws(Rejection) -> Allocation {
@@ -102,12 +106,20 @@ extension Ledger {
 
   // MARK: Ending what is due
 
-  /// Ends leases and quarantines that are still due; rows that have moved on are passed over.
+  /// Ends leases and quarantines that are still due; rows that have moved on are passed over, and what is too much for one entry waits.
   func expire(_ due: [DueRow], _ context: Context) -> Decided {
     var effects: [Effect] = []
-    var (leases, quarantines) = (0, 0)
+    var (leases, quarantines, bytes) = (0, 0, 0)
+    var seen: Set<DueRow> = []
     for item in due {
-      switch row(.address(item.pool, item.ip)) {
+      // An item may have been queued twice.
+      guard seen.insert(item).inserted, let row = row(.address(item.pool, item.ip)) else { continue }
+      guard bytes <= Limits.effectBytes / 2 else {
+        indexes[item.pool]?.follow(row)
+        continue
+      }
+      let before = effects.count
+      switch row {
       case .allocation(let allocation) where allocation.expiresAt.map { $0 <= context.time && $0 == item.due } ?? false:
         effects += end(allocation, context)
         leases += 1
@@ -115,28 +127,27 @@ extension Ledger {
         effects += endQuarantine(released)
         quarantines += 1
       case .released(let released) where released.quarantineUntil == nil && item.due == 0:
-        // Remembered for a strategy that the pool no longer has.
-        if tables.pools[item.pool]?.pool.strategy != .oldest {
-          note(.block(item.pool, released.block.range, wasTaken: false, wasTouched: true))
-          indexes[item.pool]?.set(released.block.range, taken: false, touched: false)
-          effects.append(.delete(.released(released)))
-        }
+        effects += stopRemembering(released)
       default: break
       }
+      for effect in effects[before...] { bytes += effect.bytes.count }
     }
     return Decided(outcome: .expired(leases: leases, quarantines: quarantines), kind: .expired, effects: effects)
   }
 
   private func endQuarantine(_ released: Released) -> [Effect] {
-    let remembered = tables.pools[released.pool]?.pool.strategy == .oldest
-    free(released.block.range, in: released.pool, remembered: remembered)
-    if !remembered { return [.delete(.released(released))] }
-    return [
-      .put(
-        .released(
-          Released(
-            pool: released.pool, block: released.block, owner: released.owner, order: released.order,
-            releasedAt: released.releasedAt, quarantineUntil: nil)))
-    ]
+    let effects = freed(
+      Released(
+        pool: released.pool, block: released.block, owner: released.owner, order: released.order,
+        releasedAt: released.releasedAt, quarantineUntil: nil))
+    return effects.isEmpty ? [.delete(.released(released))] : effects
+  }
+
+  /// For a pool that no longer has strategy `oldest`; one that has it again keeps the memory.
+  private func stopRemembering(_ released: Released) -> [Effect] {
+    guard let index = indexes[released.pool], let pool = tables.pools[released.pool]?.pool else { return [] }
+    if pool.strategy != .oldest { return forget(released.block.first, in: pool.name, index) }
+    index.follow(.released(released))
+    return []
   }
 }

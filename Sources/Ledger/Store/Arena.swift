@@ -23,6 +23,7 @@ struct Arena {
 
   /// Stores `bytes`, at most 64 KiB less one, with the link `next`.
   mutating func add(_ bytes: [UInt8], next: Place) -> Place {
+    precondition(bytes.count < 1 << 16, "a row of \(bytes.count) bytes")
     let units = Arena.units(bytes.count)
     let place = takePlace(units)
     let (page, offset) = locate(place)
@@ -32,6 +33,19 @@ struct Arena {
     pages[page].replaceSubrange(offset + Arena.header..<offset + Arena.header + bytes.count, with: bytes)
     setNext(of: place, next)
     return place
+  }
+
+  /// Writes `bytes` over a row that takes as many units, and returns the old bytes; nil and unchanged if it does not fit or `refuses`.
+  mutating func overwrite(_ place: Place, with bytes: [UInt8], unless refuses: (UInt8) -> Bool) -> [UInt8]? {
+    let (page, offset) = locate(place)
+    let length = length(page, offset)
+    let start = offset + Arena.header
+    guard Arena.units(length) == Arena.units(bytes.count), !refuses(pages[page][start]) else { return nil }
+    let old = Array(pages[page][start..<start + length])
+    pages[page][offset] = UInt8(truncatingIfNeeded: bytes.count)
+    pages[page][offset + 1] = UInt8(bytes.count >> 8)
+    for index in 0..<bytes.count { pages[page][start + index] = bytes[index] }
+    return old
   }
 
   private mutating func takePlace(_ units: Int) -> Place {

@@ -1,0 +1,91 @@
+import Addressing
+import Domain
+import Ledger
+import Platform
+
+/// The ledger alone, without HTTP and log: what deciding and publishing cost, and that it does not depend on how full a /8 is.
+enum LedgerBench {
+  static func main(_ options: Options) throws(Failure) {
+    let count = try options.integer("count", in: 1_000...16_000_000, default: 1_000_000)
+    var house = House("10.0.0.0/8")
+    let filled = house.allocate(count, singles: true)
+    print("allocate, \(count) owners in a /8: \(filled) ns each (decide, encode, publish)")
+    print("rows and indexes: \(house.tables.residentBytes / house.tables.rowCount) bytes a row")
+    if options.has("short") { return }
+    for strategy in [Strategy.next, .lowest] {
+      for share in [0.0, 0.5, 0.999] {
+        var house = House("10.0.0.0/8", strategy)
+        house.fill(share)
+        var samples: [Int64] = []
+        for _ in 0..<5 { samples.append(house.allocate(10_000, singles: true)) }
+        print("next free in a /8, \(strategy.name), \(share * 100) % full: \(samples.sorted()[2]) ns")
+      }
+    }
+  }
+
+  /// Tables and a ledger, driven in batches of 64 as the engine does it.
+  struct House {
+    let tables = Tables(seed: 1)
+    let ledger: Ledger
+    private var owner = 0
+
+    init(_ cidr: String, _ strategy: Strategy = .next) {
+      ledger = Ledger(tables)
+      guard let prefix = try? Prefix(parsing: cidr) else { preconditionFailure(cidr) }
+      let pool = Pool(
+        name: .simple, extent: Extent(cidr: prefix, gateway: Extent.defaultGateway(of: prefix)), strategy: strategy)
+      run([.createPool(pool)])
+    }
+
+    /// Nanoseconds an allocation.
+    mutating func allocate(_ count: Int, singles: Bool) -> Int64 {
+      let began = MonotonicTime.now
+      var done = 0
+      while done < count {
+        var batch: [Command] = []
+        for _ in 0..<min(64, count - done) {
+          owner += 1
+          let digits = String(owner)
+          let name = OwnerName(trusted: "vm-" + String(repeating: "0", count: 13 - digits.count) + digits)
+          batch.append(.allocate(AllocateRequest(.pool(.simple), holder: Holder(owner: name))))
+        }
+        run(batch)
+        done += batch.count
+      }
+      return (MonotonicTime.now - began) / Int64(count)
+    }
+
+    /// Fills `share` of the pool with reserved holes left at random, quickly: child prefixes of 4,096 or 16 addresses.
+    mutating func fill(_ share: Double) {
+      guard share > 0 else { return }
+      let chunks = Int(4_096 * share)
+      for chunk in 0..<chunks {
+        var batch: [Command] = []
+        for part in 0..<16 {
+          // The last sixteenth of each chunk keeps one block of 16 free, so that holes are spread all over.
+          var request = AllocateRequest(
+            .pool(.simple), holder: Holder(owner: OwnerName(trusted: "fill-\(chunk)-\(part)")))
+          request.prefixLength = part == 15 ? 25 : 24
+          batch.append(.allocate(request))
+        }
+        run(batch)
+      }
+    }
+
+    private func run(_ commands: [Command]) {
+      var entries: [Entry] = []
+      for command in commands {
+        let submission = Submission(command, actor: "bench", requestID: "0123456789abcdef", asked: "")
+        let context = Ledger.Context(
+          revision: tables.revision + UInt64(entries.count) + 1, time: 1_000_000_000_000, seed: 7)
+        if let entry = ledger.decide(submission, context).entry { entries.append(entry) }
+      }
+      var bytes = 0
+      for entry in entries {
+        bytes += entry.encoded.count
+        tables.apply(entry.effects, revision: entry.revision, time: 1_000_000_000_000)
+      }
+      ledger.published(entries.flatMap(\.effects))
+    }
+  }
+}

@@ -1,0 +1,137 @@
+internal import APITypes
+internal import Addressing
+internal import Domain
+internal import Engine
+internal import HTTPServer
+internal import Ledger
+internal import Platform
+internal import Wire
+
+/// One request on its way to its answer.
+struct Call: Sendable {
+  let api: BerthAPI
+  let endpoint: Endpoint
+  let request: Request
+  let reply: Reply
+  /// Who asks.
+  let principal: String
+
+  // MARK: Answers
+
+  /// Sends a body, marked with the revision it was answered at.
+  func send(
+    _ body: [UInt8], status: Int = 200, revision: Revision, headers: [(String, String)] = [],
+    type: StaticString = "application/json"
+  ) {
+    var all = headers
+    all.append(("Berth-Revision", "\(revision)"))
+    reply.send(Response(status: status, contentType: type, headers: all, body: body))
+  }
+
+  /// Sends what a command came to.
+  func send(_ answer: Rendered, revision: Revision, isReplay: Bool = false, isDryRun: Bool = false) {
+    var headers = answer.headers
+    var status = answer.status
+    if isReplay { headers.append(("Idempotency-Replayed", "true")) }
+    if isDryRun {
+      headers.append(("Berth-Dry-Run", "true"))
+      if status == 201 { status = 200 }
+    }
+    send(answer.body, status: status, revision: revision, headers: headers)
+  }
+
+  /// Sends a refusal.
+  func refuse(_ problem: Problem, revision: Revision? = nil) {
+    var headers: [(String, String)] = []
+    if let seconds = problem.retryAfter { headers.append(("Retry-After", "\(seconds)")) }
+    send(
+      problem.encoded(title: problem.title), status: problem.status,
+      revision: revision ?? api.engine.read { $0.revision }, headers: headers, type: "application/problem+json")
+  }
+
+  // MARK: Parameters
+
+  /// A path parameter that is a name; one that breaks the rule names nothing that exists.
+  func name<N: Name>(_ index: Int, _ code: Rejection.Code, _ what: String) throws(Problem) -> N {
+    let text = request.parameter(index)
+    guard let name = N(text) else {
+      throw Problem(Rejection(code, "there is no \(what) '\(text.prefix(128))': \(what)s are \(N.rule)"))
+    }
+    return name
+  }
+
+  /// The pool in the path.
+  func pool(_ index: Int = 0) throws(Problem) -> PoolName { try name(index, .poolNotFound, "pool") }
+
+  /// The address in the path.
+  func address(_ index: Int) throws(Problem) -> IPAddress {
+    let text = request.parameter(index)
+    guard let ip = IPAddress(text) else { throw .invalid("ip", "'\(text.prefix(64))' is not an IP address") }
+    return ip
+  }
+
+  /// A query parameter that is a name.
+  func name<N: Name>(_ parameter: String, _ type: N.Type = N.self) throws(Problem) -> N? {
+    guard let text = request.query(parameter) else { return nil }
+    guard let name = N(text) else { throw .invalid(parameter, "must be \(N.rule)") }
+    return name
+  }
+
+  /// A query parameter that is a whole number.
+  func integer<T: FixedWidthInteger>(_ parameter: String, _ allowed: ClosedRange<T>) throws(Problem) -> T? {
+    guard let text = request.query(parameter) else { return nil }
+    guard let value = T(text), allowed.contains(value), text.utf8.first != UInt8(ascii: "+") else {
+      throw .invalid(parameter, "must be a whole number from \(allowed.lowerBound) to \(allowed.upperBound)")
+    }
+    return value
+  }
+
+  /// A query parameter that is true or false.
+  func flag(_ parameter: String) throws(Problem) -> Bool {
+    switch request.query(parameter) {
+    case nil, "false": return false
+    case "true": return true
+    default: throw .invalid(parameter, "must be true or false")
+    }
+  }
+
+  /// How many items a page may have.
+  func limit() throws(Problem) -> Int { try integer("limit", 1...1_000) ?? 100 }
+
+  /// Where the page begins.
+  func cursor() throws(Problem) -> Cursor? {
+    guard let text = request.query("cursor") else { return nil }
+    guard let cursor = Cursor(text: text) else { throw .badCursor }
+    return cursor
+  }
+
+  /// The labels that items must carry.
+  func labelFilter() throws(Problem) -> Labels {
+    var pairs: [(key: String, value: String)] = []
+    for item in request.queryItems where item.name == "label" {
+      guard let equals = item.value.firstIndex(of: "=") else { throw .invalid("label", "must be KEY=VALUE") }
+      pairs.append((String(item.value[..<equals]), String(item.value[item.value.index(after: equals)...])))
+    }
+    guard let labels = Labels(pairs) else { throw .invalid("label", Labels.rule) }
+    return labels
+  }
+
+  /// The revision that the object must still have.
+  func ifMatch() throws(Problem) -> Revision? {
+    guard let text = request.header("if-match"), text != "*" else { return nil }
+    guard text.utf8.count > 2, text.hasPrefix("\""), text.hasSuffix("\""),
+      let revision = Revision(text.dropFirst().dropLast())
+    else { throw .invalid("If-Match", "must be one ETag as it was sent: a revision in double quotes, or *") }
+    return revision
+  }
+
+  /// Reads the body, turning what is wrong with it into an answer.
+  func body<T>(_ read: ([UInt8]) throws(JSONFault) -> T) throws(Problem) -> T {
+    do throws(JSONFault) { return try read(request.body) } catch { throw Problem(error) }
+  }
+}
+
+extension Problem {
+  static let badCursor = Problem.invalid(
+    "cursor", "is not a cursor of this list: take `next_cursor` of the page before")
+}

@@ -1,0 +1,89 @@
+internal import APITypes
+internal import Domain
+internal import Engine
+
+/// Refusals of the rooms below as answers.
+extension Problem {
+  /// A refusal of the ledger.
+  init(_ rejection: Rejection) {
+    self.init(rejection.code.status, rejection.code.rawValue, rejection.detail)
+    if let field = rejection.field {
+      let prefix = "\(field): "
+      let message =
+        rejection.detail.hasPrefix(prefix) ? String(rejection.detail.dropFirst(prefix.count)) : rejection.detail
+      errors = [FieldError(field: field, message: message)]
+    }
+    facts = rejection.facts.map { Fact(name: $0.name, value: $0.value, isNumber: $0.isNumber) }
+    report = rejection.report
+  }
+
+  /// A command that was not answered with an outcome.
+  init(_ reason: Unavailable) {
+    switch reason {
+    case .storageFull:
+      self.init(503, "storage_full", "there is no room left for the log: free some on the server; reads go on")
+    case .stopping:
+      self.init(503, "stopping", "the server is stopping: repeat the request on the next one", retryAfter: 1)
+    case .unknownOutcome:
+      self.init(
+        504, "outcome_unknown", "nobody knows whether this happened: repeat it with the same Idempotency-Key, or look")
+    case .refused(let why): self.init(503, "log_refused", "the log took nothing: \(why)", retryAfter: 1)
+    }
+  }
+
+  static let busy = Problem(
+    503, "busy", "more commands wait than the server lets wait: repeat this one shortly", retryAfter: 1)
+
+  static func keyExpired(_ revision: Revision) -> Problem {
+    Problem(
+      409, "idempotency_key_expired",
+      "this was done at revision \(revision), but the log no longer holds the answer: look at what is there now")
+  }
+
+  /// The status in words.
+  var title: String {
+    switch status {
+    case 400: "Bad Request"
+    case 404: "Not Found"
+    case 409: "Conflict"
+    case 410: "Gone"
+    case 412: "Precondition Failed"
+    case 413: "Content Too Large"
+    case 422: "Unprocessable Content"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    default: "Error"
+    }
+  }
+}
+
+extension Rejection.Code {
+  /// The one place where a refusal becomes a status; the simple API differs in `simpleProblem`.
+  var status: Int {
+    switch self {
+    case .invalidField, .addressOutsidePool: 400
+    case .poolNotFound, .noDefaultPool, .reservationNotFound, .allocationNotFound: 404
+    case .poolExists, .poolOverlap, .poolInUse, .poolDisabled, .poolExhausted, .tooManyPools, .noMatchingPool: 409
+    case .outsidersLive, .nothingToRollBack, .reservationExists, .tooManyReservations: 409
+    case .addressInUse, .addressReserved, .addressQuarantined, .alreadyAllocated, .tooManyForOwner: 409
+    case .staleGeneration, .managedByVM, .notLeased, .importConflicts: 409
+    case .revisionMismatch: 412
+    case .tooLarge: 413
+    case .idempotencyKeyReused: 422
+    }
+  }
+}
+
+/// Refusals as the simple API words them: it knows one pool, and full is 503.
+@Sendable func simpleProblem(_ rejection: Rejection) -> Problem {
+  switch rejection.code {
+  case .poolNotFound: return .noDefaultPool
+  case .poolExhausted: return Problem(503, rejection.code.rawValue, rejection.detail)
+  default: return Problem(rejection)
+  }
+}
+
+extension Problem {
+  static let noDefaultPool = Problem(
+    Rejection(.noDefaultPool, "there is no pool named 'default': make one, or use the routes that name a pool"))
+}

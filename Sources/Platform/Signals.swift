@@ -1,0 +1,76 @@
+internal import CLinux
+
+/// The signals that end a server in good order, taken by whoever waits for them instead of by a handler.
+package enum TerminationSignals {
+  /// Blocks SIGTERM and SIGINT in this thread and in all it starts, and ignores SIGPIPE; before any other thread exists.
+  package static func block() {
+    var set = signals()
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    berth_ignore_broken_pipes()
+  }
+
+  /// Waits for one of them; returns its name.
+  package static func wait() -> String {
+    var set = signals()
+    var number: Int32 = 0
+    while unsafe sigwait(&set, &number) != 0 {}
+    return number == SIGINT ? "SIGINT" : "SIGTERM"
+  }
+
+  /// From now on a second one ends the process at once.
+  package static func unblock() {
+    var set = signals()
+    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  }
+
+  private static func signals() -> sigset_t {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    unsafe sigaddset(&set, SIGTERM)
+    unsafe sigaddset(&set, SIGINT)
+    return set
+  }
+}
+
+/// Leaving the process.
+package enum ProcessEnd {
+  /// Ends at once, without any further answer or clean-up.
+  package static func now(_ code: Int32) -> Never { _exit(code) }
+
+  /// Ends with buffers flushed.
+  package static func orderly(_ code: Int32) -> Never { exit(code) }
+}
+
+/// This process.
+package enum CurrentProcess {
+  /// Its id.
+  package static var id: Int { Int(getpid()) }
+
+  /// Its environment.
+  package static var environment: [String: String] {
+    var found: [String: String] = [:]
+    var next = unsafe berth_environment()
+    while let entry = unsafe next?.pointee {
+      let parts = unsafe String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 { found[String(parts[0])] = String(parts[1]) }
+      unsafe next = next?.advanced(by: 1)
+    }
+    return found
+  }
+
+  /// Writes to standard error, as far as it goes.
+  package static func complain(_ bytes: [UInt8]) { writeAll(2, bytes) }
+
+  /// Writes to standard output, as far as it goes.
+  package static func say(_ bytes: [UInt8]) { writeAll(1, bytes) }
+
+  private static func writeAll(_ fd: Int32, _ bytes: [UInt8]) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let written = unsafe rest.withUnsafeBytes { unsafe write(fd, $0.baseAddress, $0.count) }
+      if written < 0, berth_errno() == EINTR { continue }
+      if written <= 0 { return }
+      rest = rest.dropFirst(written)
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import API
+import Addressing
+import CLI
+import Domain
+import Engine
+import HTTPServer
+import Ledger
+import Log
+import LogSQLite
+import Platform
+import Telemetry
+
+/// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends them.
+struct Serve {
+  let settings: ServeOptions
+  let logger: Logger
+  let sink: BufferedSink
+
+  init(_ settings: ServeOptions) {
+    self.settings = settings
+    sink = BufferedSink { CurrentProcess.complain($0) }
+    logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
+  }
+
+  func run() -> Int32 {
+    TerminationSignals.block()
+    do throws(Complaint) {
+      try refuseOpenDoors()
+      let parts = try start()
+      greet(parts)
+      let name = TerminationSignals.wait()
+      TerminationSignals.unblock()
+      logger.log(.info, "stopping", ["signal": .text(name)])
+      stop(parts)
+      return 0
+    } catch {
+      logger.log(.error, error.text)
+      sink.close()
+      return error.code
+    }
+  }
+
+  struct Parts {
+    let directory: DataDirectory
+    let engine: Engine
+    let api: BerthAPI
+    let server: Server
+  }
+
+  /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
+  private func refuseOpenDoors() throws(Complaint) {
+    if isLoopback(settings.host) { return }
+    guard settings.insecure else {
+      throw Complaint(
+        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
+      )
+    }
+    logger.log(
+      .warn, "INSECURE: anybody who reaches \(settings.host):\(settings.port) can give out and release addresses")
+  }
+
+  private func start() throws(Complaint) -> Parts {
+    // Checked before anything is made: a wrong flag must not leave a data directory behind.
+    let simple = try simpleExtent(network: settings.network, gateway: settings.gateway)
+    let directory: DataDirectory
+    do throws(LogFault) {
+      directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
+    } catch { throw Complaint("\(error)", code: 70) }
+    let metrics = Metrics()
+    let engine = try openEngine(directory, metrics)
+    engine.start()
+    try prepareSimplePool(engine, simple)
+    let api = try openAPI(directory, engine, metrics)
+    let server = try listen(api)
+    server.start()
+    return Parts(directory: directory, engine: engine, api: api, server: server)
+  }
+
+  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
+    var options = EngineOptions()
+    options.metrics = metrics
+    if let every = settings.snapshotEvery { options.snapshotEvery = every }
+    let (logger, sink) = (logger, sink)
+    options.warn = { logger.log(.warn, $0) }
+    options.unknownOutcome = { why in
+      logger.log(.error, "nobody knows whether the last write is on disk: \(why); ending, the next start reads what is")
+      sink.flush()
+      ProcessEnd.now(70)
+    }
+    do throws(EngineFault) {
+      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: options)
+    } catch { throw Complaint("\(error)", code: 70) }
+  }
+
+  /// The pool `default` is made in a fresh directory only; later starts keep what is stored, and say so when the flags differ.
+  private func prepareSimplePool(_ engine: Engine, _ simple: (cidr: Prefix, gateway: IPAddress?)) throws(Complaint) {
+    let (isFresh, stored) = engine.read { ($0.revision == 0, $0.pools[.simple]?.pool.extent) }
+    if isFresh {
+      let pool = Pool(name: .simple, extent: Extent(cidr: simple.cidr, gateway: simple.gateway))
+      let answer = Waiter()
+      let submission = Submission(.createPool(pool), actor: "system", requestID: "start", asked: "berth serve")
+      guard engine.submit(submission, { answer.put($0) }) else {
+        throw Complaint("the engine is busy at start", code: 70)
+      }
+      guard case .outcome(.pool, _) = answer.take() else {
+        throw Complaint("the pool 'default' could not be stored: is the disk full?", code: 70)
+      }
+      return
+    }
+    let asked = settings.network != nil || settings.gateway != nil
+    if asked, let stored, stored.cidr != simple.cidr || stored.gateway != simple.gateway {
+      logger.log(
+        .warn,
+        "--network and --gateway are for a fresh directory: pool 'default' stays \(stored.cidr), gateway \(stored.gateway.map { "\($0)" } ?? "none")"
+      )
+    }
+  }
+
+  private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
+    do throws(LogFault) {
+      return try BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
+    } catch { throw Complaint("\(error)", code: 70) }
+  }
+
+  private func listen(_ api: BerthAPI) throws(Complaint) -> Server {
+    var options = ServerOptions()
+    options.host = settings.host
+    options.port = settings.port
+    if let loops = settings.loops { options.loops = loops }
+    options.corsOrigins = settings.corsOrigins
+    options.allowedHosts = settings.hostNames
+    let sink = sink
+    options.accessLog = { sink.write($0) }
+    options.onCompletion = api.onCompletion
+    do throws(ServerFault) { return try Server(options, api.router) } catch {
+      throw Complaint("\(error.sentence): is another Berth running? Choose a port with --port", code: 1)
+    }
+  }
+
+  private func greet(_ parts: Parts) {
+    let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+    let url = "http://\(host):\(parts.server.port)"
+    let status = parts.engine.status
+    let text = """
+      berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
+      try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
+
+      """
+    CurrentProcess.say(Array(text.utf8))
+    if parts.directory.crashed { logger.log(.info, "the last run did not end in good order; the log is whole") }
+  }
+
+  private func stop(_ parts: Parts) {
+    parts.server.drain()
+    parts.api.stop()
+    parts.engine.stop()
+    sink.close()
+  }
+}
+
+/// Waits for one answer of the engine.
+// Unchecked because `lock` guards `answer`.
+private final class Waiter: @unchecked Sendable {
+  private let lock = Lock()
+  private let filled = Condition()
+  private var answer: Answer?
+
+  func put(_ answer: Answer) {
+    lock.withLock {
+      self.answer = answer
+      filled.signal()
+    }
+  }
+
+  func take() -> Answer {
+    lock.withLock {
+      while true {
+        if let answer { return answer }
+        filled.wait(lock)
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import Addressing
+import Domain
+
+/// Pools and reservations.
+extension Model {
+  private func check(_ extent: Extent, _ pool: Pool, _ reservations: [Reservation]) throws(Refused) {
+    let cidr = extent.cidr
+    let others = pools.values.filter { $0.name != pool.name && $0.network == pool.network }
+    if others.contains(where: { $0.cidr.range.overlaps(cidr.range) }) { throw Refused(code: .poolOverlap) }
+    if let gateway = extent.gateway, !cidr.hosts.contains(gateway) { throw Refused(code: .invalidField) }
+    if extent.ranges.contains(where: { !cidr.range.contains($0) }) { throw Refused(code: .invalidField) }
+    if reservations.contains(where: { !cidr.range.contains($0.range) }) { throw Refused(code: .invalidField) }
+    var probe = Model()
+    var pool = pool
+    pool.extent = extent
+    probe.pools[pool.name] = pool
+    probe.reservations[pool.name] = reservations
+    probe.changed(pool.name)
+    if probe.usable(pool) == .zero { throw Refused(code: .invalidField) }
+  }
+
+  private func checkRules(_ pool: Pool) throws(Refused) {
+    if let vlan = pool.vlan, vlan == 0 || vlan > 4_094 { throw Refused(code: .invalidField) }
+    if let mtu = pool.mtu, mtu < 1_280 { throw Refused(code: .invalidField) }
+  }
+
+  mutating func create(_ wanted: Pool, _ revision: Revision, _ time: LogTime) throws(Refused) -> Pool {
+    if pools[wanted.name] != nil { throw Refused(code: .poolExists) }
+    try check(wanted.extent, wanted, [])
+    try checkRules(wanted)
+    let pool = Pool(
+      name: wanted.name, extent: wanted.extent, dns: wanted.dns, vlan: wanted.vlan, mtu: wanted.mtu,
+      network: wanted.network, topology: wanted.topology, strategy: wanted.strategy,
+      quarantineSeconds: wanted.quarantineSeconds, leaseSeconds: wanted.leaseSeconds, enabled: wanted.enabled,
+      nat: wanted.nat, labels: wanted.labels, createdAt: time, revision: revision)
+    pools[pool.name] = pool
+    changed(pool.name)
+    return pool
+  }
+
+  mutating func update(_ name: PoolName, _ patch: PoolPatch, ifMatch: Revision?, _ revision: Revision)
+    throws(Refused) -> Pool
+  {
+    let before = try pool(name)
+    if let ifMatch, ifMatch != before.revision { throw Refused(code: .revisionMismatch) }
+    var after = before
+    if let vlan = patch.vlan { after.vlan = vlan }
+    if let strategy = patch.strategy { after.strategy = strategy }
+    if let seconds = patch.quarantineSeconds { after.quarantineSeconds = seconds }
+    if let seconds = patch.leaseSeconds { after.leaseSeconds = seconds }
+    if let enabled = patch.enabled { after.enabled = enabled }
+    if let labels = patch.labels { after.labels = labels }
+    try checkRules(after)
+    if let cidr = patch.cidr { after.extent.cidr = cidr }
+    if let gateway = patch.gateway { after.extent.gateway = gateway }
+    if let ranges = patch.ranges { after.extent.ranges = ranges }
+    if after == before { return before }
+    after.revision = revision
+    if after.extent != before.extent {
+      after.past = Array((before.past + [before.extent]).suffix(4))
+      try move(after)
+    }
+    pools[name] = after
+    return after
+  }
+
+  private mutating func move(_ after: Pool) throws(Refused) {
+    try check(after.extent, after, reservations[after.name] ?? [])
+    let excluded = Model.excluded(after.extent, reservations[after.name] ?? [])
+    for block in blocks(in: after.name) {
+      if !after.cidr.contains(block) || excluded.contains(where: { $0.overlaps(block.range) }) {
+        throw Refused(code: .outsidersLive)
+      }
+    }
+    pools[after.name] = after
+    cursors[after.name] = nil
+    changed(after.name)
+  }
+
+  mutating func expand(_ name: PoolName, _ patch: PoolPatch, _ revision: Revision) throws(Refused) -> Pool {
+    let before = try pool(name)
+    guard let cidr = patch.cidr, cidr.contains(before.cidr), cidr != before.cidr else {
+      throw Refused(code: .invalidField)
+    }
+    return try update(name, patch, ifMatch: nil, revision)
+  }
+
+  mutating func rollback(_ name: PoolName, _ revision: Revision) throws(Refused) -> Pool {
+    var after = try pool(name)
+    guard let extent = after.past.popLast() else { throw Refused(code: .nothingToRollBack) }
+    after.extent = extent
+    after.revision = revision
+    try move(after)
+    return after
+  }
+
+  mutating func delete(_ name: PoolName, ifMatch: Revision?) throws(Refused) -> Pool {
+    let pool = try pool(name)
+    if let ifMatch, ifMatch != pool.revision { throw Refused(code: .revisionMismatch) }
+    if !blocks(in: name).isEmpty { throw Refused(code: .poolInUse) }
+    pools[name] = nil
+    reservations[name] = nil
+    cursors[name] = nil
+    released = released.filter { $0.key.pool != name }
+    changed(name)
+    return pool
+  }
+
+  mutating func reserve(
+    _ name: PoolName, _ range: AddressRange, _ reason: String, _ revision: Revision, _ time: LogTime
+  )
+    throws(Refused) -> Reservation
+  {
+    let pool = try pool(name)
+    guard pool.cidr.range.contains(range) else { throw Refused(code: .addressOutsidePool) }
+    let present = reservations[name] ?? []
+    if present.contains(where: { $0.range.overlaps(range) }) { throw Refused(code: .reservationExists) }
+    if allocations.values.contains(where: { $0.pool == name && $0.block.range.overlaps(range) }) {
+      throw Refused(code: .addressInUse)
+    }
+    if blocks(in: name).contains(where: { $0.range.overlaps(range) }) { throw Refused(code: .addressQuarantined) }
+    let row = Reservation(pool: name, range: range, reason: reason, createdAt: time, revision: revision)
+    reservations[name] = present + [row]
+    changed(name)
+    return row
+  }
+
+  mutating func unreserve(_ name: PoolName, _ first: IPAddress) throws(Refused) -> Reservation {
+    _ = try pool(name)
+    guard let row = reservations[name]?.first(where: { $0.range.first == first }) else {
+      throw Refused(code: .reservationNotFound)
+    }
+    reservations[name]?.removeAll { $0 == row }
+    changed(name)
+    return row
+  }
+}

@@ -1,0 +1,69 @@
+import Domain
+import TestSupport
+import Testing
+
+@testable import Ledger
+
+/// The ledger against a model that is obviously right: random sequences, a failing one cut down to what matters.
+@Suite struct ModelTests {
+  static let sequencesPerRun = 125
+  static let base = SeededRandom(announcedAs: "ModelTests").seed
+
+  @Test(arguments: 0..<80) func doesWhatTheModelForetells(run: Int) {
+    for number in 0..<ModelTests.sequencesPerRun {
+      let seed = ModelTests.base &+ UInt64(run * ModelTests.sequencesPerRun + number)
+      var random = SeededRandom(seed: seed)
+      let steps = Step.sequence(&random, length: 30)
+      guard let failure = ModelTests.failure(of: steps) else { continue }
+      let (short, why) = ModelTests.shrunk(steps, failure)
+      Issue.record("BERTH_SEED=\(seed) fails with \(short.count) steps:\n\(ModelTests.trace(short))\n\(why)")
+      return
+    }
+  }
+
+  /// The sequences are worth something only if they meet every answer: each kind, and each refusal that they can provoke.
+  @Test func sequencesMeetEveryAnswer() throws {
+    var answers: [String: Int] = [:]
+    var random = SeededRandom(seed: 1)
+    for _ in 0..<500 {
+      let harness = Harness()
+      try harness.run(Step.sequence(&random, length: 30))
+      answers.merge(harness.answers) { $0 + $1 }
+    }
+    let unprovoked: Set<Rejection.Code> = [
+      .noDefaultPool, .tooManyPools, .tooManyReservations, .tooManyForOwner, .managedByVM, .tooLarge
+    ]
+    let kinds = [
+      "pool", "poolDeleted", "reservation", "reservationDeleted", "granted", "repeated", "released", "allocation",
+      "expired", "imported", "suggestion", "freeBlocks", "replay"
+    ]
+    let codes = Rejection.Code.allCases.filter { !unprovoked.contains($0) }.map(\.rawValue)
+    for name in kinds + codes { #expect(answers[name, default: 0] > 0, "never met: \(name)") }
+  }
+
+  private static func failure(of steps: [Step]) -> String? {
+    do {
+      try Harness().run(steps)
+      return nil
+    } catch { return "\(error)" }
+  }
+
+  /// Drops steps for as long as what is left still fails.
+  private static func shrunk(_ steps: [Step], _ failure: String) -> (steps: [Step], why: String) {
+    var (steps, why) = (steps, failure)
+    var place = 0
+    while place < steps.count {
+      var fewer = steps
+      fewer.remove(at: place)
+      if let still = self.failure(of: fewer) { (steps, why, place) = (fewer, still, 0) } else { place += 1 }
+    }
+    return (steps, why)
+  }
+
+  private static func trace(_ steps: [Step]) -> String {
+    let harness = Harness()
+    harness.keepsTrace = true
+    try? harness.run(steps)
+    return harness.said.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,69 @@
+import Log
+import LogMemory
+import Platform
+import Testing
+
+@testable import LogSQLite
+
+@Suite struct AppendEndTests {
+  private func end(_ code: Int32, system: Int32 = 0, rolledBack: Bool = true) -> AppendEnd {
+    AppendEnd(SQLiteFailure(path: "log.db", code: code, system: system, message: "m"), rolledBack: rolledBack)
+  }
+
+  @Test func lackOfRoomIsADefiniteRefusal() {
+    #expect(end(13) == .refused(.storageFull))
+    for errno in [27, 28, 122] as [Int32] { #expect(end(778, system: errno) == .refused(.storageFull)) }
+  }
+
+  @Test func aFailedFlushIsUnknownWhateverTheReason() {
+    for errno in [0, 5, 28] as [Int32] {
+      #expect(end(1034, system: errno) == .unknown("log.db: m (SQLite 1034, system \(errno))"))
+    }
+  }
+
+  @Test func otherFaultsOfTheDiskAreUnknown() {
+    for code in [10, 778, 266, 1290, 4874, 11, 26, 7] as [Int32] {
+      guard case .unknown = end(code, system: 5) else {
+        Issue.record("code \(code) is not unknown")
+        continue
+      }
+    }
+  }
+
+  @Test func whatCouldNotBeRolledBackIsUnknown() {
+    for code in [13, 5, 8] as [Int32] {
+      guard case .unknown = end(code, rolledBack: false) else {
+        Issue.record("code \(code) is not unknown")
+        continue
+      }
+    }
+  }
+
+  @Test func injectedFaultsEndAppendsInTheirOrder() {
+    let log = MemoryLog(capacity: 1000)
+    log.inject(.refused(.fenced))
+    log.inject(.refused(.storageFull))
+    #expect(append(log, nextBatch(log.head)) == .refused(.fenced))
+    #expect(append(log, nextBatch(log.head)) == .refused(.storageFull))
+    #expect(append(log, nextBatch(log.head)) == .durable)
+    #expect(append(log, nextBatch(log.head, sizes: [900])) == .refused(.storageFull))
+    log.setCapacity(2000)
+    #expect(append(log, nextBatch(log.head, sizes: [900])) == .durable)
+  }
+
+  @Test(arguments: [true, false]) func afterAnUnknownEndOnlyARestartHelps(stored: Bool) throws {
+    let log = MemoryLog()
+    fill(log, 2)
+    let batch = nextBatch(log.head)
+    log.inject(.unknown(stored: stored))
+    #expect(append(log, batch) == .unknown("injected"))
+    guard case .unknown = append(log, nextBatch(log.head)) else {
+      Issue.record("an append after an unknown end was answered")
+      return
+    }
+    log.reopen()
+    #expect(log.batches.last?.batch == (stored ? batch : log.batches[1].batch))
+    #expect(log.head.sequence == (stored ? 3 : 2))
+    fill(log, 1)
+  }
+}

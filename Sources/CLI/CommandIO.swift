@@ -1,0 +1,82 @@
+internal import Client
+internal import Platform
+
+/// Everything outside the process that a command touches.
+package struct CommandIO: Sendable {
+  /// Takes results; false when nobody reads them any more.
+  package var out: @Sendable ([UInt8]) -> Bool
+  /// Takes remarks and errors.
+  package var err: @Sendable ([UInt8]) -> Void
+  /// The next line of the answer to a question; nil at the end.
+  package var readLine: @Sendable () -> String?
+  /// The bytes of a file, `-` for the standard input; throws the reason in words.
+  package var readFile: @Sendable (String) throws(FileUnreadable) -> [UInt8]
+  /// Waits between two tries.
+  package var pause: @Sendable (Duration) -> Void
+  /// Whether a person reads the results.
+  package var outputIsTerminal: Bool
+  /// Whether a person reads the remarks.
+  package var errorIsTerminal: Bool
+  /// Whether a person can be asked.
+  package var inputIsTerminal: Bool
+  /// Columns for results; nil when there is no limit.
+  package var width: Int?
+
+  /// Why a file could not be read.
+  package struct FileUnreadable: Error {
+    let reason: String
+
+    /// Gives the reason, which names the file.
+    package init(_ reason: String) { self.reason = reason }
+  }
+
+  /// Joins the closures.
+  package init(
+    out: @escaping @Sendable ([UInt8]) -> Bool, err: @escaping @Sendable ([UInt8]) -> Void,
+    readLine: @escaping @Sendable () -> String? = { nil },
+    readFile: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8],
+    pause: @escaping @Sendable (Duration) -> Void = { _ in },
+    outputIsTerminal: Bool = false, errorIsTerminal: Bool = false, inputIsTerminal: Bool = false, width: Int? = nil
+  ) {
+    (self.out, self.err, self.readLine, self.readFile, self.pause) = (out, err, readLine, readFile, pause)
+    (self.outputIsTerminal, self.errorIsTerminal) = (outputIsTerminal, errorIsTerminal)
+    (self.inputIsTerminal, self.width) = (inputIsTerminal, width)
+  }
+
+  /// No larger file is read.
+  package static let fileBytesMax = 256 << 20
+
+  /// The streams of this process; `COLUMNS` decides the width before the terminal does.
+  package static func standard(environment: [String: String]) -> CommandIO {
+    let columns = environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+    return CommandIO(
+      out: { StandardStream.output.write($0) }, err: { StandardStream.error.write($0) },
+      readLine: { StandardStream.input.readLine() }, readFile: wholeFile, pause: Client.rest,
+      outputIsTerminal: StandardStream.output.isTerminal, errorIsTerminal: StandardStream.error.isTerminal,
+      inputIsTerminal: StandardStream.input.isTerminal, width: columns ?? StandardStream.output.columns)
+  }
+
+  private static func wholeFile(_ path: String) throws(FileUnreadable) -> [UInt8] {
+    guard path == "-" else {
+      var size = 0
+      do throws(FileFault) {
+        let file = try File(path, .read)
+        size = try file.size()
+        if size <= fileBytesMax { return try file.read(at: 0, count: size) }
+      } catch { throw FileUnreadable("\(error)") }
+      throw FileUnreadable("\(path) is over \(fileBytesMax >> 20) MiB")
+    }
+    var bytes: [UInt8] = []
+    while case let piece = StandardStream.input.read(1 << 16), !piece.isEmpty {
+      bytes += piece
+      guard bytes.count <= fileBytesMax else { throw FileUnreadable("the input is over \(fileBytesMax >> 20) MiB") }
+    }
+    return bytes
+  }
+
+  /// Writes text and nothing more to the results.
+  @discardableResult func print(_ text: String) -> Bool { out(Array(text.utf8)) }
+
+  /// Writes a line of remarks.
+  func remark(_ line: String) { err(Array((line + "\n").utf8)) }
+}

@@ -1,0 +1,137 @@
+internal import Config
+
+/// The settings of `berth serve`.
+enum ServeSettings {
+  static let configFile = Flag("config", value: "FILE", help: "Read settings from this TOML file. [BERTH_CONFIG]")
+
+  static let table = SettingTable([
+    Setting(
+      "listen", .text, value: "HOST:PORT",
+      help: "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs --insecure."),
+    Setting(
+      "port", .integer(0...65_535), letter: "p", value: "PORT", default: .integer(8080),
+      help: "The port, when --listen names none; 0 takes any free one."),
+    Setting("data_dir", .text, value: "DIR", default: .text("./berth-data"), help: "Where the log lives."),
+    Setting(
+      "network", .text, letter: "n", value: "NETWORK",
+      help: "Prefix (172.16.0) or CIDR of the default pool, 172.16.0.0/24 when left out; only for a fresh directory."),
+    Setting(
+      "gateway", .text, letter: "g", value: "ADDRESS",
+      help: "Its gateway, the first host when left out; only for a fresh directory."),
+    Setting("debug", .boolean, letter: "d", default: .boolean(false), help: "Log in detail."),
+    Setting(
+      "insecure", .boolean, default: .boolean(false),
+      help: "Serve on a public address without TLS and tokens: whoever reaches it may change everything."),
+    Setting("cors_origin", .list, value: "ORIGIN", help: "A web page's origin that may call the API."),
+    Setting("host_name", .list, value: "NAME", help: "A name that requests may use for a server on loopback."),
+    Setting("log_format", .choice(["text", "json"]), default: .text("text"), help: "The form of log lines."),
+    Setting("loops", .integer(1...64), value: "N", help: "Threads that serve connections."),
+    Setting(
+      "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries.")
+  ])
+
+  /// Decides all settings by flag, environment, file, default.
+  static func resolve(_ invocation: Invocation) throws(Failure) -> Settings {
+    var file: SettingTable.File?
+    if let path = invocation["config"] ?? invocation.environment["BERTH_CONFIG"] {
+      do throws(CommandIO.FileUnreadable) {
+        let text = String(validating: try invocation.io.readFile(path), as: UTF8.self)
+        guard let text else { throw CommandIO.FileUnreadable("\(path) is not UTF-8 text") }
+        file = SettingTable.File(name: path, text: text)
+      } catch { throw .usage(error.reason, "--config names the settings file") }
+    }
+    do throws(ConfigFaults) {
+      return try table.resolve(invocation.arguments, environment: invocation.environment, file: file)
+    } catch { throw Failure(error) }
+  }
+
+  /// Variables that look like ours and that no command knows.
+  static func unknownVariables(_ settings: Settings) -> [String] {
+    let known = ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC"]
+    return settings.unknownVariables.filter { !known.contains($0) }
+  }
+}
+
+extension ServeOptions {
+  init(_ settings: Settings) throws(Failure) {
+    let named = settings.integer("port").map { UInt16($0) } ?? 8080
+    var (host, port) = ("127.0.0.1", named)
+    if let listen = settings.text("listen") {
+      let split = try Self.split(listen, settings.origin(of: "listen"))
+      host = split.host
+      port = try Self.port(split.port, named, settings)
+    }
+    self.init(
+      host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
+      network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
+      insecure: settings.flag("insecure"), corsOrigins: settings.list("cors_origin"),
+      hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
+      loops: settings.integer("loops").map { Int($0) },
+      snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) }, settings: settings)
+  }
+
+  /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
+  private static func port(_ listened: UInt16?, _ named: UInt16, _ settings: Settings) throws(Failure) -> UInt16 {
+    guard let listened else { return named }
+    let (listen, port) = (rank(settings.origin(of: "listen")), rank(settings.origin(of: "port")))
+    if listen == port, listened != named {
+      throw .usage("--listen says port \(listened) and --port says \(named)", "leave one out")
+    }
+    return port > listen ? named : listened
+  }
+
+  private static func rank(_ origin: Origin) -> Int {
+    switch origin {
+    case .flag: 3
+    case .environment: 2
+    case .file: 1
+    case .fallback: 0
+    }
+  }
+
+  /// `host:port`, `host`, `[v6]:port`, `:port`.
+  private static func split(_ text: String, _ origin: Origin) throws(Failure) -> (host: String, port: UInt16?) {
+    let wrong = Failure.usage(
+      "'\(text)' is no place to listen",
+      "write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; it comes from \(origin)")
+    var (host, rest) = (text[...], text[text.endIndex...])
+    if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
+      (host, rest) = (text[text.index(after: text.startIndex)..<end], text[text.index(after: end)...])
+    } else if let colon = text.lastIndex(of: ":") {
+      (host, rest) = (text[..<colon], text[colon...])
+      if host.contains(":") { throw wrong }
+    }
+    if rest.isEmpty { return (String(host), nil) }
+    let digits = rest.dropFirst()
+    guard rest.hasPrefix(":"), let port = UInt16(digits), digits.utf8.allSatisfy({ (48...57).contains($0) }) else {
+      throw wrong
+    }
+    return (host.isEmpty ? "127.0.0.1" : String(host), port)
+  }
+}
+
+/// Runs the server.
+let serveCommand = Command(
+  "serve", "Run a server.",
+  details: """
+    The first start makes the data directory and a pool called default. Later starts keep what is stored there.
+    Every setting can also be a variable, or a key in the file that --config names; a flag goes first.
+    """,
+  place: .local, flags: ServeSettings.table.flags + [ServeSettings.configFile],
+  examples: [
+    Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
+    Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
+    Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection")
+  ]
+) { invocation throws(Failure) in
+  let settings = try ServeSettings.resolve(invocation)
+  for name in ServeSettings.unknownVariables(settings) {
+    invocation.io.remark("warning: \(printable(name)) is set, and no setting has this name")
+  }
+  return invocation.ended(invocation.handlers.serve(try ServeOptions(settings), invocation.io))
+}
+
+extension Invocation {
+  /// The code of a handler; one that is none of ours counts as refused.
+  func ended(_ code: Int32) -> ExitCode { ExitCode(rawValue: code) ?? .refused }
+}

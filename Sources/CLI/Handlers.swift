@@ -1,0 +1,74 @@
+package import Config
+
+/// What the executable does for commands that need no server.
+package struct Handlers: Sendable {
+  /// What `berth version` says.
+  package var version: String
+  /// Runs a server until it is told to stop.
+  package var serve: @Sendable (ServeOptions, CommandIO) -> Int32
+  /// Checks a data directory.
+  package var check: @Sendable (CheckOptions, CommandIO) -> Int32
+  /// Prints a log.
+  package var dumpLog: @Sendable (LogDumpOptions, CommandIO) -> Int32
+
+  /// Joins the handlers.
+  package init(
+    version: String, serve: @escaping @Sendable (ServeOptions, CommandIO) -> Int32,
+    check: @escaping @Sendable (CheckOptions, CommandIO) -> Int32,
+    dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32
+  ) {
+    (self.version, self.serve, self.check, self.dumpLog) = (version, serve, check, dumpLog)
+  }
+}
+
+/// What `berth serve` was told, decided and checked.
+package struct ServeOptions: Sendable {
+  /// The address to listen on, without brackets.
+  package let host: String
+  /// The port; 0 = any.
+  package let port: UInt16
+  /// Where the log lives.
+  package let dataDirectory: String
+  /// Prefix (`172.16.0`) or CIDR of the default pool, as typed; nil when nobody said.
+  package let network: String?
+  /// Its gateway, as typed; nil when nobody said.
+  package let gateway: String?
+  /// Whether to log what is going on in detail.
+  package let debug: Bool
+  /// Whether a public address without TLS and tokens was allowed.
+  package let insecure: Bool
+  /// Origins whose pages may call the API.
+  package let corsOrigins: [String]
+  /// Host names that requests may be addressed to while listening on loopback.
+  package let hostNames: [String]
+  /// Whether log lines are JSON.
+  package let logsJSON: Bool
+  /// Threads that serve connections; nil = as the machine has processors.
+  package let loops: Int?
+  /// A snapshot after this many entries; nil = the engine's own number.
+  package let snapshotEvery: UInt64?
+  /// All values with their origins.
+  package let settings: Settings
+}
+
+/// What `berth check` was told.
+package struct CheckOptions: Sendable {
+  /// Where the log lives.
+  package let dataDirectory: String
+  /// Whether derived files are to be made anew.
+  package let rebuild: Bool
+  /// Whether the report is JSON.
+  package let json: Bool
+}
+
+/// What `berth log dump` was told.
+package struct LogDumpOptions: Sendable {
+  /// Where the log lives.
+  package let dataDirectory: String
+  /// Entries after this revision; nil = from the oldest at hand.
+  package let since: UInt64?
+  /// At most so many entries; nil = all.
+  package let limit: UInt64?
+  /// Whether each entry is a line of JSON.
+  package let json: Bool
+}

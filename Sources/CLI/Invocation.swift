@@ -1,0 +1,70 @@
+internal import Client
+internal import Config
+internal import Wire
+
+/// One run of one command: what was typed, checked, and the ways in and out.
+struct Invocation: Sendable {
+  let command: Command
+  let arguments: Arguments
+  let environment: [String: String]
+  let handlers: Handlers
+  let io: CommandIO
+  let printer: Printer
+  private let servers: [ServerAddress]
+
+  init(
+    _ command: Command, _ arguments: Arguments, _ environment: [String: String], _ handlers: Handlers, _ io: CommandIO
+  ) throws(Failure) {
+    (self.command, self.arguments, self.environment) = (command, arguments, environment)
+    (self.handlers, self.io) = (handlers, io)
+    var format = OutputFormat.table
+    var servers: [ServerAddress] = []
+    if command.flags.contains(where: { $0.name == "output" }) {
+      let settings: Settings
+      do throws(ConfigFaults) {
+        settings = try ClientSettings.table.resolve(arguments, environment: environment)
+      } catch { throw Failure(error) }
+      format = settings.text("output").flatMap(OutputFormat.init) ?? .table
+      for text in settings.list("server") {
+        do throws(ServerAddress.Fault) { servers.append(try ServerAddress(text)) } catch {
+          throw .usage("the server '\(text)' \(error.rule)", "it comes from \(settings.origin(of: "server"))")
+        }
+      }
+    }
+    self.servers = servers
+    printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
+  }
+
+  /// The way to Berth; each run of a command has one.
+  func connect() -> Client {
+    precondition(!servers.isEmpty, "\(command.name) is declared as local")
+    return Client(servers, pause: io.pause)
+  }
+
+  /// The positional argument at `index`; nil when it is optional and was left out.
+  subscript(index: Int) -> String? { index < arguments.positional.count ? arguments.positional[index] : nil }
+
+  /// The positional argument at `index`, which the table declares as needed.
+  func needed(_ index: Int) -> String { arguments.positional[index] }
+
+  /// The value of a flag.
+  subscript(flag: String) -> String? { arguments[flag] }
+
+  /// Whether a flag without a value was given.
+  func has(_ flag: String) -> Bool { arguments.has(flag) }
+
+  /// Sends one call.
+  func send(_ call: Call) throws(Failure) -> Answer {
+    do throws(ClientFault) { return try connect().send(call) } catch { throw Failure(error) }
+  }
+
+  /// Asks before something is destroyed: `--yes`, or yes on the terminal.
+  func confirm(_ deed: String) throws(Failure) {
+    if has("yes") || has("dry-run") { return }
+    guard io.inputIsTerminal, io.errorIsTerminal else {
+      throw .usage("this would \(deed), and nobody can be asked here", "add --yes if that is what you want")
+    }
+    io.err(Array("This will \(printable(deed)). Type yes to go on: ".utf8))
+    guard io.readLine() == "yes" else { throw Failure(.refused, "nothing was done") }
+  }
+}

@@ -1,0 +1,16 @@
+internal import Config
+
+/// The settings of every command that asks a server.
+enum ClientSettings {
+  static let table = SettingTable([
+    Setting(
+      "server", .list, value: "URL,...", default: .list(["http://127.0.0.1:8080"]),
+      help: "Where Berth answers; several places are tried in turn."),
+    Setting(
+      "output", .choice(["table", "json", "yaml", "name"]), letter: "o", default: .text("table"),
+      help: "How results are printed; json is what the API says, unchanged.")
+  ])
+
+  /// For commands that print something without asking a server.
+  static let localOutput = Flag("output", letter: "o", value: "table|json|yaml", help: "How results are printed.")
+}

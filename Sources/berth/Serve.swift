@@ -120,7 +120,7 @@ struct Serve {
 
   private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
-      return try BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
+      return BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
     } catch { throw Complaint("\(error)", code: 70) }
   }
 

@@ -134,11 +134,13 @@ import Wire
 
   @Test func anAddressTwiceInOneFileIsAConflictAcrossPieces() {
     withServer(obliging()) { server in
-      let around = Surroundings(files: ["a.csv": file(3_000) + "again,10.0.0.7\n"])
+      let around = Surroundings(files: ["a.csv": file(3_000) + "again,10.0.0.7\nvm-8,10.0.0.8\n"])
       let ran = berth("import a.csv -o json", at: server, around: around)
       #expect(ran.code == 1)
       #expect(
         ran.out.contains(#""line":3002,"ip":"10.0.0.7","code":"address_twice","detail":"line 9 has"#), "\(ran.out)")
+      // Saying the same twice is no conflict.
+      #expect(ran.out.contains(#""conflict_count":1,"#))
     }
   }
 

@@ -12,9 +12,10 @@
 // Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and the
 // ledger at once beyond one screen, annotations in comments that drift from the code.
 internal import APITypes
-package import Domain
+internal import Domain
 package import Engine
 package import HTTPServer
+package import Log
 internal import Platform
 package import Telemetry
 
@@ -23,21 +24,25 @@ package final class BerthAPI: Sendable {
   let engine: Engine
   let metrics: Metrics
   let counts: APIMetrics
-  let past: any PastEntries
+  let log: LogAccess
+  let feed: EventFeed
   let exports = ExportGate()
 
-  /// Joins the engine, the metrics it counts in and the way to old entries.
-  package init(engine: Engine, metrics: Metrics, past: any PastEntries) {
+  /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read the log.
+  package init(engine: Engine, history: any HistoryIndex, metrics: Metrics) throws(LogFault) {
     self.engine = engine
     self.metrics = metrics
-    self.past = past
+    log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
+    let feed = EventFeed(published: engine.status.revision) { () throws(LogFault) in try engine.reader() }
+    self.feed = feed
+    engine.onPublish { feed.notify($0) }
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + transferEndpoints + adminEndpoints + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -63,6 +68,12 @@ package final class BerthAPI: Sendable {
     }
   }
 
+  /// Ends the streams and the threads that read the log; the server must be drained, or draining.
+  package func stop() {
+    feed.stop()
+    log.stop()
+  }
+
   /// Who asks while there are no tokens.
   static let anonymous = "anonymous"
 
@@ -71,10 +82,4 @@ package final class BerthAPI: Sendable {
     let counts = counts
     return { counts.completed($0) }
   }
-}
-
-/// Where entries are found again that were answered before.
-package protocol PastEntries: Sendable {
-  /// Calls `done` with the entry `revision`, or nil when the log no longer has it; from any thread, never blocking the caller.
-  func entry(at revision: Revision, _ done: @escaping @Sendable (Entry?) -> Void)
 }

@@ -54,7 +54,7 @@ let adminEndpoints: [Endpoint] = [
 
 /// What to do about how full the pool is.
 private func recommendation(_ pool: Pool, _ capacity: Capacity) -> String {
-  let used = capacity.utilizationPercent
+  let used = Int(capacity.utilizationPercent)
   let grow = "`berth pool expand \(pool.name)`"
   if used >= 90 { return "\(used) % used: expand now with \(grow)" }
   if used >= 75 { return "\(used) % used: plan an expansion with \(grow)" }

@@ -47,14 +47,16 @@ extension Call {
 
   /// Tells again what was told under the same idempotency key.
   private func replay(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
-    api.past.entry(at: entry) { found in
-      if let found {
+    let isTaken = api.log.entry(at: entry) { found in
+      switch found {
+      case .success(let logged?):
         api.counts.replays.add()
-        send(render(found.outcome), revision: entry, isReplay: true)
-      } else {
-        refuse(.keyExpired(entry), revision: now)
+        send(render(logged.entry.outcome), revision: entry, isReplay: true)
+      case .success(nil): refuse(.keyExpired(entry), revision: now)
+      case .failure(let fault): refuse(Problem(503, "log_unreadable", "\(fault)"), revision: now)
       }
     }
+    if !isTaken { refuse(.busy, revision: now) }
   }
 
   /// Method, path, query and as much of the body as an entry keeps.

@@ -115,9 +115,10 @@ package struct ByteReader {
   package mutating func text() throws(CodingFault) -> String {
     let length = try count()
     defer { offset += length }
-    guard let text = String(validating: bytes[offset..<offset + length], as: UTF8.self) else {
-      throw .invalid("text is not UTF-8")
-    }
+    let slice = bytes[offset..<offset + length]
+    // Names are ASCII, and the validating initializer looks generic metadata up each time.
+    if slice.allSatisfy({ $0 < 0x80 }) { return String(decoding: slice, as: UTF8.self) }
+    guard let text = String(validating: slice, as: UTF8.self) else { throw .invalid("text is not UTF-8") }
     return text
   }
 

@@ -178,8 +178,8 @@ package struct ImportRow: Hashable, Sendable {
   }
 }
 
-/// A command with who asks and how.
-package struct Submission: Sendable {
+/// A command with who asks and how; an immutable object, because it is handed on many times.
+package final class Submission: Sendable {
   /// What is asked.
   package let command: Command
   /// Who asks; `system` for the engine itself.

@@ -1,3 +1,5 @@
+import Addressing
+
 /// What kind of change an entry is: the `event` of the event stream.
 package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case poolCreated = 1
@@ -157,20 +159,25 @@ extension Effect {
   }
 }
 
+extension Effect {
+  fileprivate func isAllocation(at ip: IPAddress, in pool: PoolName) -> Bool {
+    if case .allocation(let row) = row { row.ip == ip && row.pool == pool } else { false }
+  }
+}
+
 extension ByteWriter {
   fileprivate mutating func grants(_ grants: [Grant], among effects: [Effect]) {
-    var places: [RowKey: Int] = [:]
-    for (place, effect) in effects.enumerated() {
-      if case .allocation = effect.row { places[effect.row.key] = place }
-    }
     count(grants.count)
+    // Grants come in the order of their effects: the search goes on where the last one was found.
+    var next = 0
     for grant in grants {
-      let row = Row.allocation(grant.allocation)
-      if let place = places[row.key] {
+      let place = effects[next...].firstIndex { $0.isAllocation(at: grant.allocation.ip, in: grant.allocation.pool) }
+      if let place {
         varint(UInt64(place) + 1)
+        next = place + 1
       } else {
         varint(0)
-        block(row.encoded)
+        block(Row.allocation(grant.allocation).encoded)
       }
       byte(grant.gateway == nil ? 0 : 1)
       if let gateway = grant.gateway { address(gateway) }

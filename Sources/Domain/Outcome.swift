@@ -1,7 +1,9 @@
 package import Addressing
 
 /// An allocation with what its holder must know of the pool.
-package struct Grant: Hashable, Sendable {
+///
+/// An immutable object, because answers are handed on many times and an allocation has a dozen references to count.
+package final class Grant: Hashable, Sendable {
   /// The allocation.
   package let allocation: Allocation
   /// The pool's router.
@@ -13,6 +15,14 @@ package struct Grant: Hashable, Sendable {
   package init(_ allocation: Allocation, gateway: IPAddress?, network: Prefix) {
     (self.allocation, self.gateway, self.network) = (allocation, gateway, network)
   }
+
+  /// Equal in all that they say.
+  package static func == (a: Grant, b: Grant) -> Bool {
+    a.allocation == b.allocation && a.gateway == b.gateway && a.network == b.network
+  }
+
+  /// Hashes the allocation.
+  package func hash(into hasher: inout Hasher) { hasher.combine(allocation) }
 }
 
 /// The answer to a command.

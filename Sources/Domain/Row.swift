@@ -1,7 +1,7 @@
 package import Addressing
 
 /// Everything the ledger stores; `decide` reads nothing else.
-package enum Row: Hashable, Sendable {
+package indirect enum Row: Hashable, Sendable {
   /// A pool.
   case pool(Pool)
   /// A reservation.

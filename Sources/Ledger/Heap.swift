@@ -37,3 +37,15 @@ struct Heap<Item: Comparable> {
     }
   }
 }
+
+extension Array {
+  /// In an array whose elements that are `above` all come last: where those begin.
+  func partitionPoint(_ above: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if above(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

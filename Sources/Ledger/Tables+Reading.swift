@@ -36,14 +36,9 @@ extension Tables {
   /// The pool of one routing domain whose network contains `ip`.
   package func pool(containing ip: IPAddress, in network: NetworkName) -> PoolState? {
     guard let list = byAddress[network] else { return nil }
-    var low = 0
-    var high = list.count
-    while low < high {
-      let middle = (low + high) / 2
-      if list[middle].pool.cidr.first <= ip { low = middle + 1 } else { high = middle }
-    }
-    guard low > 0, list[low - 1].pool.cidr.contains(ip) else { return nil }
-    return list[low - 1]
+    let above = list.partitionPoint { $0.pool.cidr.first > ip }
+    guard above > 0, list[above - 1].pool.cidr.contains(ip) else { return nil }
+    return list[above - 1]
   }
 
   /// A pool of `network` that shares an address with `cidr`.

@@ -48,7 +48,7 @@ package final class Tables {
     if let old { stateHash &-= RowHash.state(old) }
     if effect.isPut { stateHash &+= RowHash.state(effect.bytes) }
     guard !isLoading else { return }
-    if let old, let row = try? Row(decoding: old) { forget(row, replacedBy: effect.isPut ? effect.row : nil) }
+    if let old { forget(old, replacedBy: effect.isPut ? effect.row : nil) }
     if effect.isPut { remember(effect.row) }
   }
 
@@ -67,20 +67,14 @@ package final class Tables {
     self.revision = max(self.revision, revision)
     self.time = max(self.time, time)
     // Pools first: the rest belongs to one.
-    forEachRow { row in if case .pool = row { remember(row) } }
-    forEachRow { row in if case .pool = row { return } else { remember(row) } }
+    rows.forEach(where: KeyProbe.isOfPool, remember)
+    rows.forEach(where: { !KeyProbe.isOfPool($0) }, remember)
     for state in pools.values { state.refresh() }
     isLoading = false
   }
 
   /// Visits every row, in no order that means anything.
-  package func forEachRow(_ body: (Row) -> Void) {
-    for page in 0..<rows.pageCount {
-      for bytes in rows.rows(onPage: page) {
-        if let row = try? Row(decoding: bytes) { body(row) }
-      }
-    }
-  }
+  package func forEachRow(_ body: (Row) -> Void) { rows.forEach(where: { _ in true }, body) }
 
   /// How many chunks a snapshot has.
   package var chunkCount: Int { rows.pageCount }
@@ -100,7 +94,7 @@ package final class Tables {
     case .pool(let pool): remember(pool)
     case .reservation(let reservation):
       guard let state = pools[reservation.pool] else { return }
-      let place = state.reservations.firstIndex { $0.range.first > reservation.range.first } ?? state.reservations.count
+      let place = state.reservations.partitionPoint { $0.range.first > reservation.range.first }
       state.reservations.insert(reservation, at: place)
       if !isLoading { state.refresh() }
     case .allocation(let row):
@@ -127,21 +121,25 @@ package final class Tables {
     }
     let state = PoolState(pool)
     pools[pool.name] = state
-    let place = poolNames.firstIndex { $0 > pool.name } ?? poolNames.count
-    poolNames.insert(pool.name, at: place)
+    poolNames.insert(pool.name, at: poolNames.partitionPoint { $0 > pool.name })
     addToOrder(state)
   }
 
   private func addToOrder(_ state: PoolState) {
-    var list = byAddress[state.pool.network] ?? []
-    let place = list.firstIndex { $0.pool.cidr > state.pool.cidr } ?? list.count
-    list.insert(state, at: place)
-    byAddress[state.pool.network] = list
+    let cidr = state.pool.cidr
+    let place = byAddress[state.pool.network, default: []].partitionPoint { $0.pool.cidr > cidr }
+    byAddress[state.pool.network, default: []].insert(state, at: place)
   }
 
   private func removeFromOrder(_ state: PoolState) {
     byAddress[state.pool.network]?.removeAll { $0 === state }
     if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
+  }
+
+  private func forget(_ old: [UInt8], replacedBy new: Row?) {
+    // A cursor that moves on leaves nothing behind: no need to read where it was.
+    if case .cursor = new { return }
+    if let row = try? Row(decoding: old) { forget(row, replacedBy: new) }
   }
 
   /// Undoes `remember` for a row that goes; a pool that is only replaced stays.

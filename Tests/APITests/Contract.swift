@@ -16,10 +16,10 @@ struct Contract: Sendable {
     let path = target.prefix { $0 != "?" }.split(separator: "/")
     let fitting = operations.filter { item in
       let pattern = item.pattern.split(separator: "/")
-      return item.method == method && pattern.count == path.count
-        && zip(pattern, path).allSatisfy { $0 == $1 || $0.hasPrefix("{") }
+      return pattern.count == path.count && zip(pattern, path).allSatisfy { $0 == $1 || $0.hasPrefix("{") }
     }
-    return fitting.min { $0.pattern.filter { $0 == "{" }.count < $1.pattern.filter { $0 == "{" }.count }?.operation
+    let best = fitting.min { $0.pattern.filter { $0 == "{" }.count < $1.pattern.filter { $0 == "{" }.count }?.pattern
+    return fitting.first { $0.pattern == best && $0.method == method }?.operation
   }
 
   /// What is wrong with an answer.

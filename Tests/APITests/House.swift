@@ -16,6 +16,7 @@ import Wire
 final class House: Sendable {
   let log: MemoryLog
   let engine: Engine
+  let api: BerthAPI
   let server: Server
   let client: HTTPClient
   let contract: Contract
@@ -27,7 +28,7 @@ final class House: Sendable {
     options.ringCapacity = ring
     let engine = try Engine.open(log: log, snapshots: nil, options: options)
     self.engine = engine
-    let api = BerthAPI(engine: engine, metrics: options.metrics, past: PastOfLog(engine: engine))
+    api = try BerthAPI(engine: engine, history: MemoryHistory(), metrics: options.metrics)
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
     server = try Server(serverOptions, api.router)
@@ -42,6 +43,7 @@ final class House: Sendable {
 
   deinit {
     client.closeIdle()
+    api.stop()
     server.drain()
     engine.stop()
   }
@@ -107,19 +109,6 @@ struct Answer {
   /// One member of each item of a list.
   func column(_ member: String, of name: String = "items") -> [String] {
     list(name).map { $0[member]?.string ?? $0[member]?.numberText ?? "?" }
-  }
-}
-
-/// Finds entries in the engine's log.
-struct PastOfLog: PastEntries {
-  let engine: Engine
-
-  func entry(at revision: Revision, _ done: @escaping @Sendable (Entry?) -> Void) {
-    let entry = try? engine.reader().sequence(holding: revision).flatMap { sequence -> Entry? in
-      guard let batch = try engine.reader().batches(from: sequence, limit: 1).first?.batch else { return nil }
-      return try Entry(decoding: batch.entries[Int(revision - batch.firstRevision)])
-    }
-    done(entry ?? nil)
   }
 }
 

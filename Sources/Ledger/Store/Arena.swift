@@ -35,6 +35,19 @@ struct Arena {
     return place
   }
 
+  /// Writes `bytes` over a row that takes as many units, and returns the old bytes; nil and unchanged if it does not fit or `refuses`.
+  mutating func overwrite(_ place: Place, with bytes: [UInt8], unless refuses: (UInt8) -> Bool) -> [UInt8]? {
+    let (page, offset) = locate(place)
+    let length = length(page, offset)
+    let start = offset + Arena.header
+    guard Arena.units(length) == Arena.units(bytes.count), !refuses(pages[page][start]) else { return nil }
+    let old = Array(pages[page][start..<start + length])
+    pages[page][offset] = UInt8(truncatingIfNeeded: bytes.count)
+    pages[page][offset + 1] = UInt8(bytes.count >> 8)
+    for index in 0..<bytes.count { pages[page][start + index] = bytes[index] }
+    return old
+  }
+
   private mutating func takePlace(_ units: Int) -> Place {
     if units < free.count, let place = free[units].popLast() { return place }
     if used + units * 8 > Arena.pageBytes {

@@ -39,7 +39,15 @@ struct KeyProbe {
   }
 
   /// Allocations (3) and released addresses (4) share one identity: an address has one row.
+  static func isAllocation(_ tag: UInt8) -> Bool { tag & 15 == 3 }
+
   private static func group(_ tag: UInt8) -> UInt8 { tag & 15 == 4 ? 3 : tag & 15 }
+
+  /// Whether a row that begins with `tag` is a pool's own.
+  static func isOfPool(_ tag: UInt8) -> Bool { group(tag) == 1 }
+
+  /// Whether a row that begins with `tag` is an allocation's or a release's.
+  static func isOfAddress(_ tag: UInt8) -> Bool { group(tag) == 3 }
 
   /// Where in a row's bytes its key lies.
   private static func keyRange(_ bytes: [UInt8], _ row: Range<Int>) -> Range<Int> {
@@ -78,13 +86,34 @@ struct OwnerProbe: Hashable {
   let tenant: TenantName
   let owner: OwnerName
 
-  init(_ tenant: TenantName, _ owner: OwnerName) { (self.tenant, self.owner) = (tenant, owner) }
+  /// As in an allocation's row: the owner, then the tenant unless it is the usual one.
+  private let bytes: [UInt8]
 
-  func hash(seed: UInt64) -> UInt32 {
-    var out = ByteWriter(capacity: 64)
-    out.text(tenant.text)
+  init(_ tenant: TenantName, _ owner: OwnerName) {
+    (self.tenant, self.owner) = (tenant, owner)
+    var out = ByteWriter(capacity: 48)
     out.text(owner.text)
-    return RowHash.index(out.bytes, 0..<out.bytes.count, seed: seed ^ 0xFF)
+    if tenant != .standard { out.text(tenant.text) }
+    bytes = out.bytes
+  }
+
+  static func == (a: Self, b: Self) -> Bool { a.bytes == b.bytes }
+
+  func hash(into hasher: inout Hasher) { hasher.combine(hash(seed: 0)) }
+
+  func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, 0..<bytes.count, seed: seed ^ 0xFF) }
+
+  /// Whether the allocation stored in `other[row]` is this owner's, without decoding it.
+  func matches(_ other: [UInt8], _ row: Range<Int>) -> Bool {
+    guard KeyProbe.isAllocation(other[row.lowerBound]) else { return false }
+    var place = row.lowerBound + 2 + Int(other[row.lowerBound + 1])
+    place += other[place] == AddressFamily.ipv4.rawValue ? 5 : 17
+    let hasTenant = other[place] & 1 != 0
+    while other[place] & 0x80 != 0 { place += 1 }
+    place += 1
+    guard hasTenant == (tenant != .standard), row.upperBound - place >= bytes.count else { return false }
+    for index in 0..<bytes.count where other[place + index] != bytes[index] { return false }
+    return true
   }
 
   func matches(_ allocation: Allocation) -> Bool { allocation.owner == owner && allocation.tenant == tenant }

@@ -32,8 +32,10 @@ struct RowTable {
     }
   }
 
-  private func find(_ probe: KeyProbe) -> Arena.Place? {
-    byKey.find(probe.hash(seed: seed)) { place in
+  private func find(_ probe: KeyProbe) -> Arena.Place? { find(probe, probe.hash(seed: seed)) }
+
+  private func find(_ probe: KeyProbe, _ hash: UInt32) -> Arena.Place? {
+    byKey.find(hash) { place in
       let row = arena.row(place)
       return probe.matches(row.bytes, row.range)
     }
@@ -41,9 +43,13 @@ struct RowTable {
 
   private func decode(_ place: Arena.Place) -> Row {
     let row = arena.row(place)
-    var reader = ByteReader(row.bytes, row.range)
+    return decode(row.bytes, row.range)
+  }
+
+  private func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
+    var reader = ByteReader(bytes, range)
     guard let decoded = try? Row(decoding: &reader) else {
-      preconditionFailure("a row in memory cannot be read: \(Array(row.bytes[row.range]))")
+      preconditionFailure("a row in memory cannot be read: \(Array(bytes[range]))")
     }
     return decoded
   }
@@ -51,18 +57,22 @@ struct RowTable {
   /// Puts a row, replacing the one with the same key; `owner` as for its allocation, if it is one. Returns the bytes replaced.
   @discardableResult
   mutating func put(_ bytes: [UInt8], _ probe: KeyProbe, owner: OwnerProbe?) -> [UInt8]? {
-    let old = remove(probe)
-    var next: Arena.Place = 0
-    if let owner { next = head(owner) ?? 0 }
-    let place = arena.add(bytes, next: next)
-    byKey.insert(probe.hash(seed: seed), place)
-    if let owner {
-      if next != 0 {
-        byOwner.replace(owner.hash(seed: seed), next, with: place)
-      } else {
-        byOwner.insert(owner.hash(seed: seed), place)
-      }
+    let hash = probe.hash(seed: seed)
+    let found = find(probe, hash)
+    // A row that belongs to no owner and keeps its size is written over where it is.
+    if let found, owner == nil, let old = arena.overwrite(found, with: bytes, unless: KeyProbe.isAllocation) {
+      return old
     }
+    let old = found.map { remove($0, hash) }
+    guard let owner else {
+      byKey.insert(hash, arena.add(bytes, next: 0))
+      return old
+    }
+    let ownerHash = owner.hash(seed: seed)
+    let next = head(owner, ownerHash)
+    let place = arena.add(bytes, next: next ?? 0)
+    byKey.insert(hash, place)
+    if let next { byOwner.replace(ownerHash, next, with: place) } else { byOwner.insert(ownerHash, place) }
     return old
   }
 
@@ -70,10 +80,13 @@ struct RowTable {
   @discardableResult
   mutating func remove(_ probe: KeyProbe) -> [UInt8]? {
     let hash = probe.hash(seed: seed)
-    guard let place = find(probe) else { return nil }
+    return find(probe, hash).map { remove($0, hash) }
+  }
+
+  private mutating func remove(_ place: Arena.Place, _ hash: UInt32) -> [UInt8] {
     let row = arena.row(place)
     let bytes = Array(row.bytes[row.range])
-    if case .allocation(let allocation) = decode(place) {
+    if KeyProbe.isOfAddress(bytes[0]), case .allocation(let allocation) = decode(place) {
       unlink(place, OwnerProbe(allocation.tenant, allocation.owner))
     }
     byKey.remove(hash, place)
@@ -83,21 +96,22 @@ struct RowTable {
 
   // MARK: Owners
 
-  private func head(_ owner: OwnerProbe) -> Arena.Place? {
-    byOwner.find(owner.hash(seed: seed)) { place in
-      guard case .allocation(let allocation) = decode(place) else { return false }
-      return owner.matches(allocation)
+  private func head(_ owner: OwnerProbe, _ hash: UInt32) -> Arena.Place? {
+    byOwner.find(hash) { place in
+      let row = arena.row(place)
+      return owner.matches(row.bytes, row.range)
     }
   }
 
   private mutating func unlink(_ place: Arena.Place, _ owner: OwnerProbe) {
-    guard let head = head(owner) else { preconditionFailure("an allocation is missing from its owner's chain") }
+    let hash = owner.hash(seed: seed)
+    guard let head = head(owner, hash) else { preconditionFailure("an allocation is missing from its owner's chain") }
     let next = arena.next(of: place)
     if head == place {
       if next == 0 {
-        byOwner.remove(owner.hash(seed: seed), place)
+        byOwner.remove(hash, place)
       } else {
-        byOwner.replace(owner.hash(seed: seed), place, with: next)
+        byOwner.replace(hash, place, with: next)
       }
       return
     }
@@ -109,7 +123,7 @@ struct RowTable {
   /// What an owner holds, in no order; at most `Limits.perOwner`.
   func allocations(_ owner: OwnerProbe) -> [Allocation] {
     var found: [Allocation] = []
-    var place = head(owner) ?? 0
+    var place = head(owner, owner.hash(seed: seed)) ?? 0
     while place != 0 {
       if case .allocation(let allocation) = decode(place) { found.append(allocation) }
       place = arena.next(of: place)
@@ -118,6 +132,16 @@ struct RowTable {
   }
 
   // MARK: Walking
+
+  /// Visits every row whose first byte is `wanted`, in no order that means anything.
+  func forEach(where wanted: (UInt8) -> Bool, _ body: (Row) -> Void) {
+    for page in 0..<arena.pageCount {
+      let bytes = arena.bytes(ofPage: page)
+      Arena.walk(bytes, isFirst: page == 0) { _, range in
+        if wanted(bytes[range.lowerBound]) { body(decode(bytes, range)) }
+      }
+    }
+  }
 
   /// The rows of one page as bytes, in no order that means anything.
   func rows(onPage page: Int) -> [[UInt8]] { image(ofPage: page).rows }

@@ -1,0 +1,29 @@
+internal import APITypes
+internal import Domain
+internal import HTTPServer
+
+/// The log as it grows.
+let eventEndpoints: [Endpoint] = [
+  Endpoint(
+    method: .get, pattern: "/api/v1/events", id: "events", tag: "history",
+    summary: """
+      Every entry as a server-sent event: `id` is the revision, `event` the kind, `data` a document of schema Event. A comment \
+      comes every 15 s; a reader that falls behind is dropped and goes on with `Last-Event-ID`.
+      """,
+    query: [
+      .init("since", "Only entries after this revision; default: from now on.", .revision),
+      .init("kind", "Only of this kind.", .oneOf(EntryKind.allCases.map(\.name))),
+      .init("pool", "Only with a changed row of this pool.", Schemas.poolName),
+      .init("owner", "Only with a changed row of this owner.", Schemas.owner),
+      .init("tenant", "Only with a changed row of this tenant.", Schemas.poolName),
+      .init("node", "Only with a changed row of this node.", Schemas.node)
+    ],
+    answers: [.init(200, "The stream.", .text(), type: "text/event-stream")],
+    refusals: [
+      .init(409, "revision_ahead"), .init(410, "history_trimmed"),
+      .init(503, "too_many_subscribers", "log_unreadable", "stopping")
+    ],
+    handler: { (call) throws(Problem) in
+      try call.api.feed.answer(call.request, call.reply) { call.refuse($0) }
+    })
+]

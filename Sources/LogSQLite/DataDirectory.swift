@@ -70,7 +70,7 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
-    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed)
+    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed, mayBeGone: lock.found == .closing)
     return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
   }
 
@@ -92,14 +92,14 @@ package final class DataDirectory: Sendable {
     crashed = lock.crashed
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: true)
     let log = try SQLiteLog(
-      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, atClose: { lock.end(sound: $0) })
+      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, directory: lock)
     if let newest = try snapshots.list().first, newest > log.head.sequence {
       throw .notCovered(
         what: "the log in \(layout.path) ends with batch \(log.head.sequence) but a snapshot of batch \(newest) exists:"
           + " the log has lost its end")
     }
     writable = log
-    try lock.begin()
+    try lock.mark(.open)
   }
 
   /// The log of a directory that was opened to serve.

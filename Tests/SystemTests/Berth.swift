@@ -26,7 +26,7 @@ final class Berth {
 
   /// The process ended, or said nothing, before it served.
   struct DidNotServe: Error, CustomStringConvertible {
-    let status: ExitStatus?
+    let status: TestSupport.ExitStatus?
     let output: String
     let errors: String
     var description: String { "did not serve: \(status.map { "\($0)" } ?? "still running")\n\(output)\(errors)" }
@@ -67,7 +67,7 @@ final class Berth {
   }
 
   /// Ends the process politely and returns its exit status.
-  @discardableResult func stop() -> ExitStatus? {
+  @discardableResult func stop() -> TestSupport.ExitStatus? {
     client.closeIdle()
     process.kill(SIGTERM)
     return process.waitForExit()
@@ -154,5 +154,5 @@ func together<T>(_ count: Int, _ body: @escaping @Sendable (Int) throws -> T) th
     }
   }
   for thread in threads { thread.join() }
-  return try results.withLock { try $0.map { try $0!.get() } }
+  return try results.withLock { $0 }.map { try $0!.get() }
 }

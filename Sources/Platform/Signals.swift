@@ -36,12 +36,27 @@ package enum TerminationSignals {
 package enum ProcessEnd {
   /// Ends at once, without any further answer or clean-up.
   package static func now(_ code: Int32) -> Never { _exit(code) }
+
+  /// Ends with buffers flushed.
+  package static func orderly(_ code: Int32) -> Never { exit(code) }
 }
 
 /// This process.
 package enum CurrentProcess {
   /// Its id.
   package static var id: Int { Int(getpid()) }
+
+  /// Its environment.
+  package static var environment: [String: String] {
+    var found: [String: String] = [:]
+    var next = unsafe berth_environment()
+    while let entry = unsafe next?.pointee {
+      let parts = unsafe String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 { found[String(parts[0])] = String(parts[1]) }
+      unsafe next = next?.advanced(by: 1)
+    }
+    return found
+  }
 
   /// Writes to standard error, as far as it goes.
   package static func complain(_ bytes: [UInt8]) { writeAll(2, bytes) }

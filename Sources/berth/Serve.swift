@@ -1,5 +1,6 @@
 import API
 import Addressing
+import CLI
 import Domain
 import Engine
 import HTTPServer
@@ -11,14 +12,14 @@ import Telemetry
 
 /// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends them.
 struct Serve {
-  let settings: ServeSettings
+  let settings: ServeOptions
   let logger: Logger
   let sink: BufferedSink
 
-  init(_ settings: ServeSettings) {
+  init(_ settings: ServeOptions) {
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
-    logger = Logger(level: settings.isDebug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
+    logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
   }
 
   func run() -> Int32 {
@@ -48,13 +49,14 @@ struct Serve {
 
   /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
   private func refuseOpenDoors() throws(Complaint) {
-    if settings.isLoopback { return }
-    guard settings.isInsecure else {
+    if isLoopback(settings.host) { return }
+    guard settings.insecure else {
       throw Complaint(
         "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
       )
     }
-    logger.log(.warn, "INSECURE: anybody who reaches \(settings.host):\(settings.port) can give out and release addresses")
+    logger.log(
+      .warn, "INSECURE: anybody who reaches \(settings.host):\(settings.port) can give out and release addresses")
   }
 
   private func start() throws(Complaint) -> Parts {
@@ -77,7 +79,7 @@ struct Serve {
   private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
     var options = EngineOptions()
     options.metrics = metrics
-    options.snapshotEvery = settings.snapshotEvery
+    if let every = settings.snapshotEvery { options.snapshotEvery = every }
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
     options.unknownOutcome = { why in
@@ -97,7 +99,9 @@ struct Serve {
       let pool = Pool(name: .simple, extent: Extent(cidr: simple.cidr, gateway: simple.gateway))
       let answer = Waiter()
       let submission = Submission(.createPool(pool), actor: "system", requestID: "start", asked: "berth serve")
-      guard engine.submit(submission, { answer.put($0) }) else { throw Complaint("the engine is busy at start", code: 70) }
+      guard engine.submit(submission, { answer.put($0) }) else {
+        throw Complaint("the engine is busy at start", code: 70)
+      }
       guard case .outcome(.pool, _) = answer.take() else {
         throw Complaint("the pool 'default' could not be stored: is the disk full?", code: 70)
       }
@@ -122,7 +126,7 @@ struct Serve {
     var options = ServerOptions()
     options.host = settings.host
     options.port = settings.port
-    options.loops = settings.loops
+    if let loops = settings.loops { options.loops = loops }
     options.corsOrigins = settings.corsOrigins
     options.allowedHosts = settings.hostNames
     let sink = sink
@@ -134,12 +138,12 @@ struct Serve {
   }
 
   private func greet(_ parts: Parts) {
-    var shown = settings
-    shown.port = parts.server.port
+    let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+    let url = "http://\(host):\(parts.server.port)"
     let status = parts.engine.status
     let text = """
-      berth serves \(shown.url) (data in \(settings.dataDirectory), revision \(status.revision))
-      try: curl -s -X POST \(shown.url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
+      berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
+      try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
 
       """
     CurrentProcess.say(Array(text.utf8))

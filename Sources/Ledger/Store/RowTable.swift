@@ -43,9 +43,13 @@ struct RowTable {
 
   private func decode(_ place: Arena.Place) -> Row {
     let row = arena.row(place)
-    var reader = ByteReader(row.bytes, row.range)
+    return decode(row.bytes, row.range)
+  }
+
+  private func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
+    var reader = ByteReader(bytes, range)
     guard let decoded = try? Row(decoding: &reader) else {
-      preconditionFailure("a row in memory cannot be read: \(Array(row.bytes[row.range]))")
+      preconditionFailure("a row in memory cannot be read: \(Array(bytes[range]))")
     }
     return decoded
   }
@@ -132,9 +136,9 @@ struct RowTable {
   /// Visits every row whose first byte is `wanted`, in no order that means anything.
   func forEach(where wanted: (UInt8) -> Bool, _ body: (Row) -> Void) {
     for page in 0..<arena.pageCount {
-      for place in arena.places(onPage: page) {
-        let row = arena.row(place)
-        if wanted(row.bytes[row.range.lowerBound]) { body(decode(place)) }
+      let bytes = arena.bytes(ofPage: page)
+      Arena.walk(bytes, isFirst: page == 0) { _, range in
+        if wanted(bytes[range.lowerBound]) { body(decode(bytes, range)) }
       }
     }
   }

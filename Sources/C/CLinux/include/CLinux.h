@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -33,6 +34,9 @@ int pthread_setname_np(pthread_t thread, const char *name);
 
 #include "files.h"
 #include "terminal.h"
+
+extern char **environ;
+static inline char **berth_environment(void) { return environ; }
 
 /* SIG_IGN is a cast, which does not import. */
 static inline void berth_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }

@@ -1,29 +1,10 @@
 import Addressing
 
-/// What `berth serve` was told, from flags, environment and file.
-struct ServeSettings {
-  var host = "127.0.0.1"
-  var port: UInt16 = 8080
-  var dataDirectory = "./berth-data"
-  var network: String?
-  var gateway: String?
-  var isDebug = false
-  var isInsecure = false
-  var corsOrigins: [String] = []
-  var hostNames: [String] = []
-  var logsJSON = false
-  var loops = 2
-  var snapshotEvery: UInt64 = 200_000
-
-  /// Whether only this machine can reach the address.
-  var isLoopback: Bool {
-    if host == "localhost" { return true }
-    guard let address = IPAddress(host) else { return false }
-    return address.family == .ipv4 ? address.bits >> 24 == 127 : address.bits == 1
-  }
-
-  /// The URL to try.
-  var url: String { "http://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+/// Whether only this machine can reach the address.
+func isLoopback(_ host: String) -> Bool {
+  if host == "localhost" { return true }
+  guard let address = IPAddress(host) else { return false }
+  return address.family == .ipv4 ? address.bits >> 24 == 127 : address.bits == 1
 }
 
 /// The network of the simple API: a CIDR, or three numbers as a /24 ("172.16.0" is 172.16.0.0/24).
@@ -34,12 +15,16 @@ func simpleExtent(network: String?, gateway: String?) throws(Complaint) -> (cidr
   do {
     cidr = try Prefix(parsing: text.contains("/") ? text : dots == 2 ? "\(text).0/24" : text)
   } catch {
-    throw Complaint("--network: '\(text)' is neither a network such as 192.168.0.0/16 nor the first three numbers of a /24 such as 172.16.0\(hint(error))")
+    throw Complaint(
+      "--network: '\(text)' is neither a network such as 192.168.0.0/16 nor the first three numbers of a /24 such as 172.16.0\(hint(error))"
+    )
   }
   guard let gateway else { return (cidr, cidr.length <= cidr.family.bitCount - 2 ? cidr.hosts.first : nil) }
   guard let address = IPAddress(gateway) else { throw Complaint("--gateway: '\(gateway)' is not an address") }
   guard cidr.hosts.contains(address) else {
-    throw Complaint("--gateway: \(address) is not a host address of \(cidr): leave it out for \(cidr.hosts.first), or change --network")
+    throw Complaint(
+      "--gateway: \(address) is not a host address of \(cidr): leave it out for \(cidr.hosts.first), or change --network"
+    )
   }
   return (cidr, address)
 }

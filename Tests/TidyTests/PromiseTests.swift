@@ -79,8 +79,9 @@ func commandComplaints(_ file: TextFile, commands: Set<String>) -> [String] {
   let nouns = Set(commands.filter { $0.contains(" ") }.map { $0.prefix { $0 != " " } })
   return codeSpans(file).compactMap { index, text in
     let words = text.split(whereSeparator: { " $(".contains($0) })
-    guard let place = words.firstIndex(of: "berth"), place == 0 || text.hasPrefix("berth ") || text.contains("$(berth "),
-      place + 1 < words.count, words[place + 1].allSatisfy({ $0.isLowercase || $0 == "-" }),
+    let isCommand = text.hasPrefix("berth ") || text.contains("$(berth ")
+    guard isCommand, let place = words.firstIndex(of: "berth"), place + 1 < words.count,
+      words[place + 1].allSatisfy({ $0.isLowercase || $0 == "-" }),
       words[place + 1].first != "-"
     else { return nil }
     let first = String(words[place + 1])
@@ -147,7 +148,9 @@ func codeComplaints(_ guide: TextFile, codes: Set<String>) -> [String] {
   }
 
   @Test func aTestThatIsNotThereIsSeen() {
-    let tests = testNames([TextFile("Tests/A/X.swift", "  @Test func isThere() {}"), TextFile("Tests/x.py", "def it_is():")])
+    let tests = testNames([
+      TextFile("Tests/A/X.swift", "  @Test func isThere() {}"), TextFile("Tests/x.py", "def it_is():")
+    ])
     #expect(tests == ["isThere", "it_is"])
     let status = TextFile("docs/STATUS.md", "`isThere`, `isNotThere`, `word`, `Type`, `call()`")
     #expect(promiseComplaints(status, tests: tests).count == 1)
@@ -159,7 +162,8 @@ func codeComplaints(_ guide: TextFile, codes: Set<String>) -> [String] {
   }
 
   @Test func aWrongRouteIsSeen() {
-    let patterns = quoted(behind: "pattern:", in: [TextFile("Sources/API/X.swift", "a(pattern:\n \"/api/v1/pools/{pool}\")")])
+    let table = TextFile("Sources/API/X.swift", "a(pattern:\n \"/api/v1/pools/{pool}\")")
+    let patterns = quoted(behind: "pattern:", in: [table])
     #expect(patterns == ["/api/v1/pools/{pool}"])
     let text = "`GET /api/v1/pools/edge?dry_run=true` `/api/v1/...` `/api/v1/pols/x` `/api/v1/pools`"
     #expect(routeComplaints(TextFile("a.md", text), patterns: patterns).count == 2)
@@ -167,7 +171,9 @@ func codeComplaints(_ guide: TextFile, codes: Set<String>) -> [String] {
 
   @Test func aWrongCommandIsSeen() {
     let commands: Set = ["pool list", "serve"]
-    let text = "`berth pool list`, `berth pool`, `berth serve -p 1`, `berth --help`, `berth pool lits`\n```sh\nX=$(berth server)\nberth x\n```"
+    let text =
+      "`berth pool list`, `berth pool`, `berth serve -p 1`, `berth --help`, `berth pool lits`"
+      + "\n```sh\nX=$(berth server)\nberth x\n```"
     #expect(commandComplaints(TextFile("a.md", text), commands: commands).count == 3)
   }
 }

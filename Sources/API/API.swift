@@ -26,16 +26,18 @@ package final class BerthAPI: Sendable {
   let counts: APIMetrics
   let log: LogAccess
   let feed: EventFeed
+  let history: History
   let exports = ExportGate()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read the log.
-  package init(engine: Engine, history: any HistoryIndex, metrics: Metrics) throws(LogFault) {
+  package init(engine: Engine, history index: any HistoryIndex, metrics: Metrics) {
     self.engine = engine
     self.metrics = metrics
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
     let feed = EventFeed(published: engine.status.revision) { () throws(LogFault) in try engine.reader() }
     self.feed = feed
     engine.onPublish { feed.notify($0) }
+    history = History(engine, index)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
   }
 
@@ -71,6 +73,7 @@ package final class BerthAPI: Sendable {
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
     feed.stop()
+    history.stop()
     log.stop()
   }
 

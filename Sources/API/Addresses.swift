@@ -11,8 +11,16 @@ let addressEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/addresses/{ip}", id: "getAddress", tag: "addresses",
     summary: "What an address is, in every routing domain that has a pool for it; in no pool: no matches.",
-    query: [.init("network", "Only in this routing domain.", Schemas.poolName)],
-    answers: [.init(200, "What it is.", Schemas.addressMatches)], handler: getAddress)
+    query: [
+      .init("network", "Only in this routing domain.", Schemas.poolName),
+      .init("at", "What it was at this time.", .time)
+    ],
+    answers: [.init(200, "What it is, or was.", Schemas.addressMatches)],
+    refusals: [
+      .init(410, "history_trimmed"),
+      .init(503, "busy", "history_catching_up", "history_too_long", "log_unreadable")
+    ],
+    handler: getAddress)
 ]
 
 /// What an address is in one pool.
@@ -25,11 +33,37 @@ struct AddressMatch: Sendable {
 @Sendable private func getAddress(_ call: Call) throws(Problem) {
   let ip = try call.address(0)
   let network = try call.name("network", NetworkName.self)
+  if let text = call.request.query("at") { return try getPastAddress(call, ip, network, at: text) }
   let (matches, revision) = call.api.engine.read { tables -> ([AddressMatch], Revision) in
     let pools = tables.pools(containing: ip).filter { network == nil || $0.pool.network == network }
     return (pools.prefix(matchesLimit).map { match(ip, $0, tables) }, tables.revision)
   }
   call.send(rendered(ip, matches), revision: revision)
+}
+
+private func getPastAddress(
+  _ call: Call, _ ip: IPAddress, _ network: NetworkName?, at text: String
+) throws(Problem) {
+  guard let time = Instant.parse(text) else { throw .invalid("at", "must be \(Instant.rule)") }
+  let isTaken = call.api.history.matches(ip, at: time) { result in
+    switch result {
+    case .success(let found):
+      let matches = found.filter { network == nil || $0.pool.network == network }.prefix(matchesLimit)
+      call.send(rendered(ip, matches.map(AddressMatch.init)), revision: call.api.engine.status.revision)
+    case .failure(let fault): call.refuse(fault.problem)
+    }
+  }
+  if !isTaken { throw .historyBusy }
+}
+
+extension AddressMatch {
+  init(_ past: PastMatch) {
+    let state =
+      if past.allocation != nil { "allocated" } else if past.resting != nil { "quarantined" } else {
+        past.isUsable ? "available" : "reserved"
+      }
+    self.init(pool: past.pool, state: state, allocation: past.allocation)
+  }
 }
 
 /// Routing domains told of in one answer.

@@ -1,8 +1,9 @@
 internal import APITypes
 internal import Domain
+internal import Engine
 internal import HTTPServer
 
-/// The log as it grows.
+/// The log as it grows, and what it tells of the past.
 let eventEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/events", id: "events", tag: "history",
@@ -25,5 +26,24 @@ let eventEndpoints: [Endpoint] = [
     ],
     handler: { (call) throws(Problem) in
       try call.api.feed.answer(call.request, call.reply) { call.refuse($0) }
+    }),
+  Endpoint(
+    method: .get, pattern: "/api/v1/history", id: "history", tag: "history",
+    summary:
+      "Who had an address, or what an owner or a MAC had: intervals of ownership, in the order in which they began.",
+    query: [
+      .init("ip", "Of this address. Exactly one of `ip`, `owner` and `mac` is needed.", Schemas.ip),
+      .init("owner", "Of this owner.", Schemas.owner), .init("mac", "Of this MAC.", Schemas.mac),
+      .init("tenant", "Only of this tenant; with `owner` default `default`.", Schemas.poolName),
+      .init("pool", "Only of this pool.", Schemas.poolName), .init("from", "Only what ended after this.", .time),
+      .init("to", "Only what began before this.", .time), .limit, .cursor
+    ],
+    answers: [.init(200, "A page of intervals.", .page(of: Schemas.interval))],
+    refusals: [
+      .init(410, "history_trimmed"), .init(503, "busy", "history_catching_up", "history_too_long", "log_unreadable")
+    ],
+    handler: { (call) throws(Problem) in
+      try call.api.history.answer(
+        call.request, send: { call.send($0, revision: call.api.engine.status.revision) }, refuse: { call.refuse($0) })
     })
 ]

@@ -67,17 +67,18 @@ package final class EventFeed: @unchecked Sendable {
   private let changed = Condition()
   private var shared: Shared
   private var thread: Thread?
+  private let published: @Sendable () -> Revision
   private let cursor: LogCursor
   private var subscribers: [EventSubscriber] = []
   private var pages: [EventPage] = []
 
-  /// Starts the feeder; `published` is the revision that readers of the tables see now, `notify` tells of later ones.
+  /// Starts the feeder; `published` gives the revision that readers of the tables see, `notify` wakes it when there is a later one.
   package init(
-    published: Revision, options: EventOptions = EventOptions(),
+    published: @escaping @Sendable () -> Revision, options: EventOptions = EventOptions(),
     _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
   ) {
-    self.options = options
-    shared = Shared(published: published)
+    (self.options, self.published) = (options, published)
+    shared = Shared(published: published())
     cursor = LogCursor(open)
     thread = Thread(name: "berth-events") { self.run() }
   }
@@ -98,7 +99,10 @@ package final class EventFeed: @unchecked Sendable {
     _ filter: EventFilter, since: Revision?, accept: @escaping @Sendable () -> any EventSink,
     refuse: @escaping @Sendable (EventRefusal) -> Void
   ) {
+    // Asked for here, because whoever was just answered may come before the feeder has heard of it.
+    let revision = published()
     let refusal = lock.withLock { () -> EventRefusal? in
+      shared.published = max(shared.published, revision)
       if shared.isStopping { return .stopping }
       if shared.members >= options.maxSubscribers { return .full }
       shared.members += 1

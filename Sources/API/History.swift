@@ -4,8 +4,6 @@ package import Domain
 package import Engine
 package import Log
 internal import Ledger
-internal import Platform
-internal import Synchronization
 internal import Wire
 
 /// The history of addresses: the follower that keeps the index, and the thread that answers from it.
@@ -18,7 +16,6 @@ package final class History: @unchecked Sendable {
   private let index: any HistoryIndex
   private let access: LogAccess
   private let follower: HistoryFollower
-  private let published: Atomic<UInt64>
   private var view: HistoryView?
 
   /// Starts over an engine's log; `warn` hears of an index that had to be made anew.
@@ -26,13 +23,9 @@ package final class History: @unchecked Sendable {
     (self.engine, self.index) = (engine, index)
     let revision = engine.status.revision
     let open: @Sendable () throws(LogFault) -> any BatchReader = { () throws(LogFault) in try engine.reader() }
-    published = Atomic(revision)
     access = LogAccess(name: "berth-past", limit: History.questions, open)
     follower = HistoryFollower(index, published: revision, warn: warn, open)
-    engine.onPublish { [weak self] revision in
-      self?.published.store(revision, ordering: .releasing)
-      self?.follower.notify(revision)
-    }
+    engine.onPublish { [follower] in follower.notify($0) }
   }
 
   /// Everything up to here is in the index.
@@ -74,7 +67,7 @@ package final class History: @unchecked Sendable {
       let view = self.view ?? HistoryView(cursor, self.index)
       self.view = view
       do throws(HistoryFault) {
-        try view.begin(upTo: self.published.load(ordering: .acquiring))
+        try view.begin(upTo: self.engine.read { $0.revision })
         then(.success(try body(self, view)))
       } catch {
         then(.failure(error))

@@ -111,7 +111,7 @@ struct HistoryIntervals {
       if next > place.revision { (place.revision, place.told) = (next, 0) }
       guard view.hasBudget else { return place }
       let logged = try view.entry(next)
-      if place.oldest == 1, let to = query.to, logged.time >= to { return nil }
+      if let to = query.to, logged.time >= to, isToldAtItsBeginning { return nil }
       guard try tell(logged) else { return place }
       (place.revision, place.told) = (next + 1, 0)
     }
@@ -173,6 +173,11 @@ struct HistoryIntervals {
       return !isPut && row.generation < place.oldest
     }
     return isPut ? row.generation == revision : row.generation < place.oldest
+  }
+
+  /// Whether what begins later is also told later: not where a beginning is trimmed, or a hardware address was noted afterwards.
+  private var isToldAtItsBeginning: Bool {
+    if case .mac = query.subject { false } else { place.oldest == 1 }
   }
 
   /// Where the log at hand first shows the allocation with this hardware address.

@@ -44,9 +44,8 @@ struct HistoryPast {
   func matches(_ ip: IPAddress) throws(HistoryFault) -> [PastMatch] {
     var matches: [PastMatch] = []
     for name in try poolNames(ip).sorted() {
-      guard case .pool(let pool) = try row(HistoryKey.pool(name), .pool(name), now: { present.pool(name).map(Row.pool) }),
-        pool.cidr.contains(ip)
-      else { continue }
+      let row = try row(HistoryKey.pool(name), .pool(name)) { present.pool(name).map(Row.pool) }
+      guard case .pool(let pool) = row, pool.cidr.contains(ip) else { continue }
       matches.append(try match(ip, pool))
     }
     return matches
@@ -57,7 +56,7 @@ struct HistoryPast {
     let starts = Set((pool.cidr.length...ip.family.bitCount).map { Prefix(containing: ip, length: $0).first })
     for first in starts.sorted(by: >) {
       let key = HistoryKey.row(pool.name, first)
-      switch try row(key, .address(pool.name, first), now: { present.row(pool.name, first) }) {
+      switch try row(key, .address(pool.name, first), { present.row(pool.name, first) }) {
       case .allocation(let row) where row.block.contains(ip):
         match.allocation = row
         return match
@@ -123,7 +122,7 @@ struct HistoryPast {
 
   /// A row as of the revision: what its last change up to then left; when the log does not reach back to that, what its next change
   /// found, or what is there now.
-  private func row(_ key: [UInt8], _ rowKey: RowKey, now: () -> Row?) throws(HistoryFault) -> Row? {
+  private func row(_ key: [UInt8], _ rowKey: RowKey, _ now: () -> Row?) throws(HistoryFault) -> Row? {
     if revision >= view.oldest, let last = try view.last(of: key, view.oldest...revision) {
       let effect = try view.entry(last).entry.effects.last { $0.row.key == rowKey }
       return effect.flatMap { $0.isPut ? $0.row : nil }

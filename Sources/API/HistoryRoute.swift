@@ -5,16 +5,16 @@ package import HTTPServer
 internal import Wire
 
 extension History {
-  /// `GET /api/v1/history`: sends a page of intervals, or throws or calls `refuse` with why not.
+  /// `GET /api/v1/history`: hands a page of intervals to `send`, or throws or calls `refuse` with why not.
   package func answer(
-    _ request: Request, _ reply: Reply, refuse: @escaping @Sendable (Problem) -> Void
+    _ request: Request, send: @escaping @Sendable ([UInt8]) -> Void, refuse: @escaping @Sendable (Problem) -> Void
   ) throws(Problem) {
     let query = try HistoryQuery(request)
     let isTaken = intervals(query) { result in
       switch result {
       case .success(let page):
         let list = Page(page.items, next: page.next.map { Cursor($0.text) })
-        reply.send(Response(status: 200, body: list.encoded { $0.interval($1) }))
+        send(list.encoded { $0.interval($1) })
       case .failure(let fault): refuse(fault.problem)
       }
     }

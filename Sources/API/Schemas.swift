@@ -188,6 +188,14 @@ enum Schemas {
           ])))
     ]))
 
+  static let interval = Schema.named(
+    "OwnershipInterval",
+    .object([
+      .must("ip", ip), .must("prefix_length", .nullable(.integer(0, 128)), "Of a child prefix."),
+      .must("pool", poolName), .must("tenant", poolName), .must("owner", owner), .must("interface", interface),
+      .must("from", .time), .must("to", .nullable(.time), "null = still."), .must("generation", .revision)
+    ]))
+
   // MARK: Import, export, administration
 
   static let importRequest = Schema.named(

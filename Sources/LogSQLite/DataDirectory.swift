@@ -1,9 +1,9 @@
 // LogSQLite: the log as a table in SQLite, and the directory it lives in.
 //
-// One row is one batch, one commit is one flush. SQLite brings what is hard to get right by hand: atomic commits, recovery
-// after a crash, readers beside the writer. This room adds what a log needs and a database does not promise: batches
-// chained by hash, a head row that gives away a missing end, a write-ahead file that is laid out once and looked at
-// after a crash, and refusals that are certain.
+// One row is one batch, one commit is one flush. SQLite brings what is hard to get right by hand: atomic commits,
+// recovery after a crash, readers beside the writer. This room adds what a log needs and a database does not promise:
+// batches chained by hash, a head row that gives away a missing end, a write-ahead file that is laid out once and
+// looked at after a crash, and refusals that are certain.
 //
 // Kept at all times:
 // - one process serves a directory: LOCK is held with a lock of the open file and names the process;

@@ -10,7 +10,8 @@ import LogSQLite
 import Platform
 import Telemetry
 
-/// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends them.
+/// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends
+/// them.
 struct Serve {
   let settings: ServeOptions
   let logger: Logger
@@ -92,7 +93,8 @@ struct Serve {
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  /// The pool `default` is made in a fresh directory only; later starts keep what is stored, and say so when the flags differ.
+  /// The pool `default` is made in a fresh directory only; later starts keep what is stored, and say so when the
+  /// flags differ.
   private func prepareSimplePool(_ engine: Engine, _ simple: (cidr: Prefix, gateway: IPAddress?)) throws(Complaint) {
     let (isFresh, stored) = engine.read { ($0.revision == 0, $0.pools[.simple]?.pool.extent) }
     if isFresh {
@@ -118,7 +120,7 @@ struct Serve {
 
   private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
-      return try BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
+      return BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
     } catch { throw Complaint("\(error)", code: 70) }
   }
 

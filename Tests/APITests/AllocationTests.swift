@@ -180,6 +180,23 @@ struct AllocationTests {
     try house.post("/api/v1/allocations", #"{"owner":"vm-2","ip":"10.1.0.9"}"#, expect: 400)
   }
 
+  @Test func thePastTellsWhoHadAnAddress() throws {
+    let house = try House()
+    try house.post(here, #"{"owner":"first"}"#, expect: 201)
+    let before = try house.get("/api/v1/health")["time"] ?? ""
+    try house.delete("/api/v1/allocations?owner=first")
+    try house.post(here, #"{"owner":"second","ip":"172.16.0.2"}"#, expect: 201)
+    // The index follows the log; until it has, the answer is a documented 503.
+    var history = try house.call("GET", "/api/v1/history?ip=172.16.0.2")
+    for _ in 0..<10_000 where history.status == 503 { history = try house.call("GET", "/api/v1/history?ip=172.16.0.2") }
+    #expect(history.column("owner") == ["first", "second"])
+    let past = try house.get("/api/v1/addresses/172.16.0.2?at=\(before)")
+    #expect(past["matches.0.allocation.owner"] == "first")
+    #expect(try house.get("/api/v1/addresses/172.16.0.2")["matches.0.allocation.owner"] == "second")
+    try house.get("/api/v1/addresses/172.16.0.2?at=yesterday", expect: 400)
+    try house.get("/api/v1/history", expect: 400)
+  }
+
   @Test func anAddressTellsWhatItIs() throws {
     let house = try House()
     try house.post(here, #"{"owner":"a"}"#, expect: 201)

@@ -28,7 +28,7 @@ final class House: Sendable {
     options.ringCapacity = ring
     let engine = try Engine.open(log: log, snapshots: nil, options: options)
     self.engine = engine
-    api = try BerthAPI(engine: engine, history: MemoryHistory(), metrics: options.metrics)
+    api = BerthAPI(engine: engine, history: MemoryHistory(), metrics: options.metrics)
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
     server = try Server(serverOptions, api.router)

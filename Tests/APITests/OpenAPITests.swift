@@ -32,7 +32,8 @@ struct OpenAPITests {
       "GET /api/v1/allocations", "POST /api/v1/allocations", "DELETE /api/v1/allocations",
       "GET /api/v1/pools/{pool}/suggestion", "GET /api/v1/pools/{pool}/usage", "GET /api/v1/pools/{pool}/free",
       "POST /api/v1/pools/{pool}/expand", "POST /api/v1/pools/{pool}/rollback", "GET /api/v1/addresses/{ip}",
-      "GET /api/v1/events", "POST /api/v1/imports", "GET /api/v1/export", "GET /api/admin/stats", "GET /metrics",
+      "GET /api/v1/events", "GET /api/v1/history", "POST /api/v1/imports", "GET /api/v1/export", "GET /api/admin/stats",
+      "GET /metrics",
       "GET /healthz", "GET /readyz", "GET /openapi.json", "POST /api/v1/clock/confirm"
     ] { #expect(routes.contains(route), "\(route)") }
   }

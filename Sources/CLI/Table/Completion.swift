@@ -165,7 +165,7 @@ struct Completion {
         var line = "complete -c berth -n '__berth_at \(words)' -l \(flag.name)"
         if let letter = flag.letter { line += " -s \(letter)" }
         line += " -d \(quoted(flag.help))"
-        out += flag.value == nil ? line + "\n" : fishOffer(line + " -x", offer(flag), always: true)
+        out += flag.value == nil ? line + "\n" : fishOffer(line + " -r", offer(flag), always: true)
       }
     }
     return out

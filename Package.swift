@@ -72,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "berth",
       dependencies: [
-        "CLI", "API", "Engine", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry", "Platform",
+        "Wire", "CLI", "API", "Engine", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry", "Platform",
         "Domain",
         "Addressing"
       ].map { .byName(name: $0) },

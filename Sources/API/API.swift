@@ -34,7 +34,7 @@ package final class BerthAPI: Sendable {
     self.engine = engine
     self.metrics = metrics
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
-    let feed = EventFeed(published: engine.status.revision) { () throws(LogFault) in try engine.reader() }
+    let feed = EventFeed(published: { engine.status.revision }) { () throws(LogFault) in try engine.reader() }
     self.feed = feed
     engine.onPublish { feed.notify($0) }
     history = History(engine, index)

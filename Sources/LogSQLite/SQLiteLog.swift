@@ -39,8 +39,9 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
     self.directory = directory
     let connection = try faulting { () throws(SQLiteFailure) in
       let connection = try Connection(path, .readWrite)
-      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+      // First of all: an opening that fails half-way must not empty what the next one will look for.
       connection.keepWriteAheadFile()
+      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
       connection.countPages()
       return connection
     }

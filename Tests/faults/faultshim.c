@@ -114,7 +114,8 @@ static int below_path(const char *path) {
 }
 
 static void save(int file, const char *path, off_t offset, size_t length) {
-  if (mode != CUT) return;
+  // The index of a write-ahead file is memory that happens to have a name; nobody reads it after a power cut.
+  if (mode != CUT || strstr(path, "-shm")) return;
   struct stat status;
   if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)) return;
   struct saved *entry = malloc(sizeof *entry + length);

@@ -54,7 +54,7 @@ func quoted(behind start: String, in files: [TextFile]) -> [String] {
 }
 
 /// The quoted words that follow a status behind `start`, wherever the line is broken.
-func codes(behind start: String, in files: [TextFile]) -> [String] {
+func numberedCodes(behind start: String, in files: [TextFile]) -> [String] {
   files.flatMap { file in
     file.lines.joined(separator: " ").split(separator: start, omittingEmptySubsequences: false).dropFirst().compactMap {
       let parts = $0.prefix(160).split(separator: ",", maxSplits: 1)
@@ -125,7 +125,7 @@ func codeComplaints(_ guide: TextFile, codes: Set<String>) -> [String] {
       }
     }
     let border = folder("Sources/API/") + folder("Sources/APITypes/") + folder("Sources/HTTPServer/")
-    return Set(rejections + ["Problem(", "self.init(", "Refusal("].flatMap { codes(behind: $0, in: border) })
+    return Set(rejections + ["Problem(", "self.init(", "Refusal("].flatMap { numberedCodes(behind: $0, in: border) })
   }
 
   @Test func everyTestNamedInTheDocumentsExists() {

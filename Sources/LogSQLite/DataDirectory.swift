@@ -118,6 +118,11 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
+  /// A reader of the history index as it is; nil when there is none to look at.
+  package func historyReader() -> (any HistoryReader)? {
+    try? SQLiteHistory.reader(of: "\(path)/\(DirectoryLayout.history)")
+  }
+
   /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.
   package func quickCheck() throws(LogFault) -> [String] {
     var lines: [String] = []

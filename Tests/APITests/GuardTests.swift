@@ -108,7 +108,7 @@ struct GuardTests {
       let body = #"{"owner":"big-\#(number)","count":100,"labels":{\#(labels)}}"#
       #expect(try house.client.send(ClientRequest("POST", here, body: Array(body.utf8))).status == 201)
     }
-    let exports = Collected<Answer>()
+    let exports = Collected<Heard>()
     // Straight to the client: checking each answer against the document would leave the server idle.
     let isOver = Atomic<Bool>(false)
     let writers = Thread(name: "writers") {
@@ -122,7 +122,7 @@ struct GuardTests {
         }
       }
     }
-    for _ in 0..<5 { exports.add(Answer(try house.client.send(ClientRequest("GET", "/api/v1/export")))) }
+    for _ in 0..<5 { exports.add(Heard(try house.client.send(ClientRequest("GET", "/api/v1/export")))) }
     isOver.store(true, ordering: .relaxed)
     writers.join()
     for export in exports.all where export.status == 200 {

@@ -41,9 +41,15 @@ struct DiskTests {
     _ = try together(8) { thread in
       for i in 0..<2_000 {
         let body = Array(#"{"vm_id":"vm-\#(thread)-\#(i)"}"#.utf8)
-        guard let answer = try? Answer(client.send(ClientRequest("POST", "/api/v1/ip/allocate", body: body))) else { return }
+        guard let answer = try? Answer(client.send(ClientRequest("POST", "/api/v1/ip/allocate", body: body))) else {
+          return
+        }
         guard answer.status == 201, let ip = answer.ip else { return #expect(answer.status == 504, "\(answer.text)") }
-        if won.withLock({ $0["vm-\(thread)-\(i)"] = ip; return $0.count }) == 60 { Files.write([], to: on) }
+        if won.withLock({
+          $0["vm-\(thread)-\(i)"] = ip; return $0.count
+        }) == 60 {
+          Files.write([], to: on)
+        }
       }
     }
     #expect(berth.process.waitForExit() == .exited(70), "\(berth.errors)")

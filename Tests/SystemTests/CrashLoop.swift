@@ -189,7 +189,9 @@ final class CrashLoop {
 
 /// Directories for the loop.
 enum FileSystemTree {
-  static func makeDirectory(_ path: String) { precondition(mkdir(path, 0o755) == 0, "cannot make \(path): errno \(errno)") }
+  static func makeDirectory(_ path: String) {
+    precondition(mkdir(path, 0o755) == 0, "cannot make \(path): errno \(errno)")
+  }
 
   static func copy(_ source: String, to target: String) throws {
     let ended = try ChildProcess.run("cp", ["-a", "--sparse=always", source, target])

@@ -33,7 +33,8 @@ enum FaultShim {
   }()
 
   /// The environment of a process whose `step`th step below `directory` ends badly, or each while `note`.on exists.
-  static func environment(_ fault: String, at step: Int = 0, below directory: String, note: String) -> [String: String] {
+  static func environment(_ fault: String, at step: Int = 0, below directory: String, note: String) -> [String: String]
+  {
     [
       "LD_PRELOAD": path ?? "", "BERTH_FAULT": "\(fault):\(step)", "BERTH_FAULT_DIR": directory,
       "BERTH_FAULT_NOTE": note, "SWIFT_BACKTRACE": "enable=no"

@@ -1,6 +1,7 @@
 import API
 import Addressing
 import CLI
+import Config
 import Domain
 import Engine
 import HTTPServer
@@ -26,6 +27,10 @@ struct Serve {
   func run() -> Int32 {
     TerminationSignals.block()
     do throws(Complaint) {
+      for row in settings.settings.rows {
+        logger.log(
+          .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
+      }
       try refuseOpenDoors()
       let parts = try start()
       greet(parts)

@@ -55,7 +55,8 @@ final class Berth {
     // The test bundle lies beside the executable.
     let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? CommandLine.arguments[0]
     let parts = bundle.split(separator: "/", omittingEmptySubsequences: false)
-    return parts.prefix { !$0.hasSuffix(".xctest") }.joined(separator: "/") + "/berth"
+    let place = parts.prefix { !$0.hasSuffix(".xctest") }.joined(separator: "/") + "/berth"
+    return place.hasPrefix("/") ? place : FileManager.default.currentDirectoryPath + "/" + place
   }()
 
   /// Runs another command of the executable to its end.

@@ -65,14 +65,16 @@ let package = Package(
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
     room(
-      "API", ["APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform", "Telemetry"]),
+      "API",
+      ["Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
     room("Offline", ["Engine", "Log", "Ledger", "Domain", "Addressing", "Platform"]),
     .executableTarget(
       name: "berth",
       dependencies: [
-        "CLI", "API", "Engine", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry", "Platform",
+        "Wire", "CLI", "API", "Engine", "Ledger", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry",
+        "Platform",
         "Domain",
         "Addressing"
       ].map { .byName(name: $0) },
@@ -99,7 +101,8 @@ let package = Package(
     tests(
       "APITests",
       [
-        "API", "APITypes", "Engine", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire", "Domain", "Addressing",
+        "API", "APITypes", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire", "Domain",
+        "Addressing",
         "Platform", "TestSupport"
       ]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "TestSupport"]),

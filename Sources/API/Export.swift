@@ -106,12 +106,15 @@ final class ExportGate: Sendable {
     isTaken.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
   }
 
-  /// Runs the export of whoever has entered.
-  func run(_ body: @escaping @Sendable () -> Void) {
+  /// Runs the export of whoever has entered, and leaves before it is handed over: who asks again after the answer finds
+  /// the way free.
+  func run(_ handOver: @escaping @Sendable (Export, [UInt8]) -> Void, taking take: @escaping @Sendable () -> Export) {
     slot.replace(
       Thread(name: "export") {
-        body()
+        let export = take()
+        let document = export.document
         self.isTaken.store(false, ordering: .releasing)
+        handOver(export, document)
       })
   }
 }

@@ -33,8 +33,6 @@ let transferEndpoints: [Endpoint] = [
   guard call.api.exports.enter() else {
     throw Problem(503, "busy", "another export is running: repeat this one when it is done", retryAfter: 5)
   }
-  call.api.exports.run {
-    let taken = Export.take(call.api.engine)
-    call.send(taken.document, revision: taken.revision)
-  }
+  let engine = call.api.engine
+  call.api.exports.run({ call.send($1, revision: $0.revision) }, taking: { Export.take(engine) })
 }

@@ -10,7 +10,7 @@ struct Invocation: Sendable {
   let handlers: Handlers
   let io: CommandIO
   let printer: Printer
-  private let servers: [ServerAddress]
+  private let client: Client?
 
   init(
     _ command: Command, _ arguments: Arguments, _ environment: [String: String], _ handlers: Handlers, _ io: CommandIO
@@ -31,14 +31,15 @@ struct Invocation: Sendable {
         }
       }
     }
-    self.servers = servers
+    // Nothing is connected before the first call.
+    client = servers.isEmpty ? nil : Client(servers, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
   }
 
   /// The way to Berth; each run of a command has one.
   func connect() -> Client {
-    precondition(!servers.isEmpty, "\(command.name) is declared as local")
-    return Client(servers, pause: io.pause)
+    guard let client else { preconditionFailure("\(command.name) is declared as local") }
+    return client
   }
 
   /// The positional argument at `index`; nil when it is optional and was left out.

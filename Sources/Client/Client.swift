@@ -102,7 +102,9 @@ package final class Client: Sendable {
         let answer = try exchange(place, call.request(key: key, timeout: left))
         ending = .answered(answer)
       } catch {
-        ending = .failed(error.kind, wasSent: error.wasSent, "\(place.endpoint): \(error.sentence)")
+        let name = "\(place.endpoint)"
+        let sentence = error.sentence.contains(name) ? error.sentence : "\(name): \(error.sentence)"
+        ending = .failed(error.kind, wasSent: error.wasSent, sentence)
       }
       switch attempts.next(after: ending, left: .nanoseconds(max(0, deadline - .now))) {
       case .accept(let answer):

@@ -6,6 +6,11 @@ package struct ServerEvent: Hashable, Sendable {
   package var kind = "message"
   /// What it says.
   package var data = ""
+
+  /// Makes an event.
+  package init(id: String = "", kind: String = "message", data: String = "") {
+    (self.id, self.kind, self.data) = (id, kind, data)
+  }
 }
 
 /// Turns the bytes of `text/event-stream` into events.

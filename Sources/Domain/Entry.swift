@@ -38,8 +38,9 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
 
 /// One command's place in history: who asked what, and every row it changed.
 ///
-/// An entry answers again by itself: `outcome` needs nothing but the entry, so a repeat under an idempotency key gets the first answer even
-/// after the rows have moved on. What an answer prints beyond its own rows (what the holder had already, gateway, network) is in `told`.
+/// An entry answers again by itself: `outcome` needs nothing but the entry, so a repeat under an idempotency key gets
+/// the first answer even after the rows have moved on. What an answer prints beyond its own rows (what the holder had
+/// already, gateway, network) is in `told`.
 package struct Entry: Sendable {
   /// Its number.
   package let revision: Revision

@@ -1,7 +1,7 @@
 import Addressing
 
-/// The binary form of rows, version 1: a tag byte (version in the high half, kind in the low), then the key, then the rest. What is usual
-/// costs nothing: an allocation of 16-byte owner, default tenant and interface is about 45 bytes.
+/// The binary form of rows, version 1: a tag byte (version in the high half, kind in the low), then the key, then the
+/// rest. What is usual costs nothing: an allocation of 16-byte owner, default tenant and interface is about 45 bytes.
 extension Row {
   private enum Kind: UInt8 { case pool = 1, reservation, allocation, released, cursor, answered }
 

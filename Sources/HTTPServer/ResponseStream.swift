@@ -35,7 +35,8 @@ package final class ResponseStream: @unchecked Sendable {
   /// Whether writing still makes sense.
   package var isOpen: Bool { lock.withLock { !isEnded && !isAbandoned } }
 
-  /// Bytes that wait for the reader, those on their way to the kernel included: a writer that can wait paces itself by it.
+  /// Bytes that wait for the reader, those on their way to the kernel included: a writer that can wait paces itself
+  /// by it.
   package var waiting: Int { lock.withLock { buffer.count + inTransit } }
 
   /// Gives a reader up that is too slow; what waits for it is lost and its connection ends.

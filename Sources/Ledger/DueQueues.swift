@@ -1,8 +1,9 @@
 import Addressing
 import Domain
 
-/// What of a pool waits for its time or its turn. Items are hints: each is checked against its row when it comes up, so that
-/// renewing a lease or taking an address back need not search a queue; those that are stale go when they have become many.
+/// What of a pool waits for its time or its turn. Items are hints: each is checked against its row when it comes up,
+/// so that renewing a lease or taking an address back need not search a queue; those that are stale go when they have
+/// become many.
 struct DueQueues {
   /// Leases by their end.
   private var leases = Heap<Item>()
@@ -12,7 +13,8 @@ struct DueQueues {
   private var oldest = Heap<Item>()
   /// Remembered releases that cannot be given now: excluded, or outside the pool for a while.
   private var aside: [Item] = []
-  /// Whether the pool's strategy wants releases remembered; if not, they fall due at once and go with entries of actor `system`.
+  /// Whether the pool's strategy wants releases remembered; if not, they fall due at once and go with entries of
+  /// actor `system`.
   private var remembersReleases = false
   private var leasesKept = 0
   private var oldestKept = 0

@@ -171,7 +171,8 @@ package final class Ledger {
   /// When the next lease or quarantine may end.
   package var nextDue: LogTime? { indexes.values.compactMap(\.due.next).min().map { LogTime($0) } }
 
-  /// Takes what is due at `time` out of the queues, at most `limit` rows; whoever takes them asks to `expire` them in the same batch.
+  /// Takes what is due at `time` out of the queues, at most `limit` rows; whoever takes them asks to `expire` them in
+  /// the same batch.
   package func popDue(at time: LogTime, limit: Int) -> [DueRow] {
     var due: [DueRow] = []
     for name in tables.poolNames where due.count < limit {
@@ -239,8 +240,8 @@ extension Ledger {
     return overlay.allocations(probe, over: tables.rows.allocations(probe)).sorted(by: Allocation.inHoldingOrder)
   }
 
-  /// Marks a free block as taken, to be undone if the batch is refused; returns the end of what was remembered inside it.
-  /// At its first address the allocation's row replaces the released one.
+  /// Marks a free block as taken, to be undone if the batch is refused; returns the end of what was remembered inside
+  /// it. At its first address the allocation's row replaces the released one.
   func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex) -> [Effect] {
     var effects: [Effect] = []
     while let bits = index.remembered.firstMember(in: block.range.bits) {
@@ -337,7 +338,8 @@ struct AnsweredQueue {
     items.removeLast(items.count - mark.count)
   }
 
-  /// Adds an item; returns at most two that are beyond the limits, so that the queue shrinks but no entry grows without bound.
+  /// Adds an item; returns at most two that are beyond the limits, so that the queue shrinks but no entry grows
+  /// without bound.
   mutating func add(_ item: Item, at time: LogTime) -> [Item] {
     items.append(item)
     var dropped: [Item] = []

@@ -3,12 +3,14 @@ import Domain
 
 /// What the deciding thread alone needs of a pool: where it is free, pending decisions included, and what falls due.
 ///
-/// Nothing here is state: all of it is computed from rows at start and from effects afterwards, and both ways come to the same. That
-/// holds because no two rows of a pool overlap: a block that is taken deletes the rows of remembered releases inside it.
+/// Nothing here is state: all of it is computed from rows at start and from effects afterwards, and both ways come to
+/// the same. That holds because no two rows of a pool overlap: a block that is taken deletes the rows of remembered
+/// releases inside it.
 final class PoolIndex {
   /// Excluded, allocated and quarantined addresses.
   private(set) var taken = AddressSet()
-  /// Single addresses that were released and are free, but not forgotten: the memory of strategy `oldest`. Some may be excluded.
+  /// Single addresses that were released and are free, but not forgotten: the memory of strategy `oldest`. Some may
+  /// be excluded.
   private(set) var remembered = AddressSet()
   /// Both of the above together: what is missing was never used.
   private(set) var touched = AddressSet()

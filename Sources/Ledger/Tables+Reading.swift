@@ -46,7 +46,8 @@ extension Tables {
     (byAddress[network] ?? []).first { $0.pool.name != name && $0.pool.cidr.range.overlaps(cidr.range) }?.pool
   }
 
-  /// A pool's allocations in the order of their addresses, after `after`, at most `limit`; `visited` counts how many rows may be read.
+  /// A pool's allocations in the order of their addresses, after `after`, at most `limit`; `visited` counts how many
+  /// rows may be read.
   package func allocations(
     in pool: PoolName, after: IPAddress?, limit: Int, visiting visited: inout Int, where matches: (Allocation) -> Bool
   ) -> (items: [Allocation], more: IPAddress?) {

@@ -1,11 +1,13 @@
 // Ledger: the deterministic state machine.
 //
-// `Tables` is the state: rows, and what is computed from rows. `Ledger` decides: rows, a command, the log's time and a seed go in; an outcome and
-// effects come out. Neither reads a clock, draws randomness, does I/O or depends on the order of a hash. The same log gives the same
-// tables on every machine and with every later version, because an entry holds the rows themselves, not the question.
+// `Tables` is the state: rows, and what is computed from rows. `Ledger` decides: rows, a command, the log's time and
+// a seed go in; an outcome and effects come out. Neither reads a clock, draws randomness, does I/O or depends on the
+// order of a hash. The same log gives the same tables on every machine and with every later version, because an entry
+// holds the rows themselves, not the question.
 //
-// Published and pending: `Tables` holds only what is durable, and many threads read it under the engine's lock. What was decided
-// but is not durable yet lives in the ledger's overlay; `decide` looks there first. A refused batch throws the overlay away.
+// Published and pending: `Tables` holds only what is durable, and many threads read it under the engine's lock. What
+// was decided but is not durable yet lives in the ledger's overlay; `decide` looks there first. A refused batch
+// throws the overlay away.
 //
 // Folders: Store (rows as bytes), Space (which addresses are taken), Pools (the commands).
 import Addressing
@@ -18,7 +20,8 @@ package final class Tables {
   package internal(set) var pools: [PoolName: PoolState] = [:]
   /// Names of pools in order.
   package internal(set) var poolNames: [PoolName] = []
-  /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an address.
+  /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an
+  /// address.
   var byAddress: [NetworkName: [PoolState]] = [:]
   /// The sum over all rows of their 128-bit hashes.
   package private(set) var stateHash: UInt128 = 0

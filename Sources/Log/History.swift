@@ -1,6 +1,7 @@
 /// A derived index from opaque keys (an address, an owner) to the revisions that touched them; rebuilt when lost.
 package protocol HistoryIndex: AnyObject, Sendable {
-  /// Adds pairs, at most `HistoryLimits.maxItems`, and remembers that everything up to `through` is in; called by one thread.
+  /// Adds pairs, at most `HistoryLimits.maxItems`, and remembers that everything up to `through` is in; called by one
+  /// thread.
   func add(_ items: [HistoryItem], through: UInt64) throws(LogFault)
   /// Forgets everything; called by the thread that adds.
   func reset() throws(LogFault)

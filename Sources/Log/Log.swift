@@ -8,7 +8,8 @@
 // - sequences are 1, 2, 3, ... without a gap, revisions count entries without a gap, and `previous` chains the hashes
 //   back to the random log id;
 // - an append ends in exactly one of three ways: durable, refused (definitely not in the log), or unknown;
-// - what cannot be read is a `LogFault` that says what to do; nothing damaged is ever skipped, emptied or repaired here.
+// - what cannot be read is a `LogFault` that says what to do; nothing damaged is ever skipped, emptied or repaired
+//   here.
 //
 // Refused: a callback-free synchronous append (etcd cannot give one), several appends in flight (each needs the hash of
 // the one before, and one flush carries thousands of entries anyway), and a reader that follows live (callers poll from

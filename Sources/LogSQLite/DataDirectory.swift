@@ -1,9 +1,9 @@
 // LogSQLite: the log as a table in SQLite, and the directory it lives in.
 //
-// One row is one batch, one commit is one flush. SQLite brings what is hard to get right by hand: atomic commits, recovery
-// after a crash, readers beside the writer. This room adds what a log needs and a database does not promise: batches
-// chained by hash, a head row that gives away a missing end, a write-ahead file that is laid out once and looked at
-// after a crash, and refusals that are certain.
+// One row is one batch, one commit is one flush. SQLite brings what is hard to get right by hand: atomic commits,
+// recovery after a crash, readers beside the writer. This room adds what a log needs and a database does not promise:
+// batches chained by hash, a head row that gives away a missing end, a write-ahead file that is laid out once and
+// looked at after a crash, and refusals that are certain.
 //
 // Kept at all times:
 // - one process serves a directory: LOCK is held with a lock of the open file and names the process;
@@ -70,7 +70,7 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
-    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed)
+    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed, mayBeGone: lock.found == .closing)
     return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
   }
 
@@ -92,14 +92,14 @@ package final class DataDirectory: Sendable {
     crashed = lock.crashed
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: true)
     let log = try SQLiteLog(
-      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, atClose: { lock.end(sound: $0) })
+      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, directory: lock)
     if let newest = try snapshots.list().first, newest > log.head.sequence {
       throw .notCovered(
         what: "the log in \(layout.path) ends with batch \(log.head.sequence) but a snapshot of batch \(newest) exists:"
           + " the log has lost its end")
     }
     writable = log
-    try lock.begin()
+    try lock.mark(.open)
   }
 
   /// The log of a directory that was opened to serve.
@@ -116,6 +116,11 @@ package final class DataDirectory: Sendable {
   /// The history index of a directory that was opened to serve; made anew when it is missing or damaged.
   package func history() throws(LogFault) -> SQLiteHistory {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
+  }
+
+  /// A reader of the history index as it is; nil when there is none to look at.
+  package func historyReader() -> (any HistoryReader)? {
+    try? SQLiteHistory.reader(of: "\(path)/\(DirectoryLayout.history)")
   }
 
   /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.

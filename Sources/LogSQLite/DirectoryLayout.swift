@@ -60,9 +60,9 @@ struct DirectoryLayout: Sendable {
   }
 
   /// Looks at the write-ahead file that the last process left and makes it ready for SQLite.
-  func prepareWriteAheadFile(crashed: Bool) throws(LogFault) {
+  func prepareWriteAheadFile(crashed: Bool, mayBeGone: Bool) throws(LogFault) {
     let ahead = WriteAheadFile(writeAheadPath)
-    if crashed { try dropCaches() }
+    if crashed { try dropCaches(mayBeGone: mayBeGone) }
     if let damage = try onFiles({ () throws(FileFault) in try ahead.damage(crashed: crashed) }) {
       throw .damagedFile(path: writeAheadPath, what: damage)
     }
@@ -74,25 +74,40 @@ struct DirectoryLayout: Sendable {
 
   private var writeAheadPath: String { file(DirectoryLayout.log) + "-wal" }
 
-  /// After a crash: what the system has cached may never have reached the disk, and the write-ahead file must be there.
-  private func dropCaches() throws(LogFault) {
+  /// After a crash: what the system has cached may never have reached the disk, and the write-ahead file must be there
+  /// unless the process died while it was closing.
+  private func dropCaches(mayBeGone: Bool) throws(LogFault) {
     let ahead = writeAheadPath
-    guard try onFiles({ () throws(FileFault) in try FileSystem.kind(of: ahead) }) == .other,
-      try onFiles({ () throws(FileFault) in try File(ahead, .read).size() }) > 0
-    else {
+    let isThere = try onFiles { () throws(FileFault) -> Bool in
+      guard try FileSystem.kind(of: ahead) == .other else { return false }
+      return try File(ahead, .read).size() > 0
+    }
+    guard isThere || mayBeGone else {
       throw .damagedFile(path: ahead, what: "it is gone, and the last process did not end in good order")
     }
     try onFiles { () throws(FileFault) in
-      for name in [file(DirectoryLayout.log), ahead] { try File(name, .readWrite).dropCache() }
+      try File(file(DirectoryLayout.log), .readWrite).dropCache()
+      if isThere { try File(ahead, .readWrite).dropCache() }
     }
   }
 }
 
-/// LOCK: held by the one process that serves the directory. Its content is `pid N`, and `open` on a second line from
-/// the time the log is open until it is closed in good order; found at a start, that line means a crash.
+/// LOCK: held by the one process that serves the directory. Its content is `pid N`, and on a second line how far that
+/// process was: `open` from the time the log is open, `closing` from the time it is being closed, nothing once that was
+/// done. Anything there at a start means a crash.
 final class DirectoryLock: Sendable {
-  let crashed: Bool
+  enum Mark: String {
+    case open
+    case closing
+    case closed = ""
+  }
+
+  /// What the process before left.
+  let found: Mark
   private let file: File
+
+  /// True when the process before did not end in good order.
+  var crashed: Bool { found != .closed }
 
   init(_ layout: DirectoryLayout) throws(LogFault) {
     let path = layout.file(DirectoryLayout.lock)
@@ -101,9 +116,9 @@ final class DirectoryLock: Sendable {
     guard try onFiles({ () throws(FileFault) in try file.tryLock() }) else {
       throw .locked(path: layout.path, pid: DirectoryLock.content(file).pid)
     }
-    crashed = DirectoryLock.content(file).open
+    found = DirectoryLock.content(file).mark
     // After a crash the mark stays: this process may die as well before it has opened the log.
-    try mark(opened: crashed)
+    try mark(found)
   }
 
   /// The process that holds the lock, 0 when it is not known; nil when nobody does.
@@ -121,22 +136,19 @@ final class DirectoryLock: Sendable {
     try onFiles { () throws(FileFault) -> Bool in
       let path = layout.file(DirectoryLayout.lock)
       guard try FileSystem.kind(of: path) == .other else { return false }
-      return content(try File(path, .read)).open
+      return content(try File(path, .read)).mark != .closed
     }
   }
 
-  /// The log is open from now on.
-  func begin() throws(LogFault) { try mark(opened: true) }
-
-  /// The log was closed; an unsound one leaves the mark and the lock, which goes with the process.
-  func end(sound: Bool) {
-    guard sound else { return }
-    try? mark(opened: false)
+  /// The log was closed. An unsound one never gets here: its mark stays, and its lock goes with the process.
+  func end() {
+    try? mark(.closed)
     try? file.unlock()
   }
 
-  private func mark(opened: Bool) throws(LogFault) {
-    let text = "pid \(ThisProcess.id)\n" + (opened ? "open\n" : "")
+  /// Says how far this process is.
+  func mark(_ mark: Mark) throws(LogFault) {
+    let text = "pid \(ThisProcess.id)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
     try onFiles { () throws(FileFault) in
       try file.write(Array(text.utf8), at: 0)
       try file.truncate(to: text.utf8.count)
@@ -144,10 +156,11 @@ final class DirectoryLock: Sendable {
     }
   }
 
-  private static func content(_ file: File) -> (pid: Int?, open: Bool) {
+  /// A torn second line is no `closing`: the log was not being emptied yet.
+  private static func content(_ file: File) -> (pid: Int?, mark: Mark) {
     let text = (try? file.read(at: 0, count: 64)) ?? []
     let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
     let pid = lines.first.flatMap { $0.hasPrefix("pid ") ? Int($0.dropFirst(4)) : nil }
-    return (pid, lines.dropFirst().first == "open")
+    return (pid, lines.dropFirst().first.map { Mark(rawValue: String($0)) ?? .open } ?? .closed)
   }
 }

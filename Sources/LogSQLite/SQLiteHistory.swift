@@ -95,6 +95,9 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   /// A reader on a connection of its own.
   package func reader() throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path) }
 
+  /// A reader of an index that nobody here writes.
+  static func reader(of path: String) throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path) }
+
   /// Nothing to do: the connection closes with the index.
   package func close() {}
 }

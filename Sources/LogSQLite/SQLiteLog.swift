@@ -30,17 +30,18 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
   private var current: LogHead
   /// Why nothing can be said about the file any more: the process has to end.
   private var failure: String?
-  private let atClose: @Sendable (_ sound: Bool) -> Void
+  private let directory: DirectoryLock
 
   init(
-    _ path: String, retention: Retention, snapshots: SnapshotDirectory, atClose: @escaping @Sendable (Bool) -> Void
+    _ path: String, retention: Retention, snapshots: SnapshotDirectory, directory: DirectoryLock
   ) throws(LogFault) {
     self.path = path
-    self.atClose = atClose
+    self.directory = directory
     let connection = try faulting { () throws(SQLiteFailure) in
       let connection = try Connection(path, .readWrite)
-      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+      // First of all: an opening that fails half-way must not empty what the next one will look for.
       connection.keepWriteAheadFile()
+      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
       connection.countPages()
       return connection
     }
@@ -121,12 +122,14 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
 
   /// Checkpoints and gives the directory back, unless the file is in an unknown state.
   package func close() {
-    if failure == nil {
-      // An empty write-ahead file leaves log.db whole by itself; a reader in the way leaves both, which is as good.
-      _ = try? open?.connection.checkpoint(.truncate)
-      open = nil
-    }
-    atClose(failure == nil)
+    guard failure == nil else { return }
+    // From the mark on an empty write-ahead file is no loss, because all of it is in log.db by then.
+    _ = try? open?.connection.checkpoint(.passive)
+    guard (try? directory.mark(.closing)) != nil else { return }
+    // An empty write-ahead file leaves log.db whole by itself; a reader in the way leaves both, which is as good.
+    _ = try? open?.connection.checkpoint(.truncate)
+    open = nil
+    directory.end()
   }
 }
 

@@ -2,7 +2,8 @@ internal import CLinux
 
 /// The signals that end a server in good order, taken by whoever waits for them instead of by a handler.
 package enum TerminationSignals {
-  /// Blocks SIGTERM and SIGINT in this thread and in all it starts, and ignores SIGPIPE; before any other thread exists.
+  /// Blocks SIGTERM and SIGINT in this thread and in all it starts, and ignores SIGPIPE; before any other thread
+  /// exists.
   package static func block() {
     var set = signals()
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)

@@ -10,7 +10,9 @@ package final class Shared<Value>: @unchecked Sendable {
   package init(_ value: Value) { self.value = value }
 
   /// Reads or changes the value alone.
-  package func withLock<T>(_ body: (inout Value) -> T) -> T { lock.withLock { body(&value) } }
+  package func withLock<T, E: Error>(_ body: (inout Value) throws(E) -> T) throws(E) -> T {
+    try lock.withLock { () throws(E) in try body(&value) }
+  }
 }
 
 /// A door that threads wait at until a test opens it: for code that must be caught in the middle of something.

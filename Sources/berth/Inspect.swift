@@ -1,7 +1,102 @@
+import API
 import CLI
+import Engine
+import Log
+import LogSQLite
+import Offline
+import Wire
 
-/// `berth check` and `berth log dump` on the directory named.
+/// `berth check` and `berth log dump`: opens the directory named, and hands it to Offline.
 enum Inspect {
-  static func check(_ options: CheckOptions, _ io: CommandIO) -> Int32 { 0 }
-  static func dump(_ options: LogDumpOptions, _ io: CommandIO) -> Int32 { 0 }
+  static func check(_ options: CheckOptions, _ io: CommandIO) -> Int32 {
+    attempt(io) { () throws(LogFault) in
+      let report = try report(options.dataDirectory, io)
+      if options.json { _ = io.out(json(report)) } else { say(report.lines, io) }
+      guard options.rebuild else { return report.exitCode }
+      return try rebuild(options.dataDirectory, io)
+    }
+  }
+
+  private static func report(_ path: String, _ io: CommandIO) throws(LogFault) -> CheckReport {
+    let directory = try DataDirectory.open(path, .readOnly)
+    if let pid = directory.servedBy {
+      note("process \(pid) serves \(path): what it writes meanwhile may be missed", io)
+    }
+    var report = try Check.run(
+      Media(
+        log: { () throws(LogFault) in try directory.reader() }, snapshots: directory.snapshots,
+        history: directory.historyReader()))
+    for complaint in try directory.quickCheck() { report.add(.logDamaged, "SQLite says: \(complaint)") }
+    return report
+  }
+
+  private static func json(_ report: CheckReport) -> [UInt8] {
+    var out = JSONWriter()
+    out.beginObject()
+    out.key("sound")
+    out.bool(report.isSound)
+    for (key, value) in [("revision", report.revision), ("batches", report.batches), ("entries", report.entries)] {
+      out.key(key)
+      out.number(value)
+    }
+    out.key("findings")
+    out.beginArray()
+    for finding in report.findings {
+      out.beginObject()
+      out.field("kind", finding.kind.rawValue)
+      out.field("what", finding.what)
+      out.field("way_out", finding.wayOut)
+      out.endObject()
+    }
+    out.endArray()
+    out.endObject()
+    return out.finish() + [UInt8(ascii: "\n")]
+  }
+
+  /// Needs the directory for itself: a server keeps what is derived up to date anyway.
+  private static func rebuild(_ path: String, _ io: CommandIO) throws(LogFault) -> Int32 {
+    let directory = try DataDirectory.open(path, .readWrite(create: false))
+    defer { directory.log.close() }
+    do throws(EngineFault) {
+      let history = try? directory.history()
+      defer { history?.close() }
+      let made = try Rebuild.run(
+        log: { () throws(LogFault) in try directory.reader() }, snapshots: directory.snapshots, history: history)
+      say(made.lines, io)
+      return 0
+    } catch {
+      complain("\(error)", io)
+      return 70
+    }
+  }
+
+  static func dump(_ options: LogDumpOptions, _ io: CommandIO) -> Int32 {
+    attempt(io) { () throws(LogFault) in
+      let directory = try DataDirectory.open(options.dataDirectory, .readOnly)
+      var dump = LogDump()
+      if let since = options.since { dump.from = since + 1 }
+      var left = options.limit ?? .max
+      guard left > 0 else { return 0 }
+      _ = try dump.run(try directory.reader()) { entry, time in
+        left -= 1
+        let line = options.json ? EntryLine.json(entry, time) : EntryLine.text(entry, time)
+        return io.out(line) && left > 0
+      }
+      return 0
+    }
+  }
+
+  private static func attempt(_ io: CommandIO, _ body: () throws(LogFault) -> Int32) -> Int32 {
+    do throws(LogFault) { return try body() } catch {
+      complain("\(error)", io)
+      return 70
+    }
+  }
+
+  private static func say(_ lines: [String], _ io: CommandIO) {
+    _ = io.out(Array((lines.joined(separator: "\n") + "\n").utf8))
+  }
+
+  private static func note(_ text: String, _ io: CommandIO) { io.err(Array("note: \(text)\n".utf8)) }
+  private static func complain(_ text: String, _ io: CommandIO) { io.err(Array("error: \(text)\n".utf8)) }
 }

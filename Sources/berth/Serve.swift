@@ -1,6 +1,7 @@
 import API
 import Addressing
 import CLI
+import Config
 import Domain
 import Engine
 import HTTPServer
@@ -10,7 +11,8 @@ import LogSQLite
 import Platform
 import Telemetry
 
-/// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends them.
+/// `berth serve`: wires the medium, the engine, the API and the server together, and waits for the signal that ends
+/// them.
 struct Serve {
   let settings: ServeOptions
   let logger: Logger
@@ -25,6 +27,10 @@ struct Serve {
   func run() -> Int32 {
     TerminationSignals.block()
     do throws(Complaint) {
+      for row in settings.settings.rows {
+        logger.log(
+          .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
+      }
       try refuseOpenDoors()
       let parts = try start()
       greet(parts)
@@ -92,7 +98,8 @@ struct Serve {
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  /// The pool `default` is made in a fresh directory only; later starts keep what is stored, and say so when the flags differ.
+  /// The pool `default` is made in a fresh directory only; later starts keep what is stored, and say so when the
+  /// flags differ.
   private func prepareSimplePool(_ engine: Engine, _ simple: (cidr: Prefix, gateway: IPAddress?)) throws(Complaint) {
     let (isFresh, stored) = engine.read { ($0.revision == 0, $0.pools[.simple]?.pool.extent) }
     if isFresh {

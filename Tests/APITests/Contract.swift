@@ -23,7 +23,7 @@ struct Contract: Sendable {
   }
 
   /// What is wrong with an answer.
-  func flaws(of answer: Answer, to method: String, _ target: String) -> [String] {
+  func flaws(of answer: Heard, to method: String, _ target: String) -> [String] {
     guard let operation = operation(method, target) else { return [] }
     guard let documented = operation["responses"]?["\(answer.status)"] else {
       return ["status \(answer.status) is not documented"]

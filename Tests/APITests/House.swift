@@ -53,9 +53,9 @@ final class House: Sendable {
   func call(
     _ method: String, _ target: String, _ body: String? = nil, headers: [(name: String, value: String)] = [],
     expect status: Int? = nil, _ location: SourceLocation = #_sourceLocation
-  ) throws -> Answer {
+  ) throws -> Heard {
     let request = ClientRequest(method, target, headers: headers, body: body.map { Array($0.utf8) })
-    let answer = Answer(try client.send(request))
+    let answer = Heard(try client.send(request))
     if let status { #expect(answer.status == status, "\(method) \(target): \(answer.text)", sourceLocation: location) }
     for flaw in contract.flaws(of: answer, to: method, target) {
       Issue.record("\(method) \(target): \(flaw) in \(answer.text)", sourceLocation: location)
@@ -64,7 +64,7 @@ final class House: Sendable {
   }
 
   @discardableResult
-  func get(_ target: String, expect status: Int = 200, _ location: SourceLocation = #_sourceLocation) throws -> Answer {
+  func get(_ target: String, expect status: Int = 200, _ location: SourceLocation = #_sourceLocation) throws -> Heard {
     try call("GET", target, expect: status, location)
   }
 
@@ -72,17 +72,17 @@ final class House: Sendable {
   func post(
     _ target: String, _ body: String? = nil, headers: [(name: String, value: String)] = [], expect status: Int,
     _ location: SourceLocation = #_sourceLocation
-  ) throws -> Answer { try call("POST", target, body, headers: headers, expect: status, location) }
+  ) throws -> Heard { try call("POST", target, body, headers: headers, expect: status, location) }
 
   @discardableResult
   func delete(
     _ target: String, headers: [(name: String, value: String)] = [], expect status: Int = 200,
     _ location: SourceLocation = #_sourceLocation
-  ) throws -> Answer { try call("DELETE", target, headers: headers, expect: status, location) }
+  ) throws -> Heard { try call("DELETE", target, headers: headers, expect: status, location) }
 }
 
 /// An answer with its body read.
-struct Answer {
+struct Heard {
   let status: Int
   let text: String
   let json: JSONValue?

@@ -26,6 +26,15 @@ import Testing
     #expect(ended.status == .exited(0) && ended.errors.isEmpty, "\(ended.errors)")
   }
 
+  @Test func fishTakesEveryLine() throws {
+    guard let ended = try? ChildProcess.run("fish", ["--no-config", script("fish")]) else {
+      print("skipped: fish is not installed")
+      return
+    }
+    // A wrong option of `complete` is an error when it runs, not when it is parsed.
+    #expect(ended.errors.isEmpty, "\(ended.errors)")
+  }
+
   /// What bash offers for the last of `words`, with a `berth` that knows two pools.
   private func offered(_ words: [String]) throws -> [String] {
     let call = """

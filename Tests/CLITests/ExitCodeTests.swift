@@ -4,11 +4,12 @@ import Testing
 @testable import CLI
 
 @Suite struct ExitCodeTests {
-  @Test(arguments: [
-    (409, "pool_exhausted", 1), (400, "invalid_field", 1), (412, "revision_mismatch", 1), (503, "pool_exhausted", 1),
-    (503, "storage_full", 1), (404, "pool_not_found", 3), (401, "unauthorized", 5), (403, "foreign_origin", 5),
-    (504, "outcome_unknown", 6), (503, "storage_failed", 70), (500, "internal", 1)
-  ] as [(Int, String, Int32)])
+  @Test(
+    arguments: [
+      (409, "pool_exhausted", 1), (400, "invalid_field", 1), (412, "revision_mismatch", 1), (503, "pool_exhausted", 1),
+      (503, "storage_full", 1), (404, "pool_not_found", 3), (401, "unauthorized", 5), (403, "foreign_origin", 5),
+      (504, "outcome_unknown", 6), (503, "storage_failed", 70), (500, "internal", 1)
+    ] as [(Int, String, Int32)])
   func aRefusalHasTheCodeOfItsKind(status: Int, code: String, exit: Int32) {
     withServer(ScriptedServer { _ in .problem(status, code, "this is why") }) { server in
       let ran = berth("ip allocate vm-1 --pool p", at: server)
@@ -128,7 +129,8 @@ import Testing
   }
 
   @Test func releaseByAddressCarriesTheGenerationThatWasSeen() {
-    let found = #"{"ip":"10.0.0.2","matches":[{"pool":"p","network":"n","state":"allocated","allocation":{"generation":42}}]}"#
+    let found =
+      #"{"ip":"10.0.0.2","matches":[{"pool":"p","network":"n","state":"allocated","allocation":{"generation":42}}]}"#
     withServer(ScriptedServer(.ok(found), .ok(#"{"ip":"10.0.0.2"}"#))) { server in
       #expect(berth("ip release 10.0.0.2", at: server).code == 0)
       #expect(server.seen[1].target == "/api/v1/pools/p/allocations/10.0.0.2?generation=42")

@@ -14,23 +14,23 @@ import Testing
         Usage: berth COMMAND [arguments] [flags]
 
         Nouns, each with verbs:
-          pool      Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
-                    unreserve, list, show, reservations, allocations, free, suggest, heatmap.
-          ip        Addresses and who has them. allocate, release, renew, update, show, list, suggest,
-                    who-has, history.
-          config    Settings and where they come from. show.
-          log       The log of a stopped Berth. dump.
+          pool    Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
+                  unreserve, list, show, reservations, allocations, free, suggest, heatmap.
+          ip      Addresses and who has them. allocate, release, renew, update, show, list, suggest,
+                  who-has, history.
+          config  Settings and where they come from. show.
+          log     The log of a stopped Berth. dump.
 
         Commands:
-          serve         Run a server.
-          import        Take over addresses that are in use, from a CSV or JSON file.
-          export        Write everything, as of one moment, as JSON.
-          events        Follow the changes as they happen.
-          doctor        Look whether a Berth is well, and say what to do if not.
-          check         Check a data directory while no server runs on it.
-          completion    Print a shell's completion of this command line.
-          version       Print the version of this program.
-          help          Show the help of a command, or the manual page.
+          serve       Run a server.
+          import      Take over addresses that are in use, from a CSV or JSON file.
+          export      Write everything, as of one moment, as JSON.
+          events      Follow the changes as they happen.
+          doctor      Look whether a Berth is well, and say what to do if not.
+          check       Check a data directory while no server runs on it.
+          completion  Print a shell's completion of this command line.
+          version     Print the version of this program.
+          help        Show the help of a command, or the manual page.
 
         Start with `berth serve`, then `berth ip allocate vm-1`.
         `berth COMMAND --help` shows arguments, flags and examples.
@@ -51,7 +51,7 @@ import Testing
         Usage: berth config VERB [flags]
 
         Verbs:
-          show    Show all settings and, with --origin, where each comes from.
+          show  Show all settings and, with --origin, where each comes from.
 
         `berth config VERB --help` shows arguments, flags and examples.
 
@@ -71,18 +71,19 @@ import Testing
         Refused while somebody lives outside of it; the answer lists them.
 
         Arguments:
-          POOL    The name of the pool.
+          POOL  The name of the pool.
 
         Flags:
               --dry-run  Only say what would happen.
 
         Common flags:
-              --server URL,...             Where Berth answers; several places are tried
+              --server URL,...            Where Berth answers; several places are tried
                                           in turn. Default: http://127.0.0.1:8080.
                                           [BERTH_SERVER]
           -o, --output table|json|yaml|name
                                           How results are printed; json is what the API
-                                          says, unchanged. Default: table. [BERTH_OUTPUT]
+                                          says, unchanged. Default: table.
+                                          [BERTH_OUTPUT]
           -y, --yes                       Do not ask before something is destroyed.
           -h, --help                      Show this help.
 
@@ -126,7 +127,8 @@ import Testing
   @Test func theManualPageIsCleanRoff() throws {
     let page = berth("help --man").out
     for command in CommandTable.standard.commands {
-      #expect(page.contains(".SS berth \(command.name)"), "\(command.name) is missing")
+      let name = command.name.split(separator: "-").joined(separator: "\\-")
+      #expect(page.contains(".SS berth \(name)"), "\(command.name) is missing")
     }
     guard let groff = try? ChildProcess.run("groff", ["-man", "-Tutf8", "-ww"], input: Array(page.utf8)) else {
       print("skipped: groff is not installed")

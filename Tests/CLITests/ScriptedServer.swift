@@ -25,7 +25,8 @@ enum Scripted: Sendable {
   static func problem(
     _ status: Int, _ code: String, _ detail: String, more: String = "", headers: [String: String] = [:]
   ) -> Scripted {
-    let body = #"{"type":"about:blank","title":"T","status":\#(status),"code":"\#(code)","detail":"\#(detail)"\#(more)}"#
+    let body =
+      #"{"type":"about:blank","title":"T","status":\#(status),"code":"\#(code)","detail":"\#(detail)"\#(more)}"#
     return .answer(status, body, headers: headers)
   }
 }
@@ -41,7 +42,8 @@ final class ScriptedServer: @unchecked Sendable {
 
   init(_ script: @escaping @Sendable (Seen) -> Scripted) {
     self.script = script
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    self.listener = listener
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -130,7 +132,7 @@ final class ScriptedServer: @unchecked Sendable {
     }
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+      let count = rest.withUnsafeBytes { Glibc.send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       guard count > 0 else { return }
       rest = rest.dropFirst(count)
     }

@@ -3,17 +3,30 @@ import Testing
 @testable import CLI
 
 @Suite struct ServeTests {
-  @Test(arguments: [
-    ("serve", [:], "127.0.0.1 8080 ./berth-data - - false false []"),
-    ("serve -p 9000 -n 192.168.1 -g 192.168.1.254 -d", [:], "127.0.0.1 9000 ./berth-data 192.168.1 192.168.1.254 true false []"),
-    ("serve --listen 0.0.0.0:80 --insecure", [:], "0.0.0.0 80 ./berth-data - - false true []"),
-    ("serve --listen [::1]:81", [:], "::1 81 ./berth-data - - false false []"),
-    ("serve --listen 10.0.0.1 -p 82", [:], "10.0.0.1 82 ./berth-data - - false false []"),
-    // A flag after the image's name goes over the image's variable.
-    ("serve -p 9000", ["BERTH_LISTEN": "0.0.0.0:8080", "BERTH_INSECURE": "1"], "0.0.0.0 9000 ./berth-data - - false true []"),
-    ("serve --cors-origin http://a --cors-origin http://b", ["BERTH_DEBUG": "1"], "127.0.0.1 8080 ./berth-data - - true false [\"http://a\", \"http://b\"]"),
-    ("serve", ["BERTH_DATA_DIR": "/data", "BERTH_CORS_ORIGIN": "http://a,http://b"], "127.0.0.1 8080 /data - - false false [\"http://a\", \"http://b\"]")
-  ] as [(String, [String: String], String)])
+  @Test(
+    arguments: [
+      ("serve", [:], "127.0.0.1 8080 ./berth-data - - false false []"),
+      (
+        "serve -p 9000 -n 192.168.1 -g 192.168.1.254 -d", [:],
+        "127.0.0.1 9000 ./berth-data 192.168.1 192.168.1.254 true false []"
+      ),
+      ("serve --listen 0.0.0.0:80 --insecure", [:], "0.0.0.0 80 ./berth-data - - false true []"),
+      ("serve --listen [::1]:81", [:], "::1 81 ./berth-data - - false false []"),
+      ("serve --listen 10.0.0.1 -p 82", [:], "10.0.0.1 82 ./berth-data - - false false []"),
+      // A flag after the image's name goes over the image's variable.
+      (
+        "serve -p 9000", ["BERTH_LISTEN": "0.0.0.0:8080", "BERTH_INSECURE": "1"],
+        "0.0.0.0 9000 ./berth-data - - false true []"
+      ),
+      (
+        "serve --cors-origin http://a --cors-origin http://b", ["BERTH_DEBUG": "1"],
+        "127.0.0.1 8080 ./berth-data - - true false [\"http://a\", \"http://b\"]"
+      ),
+      (
+        "serve", ["BERTH_DATA_DIR": "/data", "BERTH_CORS_ORIGIN": "http://a,http://b"],
+        "127.0.0.1 8080 /data - - false false [\"http://a\", \"http://b\"]"
+      )
+    ] as [(String, [String: String], String)])
   func settingsComeFromFlagThenVariableThenDefault(line: String, environment: [String: String], seen: String) {
     let ran = berth(line, around: Surroundings(environment: environment))
     #expect(ran.code == 0 && ran.out == seen + "\n", "\(ran.out)\(ran.err)")

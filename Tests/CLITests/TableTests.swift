@@ -28,18 +28,18 @@ import Wire
   @Test func atEightyColumnsTheLongestCellGivesWay() {
     #expect(
       text(sample(), 80) == """
-        IP          OWNER                            COUNT  NOTE
-        10.1.0.2    vm-with-a-rather-long-name.of.…      7  in the rack beside the door
-        10.1.0.130  vm-2                              1234
+        IP          OWNER                             COUNT  NOTE
+        10.1.0.2    vm-with-a-rather-long-name.of.s…      7  in the rack beside the door
+        10.1.0.130  vm-2                               1234
         """)
   }
 
   @Test func atFortyColumnsAllLongCellsGiveWay() {
     #expect(
       text(sample(), 40) == """
-        IP          OWNER     COUNT  NOTE
-        10.1.0.2    vm-with…      7  in the ra…
-        10.1.0.130  vm-2       1234
+        IP          OWNER       COUNT  NOTE
+        10.1.0.2    vm-with-a…      7  in the r…
+        10.1.0.130  vm-2         1234
         """)
   }
 
@@ -78,15 +78,17 @@ import Wire
 
 @Suite struct HeatmapTests {
   private func map(_ shares: [Double], width: Int) -> [String] {
-    let blocks = shares.enumerated().map { BlockUsage(block: "10.0.\($0.offset).0/24", used: $0.element * 254, usable: 254) }
+    let blocks = shares.enumerated().map {
+      BlockUsage(block: "10.0.\($0.offset).0/24", used: $0.element * 254, usable: 254)
+    }
     return Heatmap(blocks: blocks, width: width, style: Style(isOn: false)).lines
   }
 
   @Test func fewBlocksAreBars() {
     #expect(
       map([0, 0.5, 1], width: 60) == [
-        "10.0.0.0/24  ··························  0 of 254", "10.0.1.0/24  █████████████·············  127 of 254",
-        "10.0.2.0/24  ██████████████████████████  254 of 254"
+        "10.0.0.0/24  ···························  0 of 254", "10.0.1.0/24  █████████████··············  127 of 254",
+        "10.0.2.0/24  ███████████████████████████  254 of 254"
       ])
     // One address of many is not nothing.
     #expect(map([1 / 254], width: 60)[0].contains("█"))
@@ -116,7 +118,8 @@ import Wire
 }
 
 @Suite struct PrinterTests {
-  private let pool = #"{ "name":"edge", "cidr":"10.1.0.0/16","capacity":{"available":65530},"dns":[],"labels":{"a":"b"}}"#
+  private let pool =
+    #"{ "name":"edge", "cidr":"10.1.0.0/16","capacity":{"available":65530},"dns":[],"labels":{"a":"b"}}"#
 
   @Test func jsonIsWhatTheServerSaidByteForByte() {
     withServer(ScriptedServer(.ok(pool))) { #expect(berth("pool show edge -o json", at: $0).out == pool + "\n") }
@@ -129,7 +132,8 @@ import Wire
     }
     withServer(server) { server in
       #expect(
-        berth("pool list -o json", at: server).out == #"{"items":[{"name":"a"},{"name":"b"}],"next_cursor":null}"# + "\n")
+        berth("pool list -o json", at: server).out == #"{"items":[{"name":"a"},{"name":"b"}],"next_cursor":null}"#
+          + "\n")
       #expect(berth("pool list -o name", at: server).out == "a\nb\n")
       // A page that was asked for stays a page, with its cursor.
       let page = berth("pool list --limit 1", at: server)

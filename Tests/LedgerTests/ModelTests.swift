@@ -1,4 +1,5 @@
 import Domain
+import Synchronization
 import TestSupport
 import Testing
 
@@ -9,12 +10,18 @@ import Testing
   static let sequencesPerRun = 125
   static let base = SeededRandom(announcedAs: "ModelTests").seed
 
+  /// One failing sequence, cut down, says more than eighty.
+  static let hasFailed = Atomic(false)
+
   @Test(arguments: 0..<80) func doesWhatTheModelForetells(run: Int) {
     for number in 0..<ModelTests.sequencesPerRun {
+      if ModelTests.hasFailed.load(ordering: .relaxed) { return }
       let seed = ModelTests.base &+ UInt64(run * ModelTests.sequencesPerRun + number)
       var random = SeededRandom(seed: seed)
       let steps = Step.sequence(&random, length: 30)
-      guard let failure = ModelTests.failure(of: steps) else { continue }
+      guard let failure = ModelTests.failure(of: steps), !ModelTests.hasFailed.exchange(true, ordering: .relaxed) else {
+        continue
+      }
       let (short, why) = ModelTests.shrunk(steps, failure)
       Issue.record("BERTH_SEED=\(seed) fails with \(short.count) steps:\n\(ModelTests.trace(short))\n\(why)")
       return

@@ -121,7 +121,8 @@ import Testing
     }
     #expect(grown.cidr == cidr("192.168.0.0/16") && grown.past.map(\.cidr) == [cidr("192.168.100.0/24")])
     #expect(desk.tables.allocation(at: ip("192.168.100.2"), in: pool)?.owner.text == "old")
-    #expect(desk.give(pool, "new") == ["192.168.0.0"] || desk.give(pool, "new") == ["192.168.0.1"])
+    // 192.168.0.0 is the network address now, and the gateway stays where it was.
+    #expect(desk.give(pool, "new") == ["192.168.0.1"])
   }
 
   @Test func expandingNeverShrinks() {
@@ -214,16 +215,17 @@ import Testing
 
   /// After a restart a remembered release must not make its address free again that was reserved meanwhile.
   @Test func aReservedAddressStaysReservedAfterARestart() {
-    let pool = desk.pool("p", "10.0.0.0/30", strategy: .oldest)
+    let pool = desk.pool("p", "10.0.0.0/29", strategy: .oldest)
     #expect(desk.give(pool, "vm") == ["10.0.0.2"])
     desk.release(pool, "10.0.0.2")
     desk.ask(.reserve(pool, range("10.0.0.2"), reason: "router"))
     let restarted = Ledger(desk.tables)
-    let request = AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "x")))
+    var request = AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "x")))
+    request.address = ip("10.0.0.2")
     let answer = restarted.decide(
       Submission(.allocate(request), actor: "", requestID: "", asked: ""), .init(revision: 99, time: desk.time, seed: 0)
     )
-    #expect(answer.outcome.code == .poolExhausted)
+    #expect(answer.outcome.code == .addressReserved)
   }
 
   @Test func noAddressThatIsASecondNameOfAnIPv4OneIsGiven() {

@@ -26,7 +26,7 @@ final class Berth {
 
   /// The process ended, or said nothing, before it served.
   struct DidNotServe: Error, CustomStringConvertible {
-    let status: ExitStatus?
+    let status: TestSupport.ExitStatus?
     let output: String
     let errors: String
     var description: String { "did not serve: \(status.map { "\($0)" } ?? "still running")\n\(output)\(errors)" }
@@ -55,7 +55,8 @@ final class Berth {
     // The test bundle lies beside the executable.
     let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? CommandLine.arguments[0]
     let parts = bundle.split(separator: "/", omittingEmptySubsequences: false)
-    return parts.prefix { !$0.hasSuffix(".xctest") }.joined(separator: "/") + "/berth"
+    let place = parts.prefix { !$0.hasSuffix(".xctest") }.joined(separator: "/") + "/berth"
+    return place.hasPrefix("/") ? place : FileManager.default.currentDirectoryPath + "/" + place
   }()
 
   /// Runs another command of the executable to its end.
@@ -67,7 +68,7 @@ final class Berth {
   }
 
   /// Ends the process politely and returns its exit status.
-  @discardableResult func stop() -> ExitStatus? {
+  @discardableResult func stop() -> TestSupport.ExitStatus? {
     client.closeIdle()
     process.kill(SIGTERM)
     return process.waitForExit()
@@ -154,5 +155,5 @@ func together<T>(_ count: Int, _ body: @escaping @Sendable (Int) throws -> T) th
     }
   }
   for thread in threads { thread.join() }
-  return try results.withLock { try $0.map { try $0!.get() } }
+  return try results.withLock { $0 }.map { try $0!.get() }
 }

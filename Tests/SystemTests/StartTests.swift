@@ -18,7 +18,8 @@ import Wire
     #expect(berth.stop() == .exited(0))
   }
 
-  @Test(arguments: [("192.168.1", "192.168.1.0/24", "192.168.1.1", 253), ("10.9.0.0/28", "10.9.0.0/28", "10.9.0.1", 13)])
+  @Test(arguments: [("192.168.1", "192.168.1.0/24", "192.168.1.1", 253), ("10.9.0.0/28", "10.9.0.0/28", "10.9.0.1", 13)]
+  )
   func s2_16_theNetworkFlagChoosesTheDefaultPool(flag: String, network: String, gateway: String, usable: Int) throws {
     let berth = try Berth(temporary.file("data"), ["-n", flag])
     let stats = try berth.get("/api/v1/ip/stats")
@@ -97,7 +98,8 @@ import Wire
     for arguments in [["serve", "--help"], ["serve", "-h"]] {
       let help = try Berth.run(arguments)
       #expect(help.status == .exited(0))
-      for flag in ["-p", "--port", "8080", "-n", "--network", "172.16.0", "-g", "--gateway", "-d", "--debug", "--help"] {
+      for flag in ["-p", "--port", "8080", "-n", "--network", "172.16.0", "-g", "--gateway", "-d", "--debug", "--help"]
+      {
         #expect(help.output.contains(flag), "\(flag) is missing:\n\(help.output)")
       }
     }

@@ -8,7 +8,11 @@
 //                       cut     the power goes: all that was written since each file's last flush is gone
 //                       eio     the call fails with EIO, once
 //                       enospc  the call fails with ENOSPC, once; a flush is not asked for room and goes through
-//                       count   nothing bad; the number of calls is noted at the end
+//                       count   nothing bad; the note always tells the last call
+//                     or MODE, where the trouble lasts as long as a file called $BERTH_FAULT_NOTE.on exists:
+//                       hold    calls wait
+//                       full    whatever needs room fails with ENOSPC
+//                       sick    flushes fail with EIO
 //   BERTH_FAULT_NOTE  a file that gets one line when the Nth call is reached: its number, what it was, on which file
 //
 // In mode `cut` every write first saves what it overwrites; a flush forgets what was saved for that file; the cut puts
@@ -30,7 +34,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum mode { OFF, COUNT, KILL, TORN, CUT, EIO_ONCE, ENOSPC_ONCE };
+enum mode { OFF, COUNT, KILL, TORN, CUT, EIO_ONCE, ENOSPC_ONCE, HOLD, FULL, SICK };
 
 struct saved {
   struct saved *older;
@@ -45,7 +49,7 @@ struct saved {
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static enum mode mode;
 static long target, seen;
-static char directory[PATH_MAX], note[PATH_MAX];
+static char directory[PATH_MAX], note[PATH_MAX], on[PATH_MAX + 8];
 static struct saved *undo;
 
 static ssize_t (*real_write)(int, const void *, size_t);
@@ -55,8 +59,8 @@ static int (*real_rename)(const char *, const char *), (*real_unlink)(const char
 static int (*real_mkdir)(const char *, mode_t), (*real_fallocate)(int, off_t, off_t);
 
 static enum mode mode_named(const char *name) {
-  static const char *names[] = {"off", "count", "kill", "torn", "cut", "eio", "enospc"};
-  for (int i = 0; i < 7; i++)
+  static const char *names[] = {"off", "count", "kill", "torn", "cut", "eio", "enospc", "hold", "full", "sick"};
+  for (int i = 0; i < 10; i++)
     if (strcmp(name, names[i]) == 0) return (enum mode)i;
   fprintf(stderr, "faultshim: no mode called %s\n", name);
   abort();
@@ -75,6 +79,7 @@ __attribute__((constructor)) static void begin(void) {
   const char *fault = getenv("BERTH_FAULT"), *where = getenv("BERTH_FAULT_DIR"), *to = getenv("BERTH_FAULT_NOTE");
   if (!fault || !where || !realpath(where, directory)) return;
   snprintf(note, sizeof note, "%s", to ? to : "");
+  snprintf(on, sizeof on, "%s.on", note);
   char name[16];
   if (sscanf(fault, "%15[a-z]:%ld", name, &target) < 1) abort();
   mode = mode_named(name);
@@ -88,10 +93,6 @@ static void write_note(const char *call, const char *path, int flags) {
   if (file < 0) return;
   if (real_write(file, line, (size_t)length) != length) abort();
   close(file);
-}
-
-__attribute__((destructor)) static void end(void) {
-  if (mode == COUNT) write_note("calls", "in all", O_TRUNC);
 }
 
 // The path of a descriptor if it is below the directory.
@@ -113,7 +114,8 @@ static int below_path(const char *path) {
 }
 
 static void save(int file, const char *path, off_t offset, size_t length) {
-  if (mode != CUT) return;
+  // The index of a write-ahead file is memory that happens to have a name; nobody reads it after a power cut.
+  if (mode != CUT || strstr(path, "-shm")) return;
   struct stat status;
   if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)) return;
   struct saved *entry = malloc(sizeof *entry + length);
@@ -169,9 +171,22 @@ static void lose_unflushed(void) {
   }
 }
 
+// What goes on for a while; nonzero: fail with this errno.
+static int trouble(const char *call, const char *path, int needs_room, int is_flush) {
+  if (access(on, F_OK) < 0 || (mode == FULL && !needs_room) || (mode == SICK && !is_flush)) return 0;
+  write_note(call, path, O_APPEND);
+  if (mode == FULL) return ENOSPC;
+  if (mode == SICK) return EIO;
+  while (access(on, F_OK) == 0) usleep(500);
+  return 0;
+}
+
 // Counts a call; nonzero: fail with this errno.
 static int step(const char *call, const char *path, int needs_room, int file, const void *bytes, size_t length, off_t at) {
-  if (++seen != target || mode == COUNT) return 0;
+  seen++;
+  if (mode >= HOLD) return trouble(call, path, needs_room, strstr(call, "sync") != NULL);
+  if (mode == COUNT) write_note(call, path, O_TRUNC);
+  if (seen != target || mode == COUNT) return 0;
   if (mode == ENOSPC_ONCE && !needs_room) {
     target++;
     return 0;

@@ -8,9 +8,9 @@ let inventoryCommands: [Command] = [
   Command(
     "import", "Take over addresses that are in use, from a CSV or JSON file.",
     details: """
-      The file has a header of owner,ip,mac,hostname,pool in any order, or is a JSON array of objects with these fields; \
-      mac, hostname and pool may be left out, tenant and interface may be added. All rows are looked at first, and if one \
-      conflicts nothing is imported. A long import that was interrupted goes on with --resume.
+      The file has a header of owner,ip,mac,hostname,pool in any order, or is a JSON array of objects with these \
+      fields; mac, hostname and pool may be left out, tenant and interface may be added. All rows are looked at first, \
+      and if one conflicts nothing is imported. A long import that was interrupted goes on with --resume.
       """,
     [Positional("FILE", isOptional: true, offer: .files, "The file, .csv or .json; - reads CSV from the input.")],
     place: .destructive,

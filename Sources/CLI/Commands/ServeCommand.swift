@@ -30,6 +30,15 @@ enum ServeSettings {
       "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries.")
   ])
 
+  /// Whether the first word is a flag that only `serve` has.
+  static func begin(_ arguments: [String]) -> Bool {
+    guard let first = arguments.first else { return false }
+    let name = first.prefix { $0 != "=" }
+    return (table.flags + [configFile]).contains { flag in
+      name == "--\(flag.name)" || flag.letter.map { first.hasPrefix("-\($0)") } == true
+    }
+  }
+
   /// Decides all settings by flag, environment, file, default.
   static func resolve(_ invocation: Invocation) throws(Failure) -> Settings {
     var file: SettingTable.File?

@@ -126,7 +126,7 @@ struct ImportRun {
     if !conflicts.isEmpty { run.printer.rows(conflicts, .conflict) }
     let what = isTrial ? "would be imported" : "imported"
     run.io.print("\(imported) \(what), \(already) were there, \(conflictCount) conflict\n")
-    if !isTrial { run.io.print("import \(id): berth import --undo \(id) takes it back\n") }
+    if !isTrial, imported > 0 { run.io.print("import \(id): berth import --undo \(id) takes it back\n") }
   }
 }
 

@@ -34,16 +34,17 @@ struct Inventory {
     stride(from: 0, to: rows.count, by: Self.chunkRows).map { rows[$0..<min($0 + Self.chunkRows, rows.count)] }
   }
 
-  /// Rows whose address stands in an earlier row already; the server sees one piece at a time and would miss them.
+  /// Rows whose address an earlier row gives to somebody else; the server sees one piece at a time and would miss them.
   var duplicates: [(row: Row, first: Int)] {
-    var seen: [String: Int] = [:]
+    var seen: [String: Row] = [:]
     return rows.compactMap { row in
       let key = "\(row.fields["pool"] ?? "") \(row.fields["ip"] ?? "")"
       guard let first = seen[key] else {
-        seen[key] = row.line
+        seen[key] = row
         return nil
       }
-      return (row, first)
+      let isSame = ["owner", "tenant", "interface"].allSatisfy { row.fields[$0] == first.fields[$0] }
+      return isSame ? nil : (row, first.line)
     }
   }
 

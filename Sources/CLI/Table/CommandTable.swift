@@ -36,6 +36,8 @@ struct CommandTable: Sendable {
   private static let leading = ClientSettings.table.flags + [Command.yes, Flag("help", letter: "h", help: "Help.")]
 
   func find(_ arguments: [String]) throws(Failure) -> Found {
+    // What follows the name of a container image is often flags alone, and they are those of the server.
+    if ServeSettings.begin(arguments) { return .command(serveCommand, arguments) }
     var rest = arguments[...]
     let early = takeLeadingFlags(&rest)
     guard let first = rest.popFirst() else {

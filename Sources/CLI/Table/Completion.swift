@@ -65,7 +65,7 @@ struct Completion {
     }
     for (words, command) in spelt {
       let flags = command.flags.map { "--\($0.name)" }.joined(separator: " ")
-      // The argument behind the words of the command first, its flags when a dash was typed or nothing is left to offer.
+      // The argument behind the words of the command first; its flags behind that, or when a dash was typed.
       let first = command.positionals.first?.offer ?? .nothing
       out += "      '\(words)') if [[ $cur == -* ]]; then words='\(flags)'; else \(act(first)); fi ;;\n"
       out += "      '\(words) '*) words='\(flags)' ;;\n"
@@ -165,7 +165,7 @@ struct Completion {
         var line = "complete -c berth -n '__berth_at \(words)' -l \(flag.name)"
         if let letter = flag.letter { line += " -s \(letter)" }
         line += " -d \(quoted(flag.help))"
-        out += flag.value == nil ? line + "\n" : fishOffer(line + " -x", offer(flag), always: true)
+        out += flag.value == nil ? line + "\n" : fishOffer(line + " -r", offer(flag), always: true)
       }
     }
     return out

@@ -26,7 +26,7 @@ struct Help {
       Nouns, each with verbs:
       \(rows(nouns))
       Commands:
-      \(rows(singles + [("help", "Show the help of a command; --man writes the manual page.")]))
+      \(rows(singles))
       Start with `berth serve`, then `berth ip allocate vm-1`.
       `berth COMMAND --help` shows arguments, flags and examples.
 

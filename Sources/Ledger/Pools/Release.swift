@@ -106,7 +106,8 @@ extension Ledger {
 
   // MARK: Ending what is due
 
-  /// Ends leases and quarantines that are still due; rows that have moved on are passed over, and what is too much for one entry waits.
+  /// Ends leases and quarantines that are still due; rows that have moved on are passed over, and what is too much
+  /// for one entry waits.
   func expire(_ due: [DueRow], _ context: Context) -> Decided {
     var effects: [Effect] = []
     var (leases, quarantines, bytes) = (0, 0, 0)

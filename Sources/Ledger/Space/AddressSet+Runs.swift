@@ -25,7 +25,8 @@ extension AddressSet {
     return found
   }
 
-  /// The `limit` largest free aligned blocks of at least 2^`log` addresses in `range`: log2 of the size, and the lowest address; largest first.
+  /// The `limit` largest free aligned blocks of at least 2^`log` addresses in `range`: log2 of the size, and the
+  /// lowest address; largest first.
   func largestFreeBlocks(log: Int, limit: Int, in range: ClosedRange<UInt128>) -> [(log: Int, first: UInt128)] {
     var found: [(log: Int, first: UInt128)] = []
     let size = UInt128(1) << UInt128(log)
@@ -63,8 +64,8 @@ extension AddressSet {
     }
   }
 
-  /// Visits maximal free runs in order until `body` says false. Runs inside a leaf whose longest, by `longest`, is below `atLeast` may be left out,
-  /// but never those that touch its edges.
+  /// Visits maximal free runs in order until `body` says false. Runs inside a leaf whose longest, by `longest`, is
+  /// below `atLeast` may be left out, but never those that touch its edges.
   private func forEachFreeRun(
     in range: ClosedRange<UInt128>, longest: (Leaf.Runs) -> Int, atLeast: UInt128,
     _ body: (ClosedRange<UInt128>) -> Bool

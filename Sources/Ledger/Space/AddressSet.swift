@@ -1,12 +1,13 @@
 // Address sets: which addresses are taken, in an order.
 //
-// One structure serves both families, the free-space search and the lists by address. Addresses are grouped in chunks of 4,096. A chunk with
-// some members is a bitmap (`Leaf`); a run of full chunks is one span, however long, so a child /64 or a full /8 costs a few words, and an empty chunk
-// costs nothing. Full chunks that touch are always merged: a search for a free address passes at most one full span before it
-// meets a leaf with a free bit or a gap. That is why its cost does not depend on how full the set is.
+// One structure serves both families, the free-space search and the lists by address. Addresses are grouped in chunks
+// of 4,096. A chunk with some members is a bitmap (`Leaf`); a run of full chunks is one span, however long, so a
+// child /64 or a full /8 costs a few words, and an empty chunk costs nothing. Full chunks that touch are always
+// merged: a search for a free address passes at most one full span before it meets a leaf with a free bit or a gap.
+// That is why its cost does not depend on how full the set is.
 //
-// Refused: a flat 64-ary bitmap (2.1 MB for a /8 whether used or not, and no answer for IPv6), an interval tree (32 bytes
-// a run when every second address is free), one node per address (order of magnitude more memory).
+// Refused: a flat 64-ary bitmap (2.1 MB for a /8 whether used or not, and no answer for IPv6), an interval tree (32
+// bytes a run when every second address is free), one node per address (order of magnitude more memory).
 
 /// An ordered set of address numbers of one family.
 struct AddressSet {

@@ -9,7 +9,8 @@ final class Leaf {
   private(set) var count = 0
   private var cachedRuns: Runs?
 
-  /// Free runs of a leaf: before its first member, after its last, the longest of all, and the log2 of the largest aligned free block.
+  /// Free runs of a leaf: before its first member, after its last, the longest of all, and the log2 of the largest
+  /// aligned free block.
   struct Runs {
     var leading: Int
     var trailing: Int

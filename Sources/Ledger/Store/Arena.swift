@@ -1,7 +1,9 @@
-/// Rows as bytes in pages, each behind a header of eight bytes: its length, whether it lives, and a link for the owner's chain.
+/// Rows as bytes in pages, each behind a header of eight bytes: its length, whether it lives, and a link for the
+/// owner's chain.
 ///
-/// Pages never move or grow, so a million rows are never copied at once; freed places are kept by size and used again. A
-/// row that does not change stays where it is: that is what makes a dump page by page (a fuzzy snapshot) miss nothing.
+/// Pages never move or grow, so a million rows are never copied at once; freed places are kept by size and used
+/// again. A row that does not change stays where it is: that is what makes a dump page by page (a fuzzy snapshot)
+/// miss nothing.
 struct Arena {
   /// A place in units of eight bytes; never 0.
   typealias Place = UInt32
@@ -35,7 +37,8 @@ struct Arena {
     return place
   }
 
-  /// Writes `bytes` over a row that takes as many units, and returns the old bytes; nil and unchanged if it does not fit or `refuses`.
+  /// Writes `bytes` over a row that takes as many units, and returns the old bytes; nil and unchanged if it does not
+  /// fit or `refuses`.
   mutating func overwrite(_ place: Place, with bytes: [UInt8], unless refuses: (UInt8) -> Bool) -> [UInt8]? {
     let (page, offset) = locate(place)
     let length = length(page, offset)

@@ -1,5 +1,5 @@
-/// Open addressing from a 32-bit hash to places, eight bytes a slot. The whole hash is kept beside the place: a look-up reads a row only when
-/// all 32 bits agree, and growing never reads rows at all.
+/// Open addressing from a 32-bit hash to places, eight bytes a slot. The whole hash is kept beside the place: a
+/// look-up reads a row only when all 32 bits agree, and growing never reads rows at all.
 struct HashIndex {
   private var slots: [UInt64]
   private(set) var count = 0

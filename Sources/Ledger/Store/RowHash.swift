@@ -1,7 +1,8 @@
 /// Hashes of row bytes: one fixed for ever (the state hash), one seeded per process (the indexes).
 enum RowHash {
-  /// The 128-bit hash that a row adds to the state hash. Its definition is part of the stored format: a log replayed by newer code
-  /// must come to the same sum. Two lanes of multiply-and-fold over little-endian words, the length mixed in at the end.
+  /// The 128-bit hash that a row adds to the state hash. Its definition is part of the stored format: a log replayed
+  /// by newer code must come to the same sum. Two lanes of multiply-and-fold over little-endian words, the length
+  /// mixed in at the end.
   static func state(_ bytes: [UInt8]) -> UInt128 {
     var a: UInt64 = 0x9E37_79B9_7F4A_7C15
     var b: UInt64 = 0xC2B2_AE3D_27D4_EB4F

@@ -1,8 +1,9 @@
 // Row storage: every row once, as the bytes that are also logged, snapshotted and hashed.
 //
-// The table keeps rows in an `Arena` and finds them by two indexes of eight bytes a slot: the identity (kind and key, which are a prefix of the
-// bytes) and the owner (tenant and name; an owner's rows form a chain through the headers). Decoding a row costs
-// about what chasing the pointers of a decoded one would, and a million allocations cost about 100 bytes each instead of 375.
+// The table keeps rows in an `Arena` and finds them by two indexes of eight bytes a slot: the identity (kind and key,
+// which are a prefix of the bytes) and the owner (tenant and name; an owner's rows form a chain through the headers).
+// Decoding a row costs about what chasing the pointers of a decoded one would, and a million allocations cost about
+// 100 bytes each instead of 375.
 //
 // Refused: dictionaries of decoded structs (375 bytes, 1.9 us), a column per field (a change touches ten
 // arrays, a snapshot must encode).
@@ -54,7 +55,8 @@ struct RowTable {
     return decoded
   }
 
-  /// Puts a row, replacing the one with the same key; `owner` as for its allocation, if it is one. Returns the bytes replaced.
+  /// Puts a row, replacing the one with the same key; `owner` as for its allocation, if it is one. Returns the bytes
+  /// replaced.
   @discardableResult
   mutating func put(_ bytes: [UInt8], _ probe: KeyProbe, owner: OwnerProbe?) -> [UInt8]? {
     let hash = probe.hash(seed: seed)

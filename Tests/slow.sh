@@ -1,0 +1,106 @@
+#!/bin/bash
+# The slow parts of the proof: `make test-all`, or Tests/slow.sh PART... for some of them. Each part prints one line:
+# what it found, or why it was skipped. Whatever is downloaded goes below .build.
+#   BERTH_FUZZ_SECONDS  time for each fuzz target (30)
+#   BERTH_EXAMPLES      examples for each operation of the API (60)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .build/slow
+binary=$PWD/.build/release/berth
+failed=0
+pass() { echo "ok       $1: $2"; }
+skip() { echo "skipped  $1: $2"; }
+fail() { echo "FAILED   $1: $2"; failed=1; }
+log() { echo ".build/slow/$1.log"; }
+
+# Starts the release binary on a free port with a fresh directory: sets $url, $server, $data.
+serve() {
+  data=$(mktemp -d /tmp/berth-slow-XXXXXX)
+  "$binary" serve --data-dir "$data/data" --port 0 "$@" >"$data/out" 2>"$data/err" &
+  server=$!
+  for _ in $(seq 200); do grep -q '^try:' "$data/out" && break; sleep 0.05; done
+  url=$(sed -n 's/^berth serves \([^ ]*\) .*/\1/p' "$data/out")
+  [ -n "$url" ]
+}
+unserve() { kill -TERM "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$data"; }
+
+release() {
+  if make build >"$(log release)" 2>&1; then pass release "$(stat -c %s "$binary") bytes"; else fail release "see $(log release)"; fi
+}
+
+crash_loop() { # every N, on the release binary
+  if BERTH_CRASH_LOOP=full BERTH_BINARY=$binary swift test --filter 'CrashLoop|DiskTests|RestartTests' \
+    >"$(log crash_loop)" 2>&1; then
+    pass crash_loop "$(grep -oE '[0-9]+ faults' "$(log crash_loop)" | awk '{n += $1} END {print n}') faults, \
+$(grep -oE '[0-9]+ answers' "$(log crash_loop)" | awk '{n += $1} END {print n}') answers all kept"
+  else fail crash_loop "see $(log crash_loop)"; fi
+}
+
+schemathesis() { # the API against its own description
+  local venv=.build/slow/venv
+  [ -x $venv/bin/schemathesis ] || { python3 -m venv $venv && $venv/bin/pip -q install 'schemathesis>=4,<5'; } \
+    >"$(log schemathesis)" 2>&1 || { skip schemathesis "it cannot be installed from PyPI, see $(log schemathesis)"; return; }
+  serve || { fail schemathesis "no server"; return; }
+  if Tests/scripts/schemathesis.sh $venv/bin/schemathesis "$url" "${BERTH_EXAMPLES:-60}" >"$(log schemathesis)" 2>&1; then
+    pass schemathesis "$(grep -aE 'Test cases|cases generated|passed' "$(log schemathesis)" | tail -1 | tr -s ' ')"
+  else fail schemathesis "see $(log schemathesis)"; fi
+  unserve
+}
+
+promtool() { # metrics that Prometheus's own linter likes, but for the four names that are given
+  local tool
+  tool=$(command -v promtool) || tool=$PWD/.build/slow/prometheus/usr/bin/promtool
+  if [ ! -x "$tool" ]; then
+    mkdir -p .build/slow/prometheus
+    (cd .build/slow/prometheus && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) >"$(log promtool)" 2>&1 ||
+      { skip promtool "Debian's package prometheus cannot be fetched"; return; }
+  fi
+  serve || { fail promtool "no server"; return; }
+  curl -sf -X POST "$url/api/v1/ip/allocate" -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}' >/dev/null
+  curl -sf "$url/metrics" | "$tool" check metrics >"$(log promtool)" 2>&1
+  unserve
+  local others
+  others=$(grep -vE '^ip_pool_(capacity_total|allocated_count|allocation_duration|allocation_errors)\b' "$(log promtool)")
+  if [ -z "$others" ]; then pass promtool "nothing but the four given names"; else fail promtool "$(head -1 <<<"$others")"; fi
+}
+
+fuzz() { # every parser
+  local target seconds=${BERTH_FUZZ_SECONDS:-30} done=()
+  for target in $(cd Fuzz && echo *.swift); do
+    target=${target%.swift}
+    Fuzz/build.sh "$target" >"$(log "fuzz-$target")" 2>&1 || { fail fuzz "$target does not build, see $(log "fuzz-$target")"; continue; }
+    mkdir -p ".build/fuzz/corpus-$target"
+    if SWIFT_BACKTRACE=enable=no ".build/fuzz/$target" -max_total_time="$seconds" -artifact_prefix=".build/fuzz/$target-" \
+      ".build/fuzz/corpus-$target" >>"$(log "fuzz-$target")" 2>&1; then
+      done+=("$target $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$(log "fuzz-$target")") runs")
+    else fail fuzz "$target found something, see $(log "fuzz-$target")"; fi
+  done
+  [ ${#done[@]} = 0 ] || pass fuzz "$(IFS=,; echo "${done[*]}"), $seconds s each"
+}
+
+documents() { # the commands of the guides
+  [ -f Tests/docs.py ] || { skip documents "Tests/docs.py is missing"; return; }
+  if python3 Tests/docs.py >"$(log documents)" 2>&1; then pass documents "$(tail -1 "$(log documents)")"
+  else fail documents "$(tail -1 "$(log documents)"); see $(log documents)"; fi
+}
+
+image() { # the files of the container image
+  if Tests/image.sh >"$(log image)" 2>&1; then
+    if grep -q skipped "$(log image)"; then skip image "$(sed 's/^image: skipped, //' "$(log image)")"
+    else pass image "$(sed -n 's/^image: //p' "$(log image)")"; fi
+  else fail image "$(tail -1 "$(log image)")"; fi
+}
+
+threads() { # data races
+  if swift test --sanitize=thread --scratch-path .build-thread --filter 'EngineTests|HTTPTests|LogTests' \
+    >"$(log threads)" 2>&1 && ! grep -q 'ThreadSanitizer: ' "$(log threads)"; then
+    pass threads "$(grep -aoE 'Test run with [0-9]+ tests.*passed' "$(log threads)" | tail -1), no race"
+  else fail threads "see $(log threads)"; fi
+}
+
+all=(release crash_loop schemathesis promtool fuzz documents image threads)
+for part in "${@:-${all[@]}}"; do
+  [[ " ${all[*]} " == *" $part "* ]] || { echo "no part is called $part; there are: ${all[*]}" >&2; exit 2; }
+  "$part"
+done
+exit $failed

@@ -39,3 +39,9 @@ fmt: ## format all sources in place
 
 bench: deps ## measure against peers and write docs/benchmarks.md
 	Benchmarks/run.py $(ARGS)
+
+docs: build ## run every command of the README and the guides
+	Tests/docs.py .build/release/berth
+
+image: build ## assemble what the Dockerfile ships in a chroot, run it, print its size
+	Tests/image.sh

@@ -1,16 +1,16 @@
 // API: the routes, and nothing else that decides.
 //
-// A route is declared once, as an `Endpoint` in a table: method, pattern, parameters, body, answers, refusals and handler.
-// The server's router and `GET /openapi.json` are both made from that table, so that neither can know a route that the other
-// does not. Every request goes through one door (`BerthAPI.open`): there the caller gets a name, parameters are checked
-// against the table, and a thrown `Problem` becomes an answer.
+// A route is declared once, as an `Endpoint` in a table: method, pattern, parameters, body, answers, refusals and
+// handler. The server's router and `GET /openapi.json` are both made from that table, so that neither can know a
+// route that the other does not. Every request goes through one door (`BerthAPI.open`): there the caller gets a name,
+// parameters are checked against the table, and a thrown `Problem` becomes an answer.
 //
-// Reads take the reader lock for a moment, copy rows and render outside of it, on the loop's thread. Commands go through
-// the engine's ring and answer from its `done`. Bodies become Domain commands in APITypes; `Rejection.Code` becomes a status
-// by one exhaustive switch in `Problems.swift`. Every answer carries `Berth-Revision`.
+// Reads take the reader lock for a moment, copy rows and render outside of it, on the loop's thread. Commands go
+// through the engine's ring and answer from its `done`. Bodies become Domain commands in APITypes; `Rejection.Code`
+// becomes a status by one exhaustive switch in `Problems.swift`. Every answer carries `Berth-Revision`.
 //
-// Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and the
-// ledger at once beyond one screen, annotations in comments that drift from the code.
+// Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and
+// the ledger at once beyond one screen, annotations in comments that drift from the code.
 internal import APITypes
 internal import Domain
 package import Engine
@@ -29,7 +29,8 @@ package final class BerthAPI: Sendable {
   let history: History
   let exports = ExportGate()
 
-  /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read the log.
+  /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
+  /// the log.
   package init(engine: Engine, history index: any HistoryIndex, metrics: Metrics) {
     self.engine = engine
     self.metrics = metrics

@@ -1,13 +1,15 @@
 // Events: the log as it grows, to everybody who listens.
 //
-// One feeder thread, woken when the engine has published, reads the log and writes to streams. Each subscriber has its own place in the
-// log, so a slow one delays nobody, and a page is read and rendered once for all who stand at it; all who are at the head stand at
-// the same. What a subscriber has not taken yet stays in the log, not in memory: its stream holds a few hundred
-// kilobytes and it gets more when that is gone. One that takes nothing for a while is dropped; it comes back with `Last-Event-ID`.
+// One feeder thread, woken when the engine has published, reads the log and writes to streams. Each subscriber has
+// its own place in the log, so a slow one delays nobody, and a page is read and rendered once for all who stand at
+// it; all who are at the head stand at the same. What a subscriber has not taken yet stays in the log, not in memory:
+// its stream holds a few hundred kilobytes and it gets more when that is gone. One that takes nothing for a while is
+// dropped; it comes back with `Last-Event-ID`.
 //
 // Nobody sees an entry before the published tables have it: an event followed by a GET never shows the past.
 //
-// Refused: pushing from the engine's thread (a thousand sockets on the way of every commit), a queue per subscriber (the log is one).
+// Refused: pushing from the engine's thread (a thousand sockets on the way of every commit), a queue per subscriber
+// (the log is one).
 package import Domain
 package import Log
 internal import Platform
@@ -41,8 +43,10 @@ package enum EventRefusal: Hashable, Sendable {
 }
 
 /// The feeder thread and its subscribers.
+// Unchecked because `lock` guards `shared`, and the rest belongs to the feeder's thread.
 package final class EventFeed: @unchecked Sendable {
-  // Unchecked because the compiler cannot see the rule: `shared` is guarded by `lock`, the rest of what changes is the feeder's alone.
+  // Unchecked because the compiler cannot see the rule: `shared` is guarded by `lock`, the rest of what changes is
+  // the feeder's alone.
   private static let entriesPerPage = 256
   private static let pagesKept = 4
   /// How long the feeder naps when everybody who is behind has enough to read.
@@ -72,7 +76,8 @@ package final class EventFeed: @unchecked Sendable {
   private var subscribers: [EventSubscriber] = []
   private var pages: [EventPage] = []
 
-  /// Starts the feeder; `published` gives the revision that readers of the tables see, `notify` wakes it when there is a later one.
+  /// Starts the feeder; `published` gives the revision that readers of the tables see, `notify` wakes it when there
+  /// is a later one.
   package init(
     published: @escaping @Sendable () -> Revision, options: EventOptions = EventOptions(),
     _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader

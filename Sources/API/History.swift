@@ -7,6 +7,7 @@ internal import Ledger
 internal import Wire
 
 /// The history of addresses: the follower that keeps the index, and the thread that answers from it.
+// Unchecked because what changes is handed to the two threads, and each touches its own.
 package final class History: @unchecked Sendable {
   // Unchecked because the compiler cannot see the rule: `view` belongs to the thread of `access`.
   /// How many questions may wait.
@@ -50,7 +51,8 @@ package final class History: @unchecked Sendable {
     }
   }
 
-  /// Finds what an address was at a time, in every routing domain that had a pool for it. False when too many questions wait.
+  /// Finds what an address was at a time, in every routing domain that had a pool for it. False when too many
+  /// questions wait.
   package func matches(
     _ ip: IPAddress, at time: LogTime, then: @escaping @Sendable (Result<[PastMatch], HistoryFault>) -> Void
   ) -> Bool {

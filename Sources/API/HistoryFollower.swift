@@ -5,8 +5,10 @@ internal import Platform
 
 /// Keeps the history index up to date behind the log, on a thread of its own.
 ///
-/// It is derived and written behind: nothing waits for it, a query scans what it has not got yet. What is wrong with it is mended by
-/// emptying it and reading the log again; when that does not help either, the follower says so and rests until it is started anew.
+/// It is derived and written behind: nothing waits for it, a query scans what it has not got yet. What is wrong with
+/// it is mended by emptying it and reading the log again; when that does not help either, the follower says so and
+/// rests until it is started anew.
+// Unchecked because `lock` guards `shared`, and the rest belongs to the follower's thread.
 package final class HistoryFollower: @unchecked Sendable {
   // Unchecked because the compiler cannot see the rule: `shared` is guarded by `lock`, the rest is the thread's alone.
   /// So many new entries are taken at once, unless they wait for longer than `patience`.

@@ -70,8 +70,9 @@ package struct HistoryPlace: Hashable, Sendable {
 
 /// Finds intervals of ownership.
 ///
-/// Each interval is told once, at the revision where the log first shows it: where it begins; of one that began before the
-/// oldest entry, where it ends (a deleted row says when it was made); of one that has not ended either, the tables know.
+/// Each interval is told once, at the revision where the log first shows it: where it begins; of one that began
+/// before the oldest entry, where it ends (a deleted row says when it was made); of one that has not ended either,
+/// the tables know.
 struct HistoryIntervals {
   let view: HistoryView
   let query: HistoryQuery
@@ -175,7 +176,8 @@ struct HistoryIntervals {
     return isPut ? row.generation == revision : row.generation < place.oldest
   }
 
-  /// Whether what begins later is also told later: not where a beginning is trimmed, or a hardware address was noted afterwards.
+  /// Whether what begins later is also told later: not where a beginning is trimmed, or a hardware address was noted
+  /// afterwards.
   private var isToldAtItsBeginning: Bool {
     if case .mac = query.subject { false } else { place.oldest == 1 }
   }

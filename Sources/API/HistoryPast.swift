@@ -120,8 +120,8 @@ struct HistoryPast {
     }
   }
 
-  /// A row as of the revision: what its last change up to then left; when the log does not reach back to that, what its next change
-  /// found, or what is there now.
+  /// A row as of the revision: what its last change up to then left; when the log does not reach back to that, what
+  /// its next change found, or what is there now.
   private func row(_ key: [UInt8], _ rowKey: RowKey, _ now: () -> Row?) throws(HistoryFault) -> Row? {
     if revision >= view.oldest, let last = try view.last(of: key, view.oldest...revision) {
       let effect = try view.entry(last).entry.effects.last { $0.row.key == rowKey }

@@ -1,13 +1,14 @@
 // History: who had what, when.
 //
-// The log is the history; the index only says which entries to look at. A `HistoryView` joins the index (up to where it
-// has come) with the end of the log that is not in it yet, so answers are exact at every moment, also right after a start
-// with an empty index. What is not in the log any more cannot be told: 410 with the oldest revision, never a guess.
+// The log is the history; the index only says which entries to look at. A `HistoryView` joins the index (up to where
+// it has come) with the end of the log that is not in it yet, so answers are exact at every moment, also right after
+// a start with an empty index. What is not in the log any more cannot be told: 410 with the oldest revision, never a
+// guess.
 //
 // Each question may read so many entries and no more: a list ends its page early, anything else is refused.
 //
-// Refused: keeping intervals as rows of the ledger (every allocation would cost a second row for ever), answering from the
-// index alone (it is behind), and waiting for the index (a busy writer would starve the readers).
+// Refused: keeping intervals as rows of the ledger (every allocation would cost a second row for ever), answering
+// from the index alone (it is behind), and waiting for the index (a busy writer would starve the readers).
 package import Domain
 internal import Engine
 package import Log

@@ -1,12 +1,12 @@
 // LogAccess: the door to the log for everything that is not the engine.
 //
-// Replayed answers, events and history read the log, and reading means SQLite and decoding: neither may happen on an HTTP
-// loop (every connection of the loop would wait) nor on the engine's thread (every writer would wait). So each of these has a thread
-// of its own, a bounded queue in front of it and a reader that no other thread touches. Full is an answer: `perform`
-// says no, and the route says 503.
+// Replayed answers, events and history read the log, and reading means SQLite and decoding: neither may happen on an
+// HTTP loop (every connection of the loop would wait) nor on the engine's thread (every writer would wait). So each
+// of these has a thread of its own, a bounded queue in front of it and a reader that no other thread touches. Full is
+// an answer: `perform` says no, and the route says 503.
 //
-// A `LogCursor` keeps the last batches it read, because questions come in clusters: the page after this one, the next entry of
-// the same batch. Refused: a shared cache under a lock (threads would wait for one another's disk reads).
+// A `LogCursor` keeps the last batches it read, because questions come in clusters: the page after this one, the next
+// entry of the same batch. Refused: a shared cache under a lock (threads would wait for one another's disk reads).
 package import Domain
 internal import Engine
 package import Log
@@ -24,6 +24,7 @@ package struct LoggedEntry: Sendable {
 }
 
 /// A thread that reads the log for others, one question after the other.
+// Unchecked because `lock` guards the queue, and the cursor belongs to the thread.
 package final class LogAccess: @unchecked Sendable {
   // Unchecked because the compiler cannot see that `lock` guards what changes.
   private let limit: Int
@@ -41,7 +42,8 @@ package final class LogAccess: @unchecked Sendable {
     thread = Thread(name: name) { self.run(LogCursor(open)) }
   }
 
-  /// Runs `work` on the thread when its turn comes; false when too many wait or the thread has stopped, and then it never runs.
+  /// Runs `work` on the thread when its turn comes; false when too many wait or the thread has stopped, and then it
+  /// never runs.
   package func perform(_ work: @escaping @Sendable (LogCursor) -> Void) -> Bool {
     lock.withLock {
       guard !isStopping, waiting.count < limit else { return false }
@@ -112,7 +114,8 @@ package final class LogCursor {
     return try logged(revision, in: batch)
   }
 
-  /// Entries from `revision` on, ascending, at most `limit` and about `bytes`; empty when the first is trimmed or not there yet.
+  /// Entries from `revision` on, ascending, at most `limit` and about `bytes`; empty when the first is trimmed or not
+  /// there yet.
   package func entries(from revision: Revision, limit: Int, bytes: Int = 1 << 20) throws(LogFault) -> [LoggedEntry] {
     var out: [LoggedEntry] = []
     var next = revision

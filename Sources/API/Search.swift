@@ -22,7 +22,7 @@ let searchEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/allocations", id: "searchAllocations", tag: "allocations",
     summary:
-      "Allocations by pool and address. With `owner` the search is a look-up in `tenant` (default `default`); all else reads rows, at most 65,536 in one request.",
+      "Allocations by pool and address. With `owner` it is a look-up in `tenant` (default `default`); all else reads at most 65,536 rows a request.",
     query: [.limit, .cursor, .init("pool", "Only of this pool.", Schemas.poolName)] + allocationFilters,
     answers: [
       .init(

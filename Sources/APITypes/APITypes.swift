@@ -5,10 +5,10 @@
 // `JSONFault` with the path of the field and the rule in words. What has been read is a Domain value, so nothing behind
 // this room meets unchecked text.
 //
-// Shapes: `snake_case`; times are RFC 3339 in UTC with microseconds; counts of addresses are exact integers of any length;
-// a field that has no value is `null`, never absent, except where the contract says "only when". Refused: a
-// second set of structs beside Domain's that only copy them (what the wire needs beyond a noun is an argument), trees of
-// `JSONValue` on the way of a request, decoding by reflection.
+// Shapes: `snake_case`; times are RFC 3339 in UTC with microseconds; counts of addresses are exact integers of any
+// length; a field that has no value is `null`, never absent, except where the contract says "only when". Refused: a
+// second set of structs beside Domain's that only copy them (what the wire needs beyond a noun is an argument), trees
+// of `JSONValue` on the way of a request, decoding by reflection.
 package import Addressing
 package import Domain
 package import Wire

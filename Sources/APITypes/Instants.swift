@@ -51,8 +51,8 @@ package enum Instant {
 
   private static let microsecondsPerDay: Int64 = 86_400_000_000
 
-  /// The proleptic Gregorian date of a day counted from 1970-01-01; years are counted from March, so that the leap day is
-  /// the last of its year (H. Hinnant, "chrono-compatible low-level date algorithms").
+  /// The proleptic Gregorian date of a day counted from 1970-01-01; years are counted from March, so that the leap
+  /// day is the last of its year (H. Hinnant, "chrono-compatible low-level date algorithms").
   private static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let (era, dayOfEra) = floored(days + 719_468, by: 146_097)
     let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365

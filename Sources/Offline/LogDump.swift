@@ -15,8 +15,8 @@ package struct LogDump {
   /// Shows everything.
   package init() {}
 
-  /// Hands each entry with the log time of its batch to `emit` until that says false; returns how many were shown. Stops with the
-  /// fault where the log is damaged: what was shown before is sound.
+  /// Hands each entry with the log time of its batch to `emit` until that says false; returns how many were shown.
+  /// Stops with the fault where the log is damaged: what was shown before is sound.
   package func run(
     _ log: any BatchReader, _ emit: (Entry, LogTime) -> Bool
   ) throws(LogFault) -> UInt64 {

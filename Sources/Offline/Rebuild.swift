@@ -21,7 +21,8 @@ package enum Rebuild {
     }
   }
 
-  /// Empties and fills the index and writes a fresh snapshot; throws, and leaves the old ones, when the log cannot be replayed.
+  /// Empties and fills the index and writes a fresh snapshot; throws, and leaves the old ones, when the log cannot be
+  /// replayed.
   package static func run(
     log: () throws(LogFault) -> any BatchReader, snapshots: (any SnapshotStore)?, history: (any HistoryIndex)?
   ) throws(EngineFault) -> Made {

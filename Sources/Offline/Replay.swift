@@ -3,7 +3,8 @@ internal import Engine
 internal import Ledger
 internal import Log
 
-/// Rows and nothing else: puts and removes by key, so that rows that make no sense can be looked at without any index tripping over them.
+/// Rows and nothing else: puts and removes by key, so that rows that make no sense can be looked at without any index
+/// tripping over them.
 struct Replay {
   let tables = Tables(seed: 0)
   /// Entries up to here are in the rows already.

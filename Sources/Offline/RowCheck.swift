@@ -125,7 +125,8 @@ struct RowCheck {
     let sorted = (held[name] ?? []).sorted { $0.range < $1.range }
     guard var widest = sorted.first else { return }
     for item in sorted.dropFirst() {
-      // What was released may lie inside what was released as a whole before; in two hands at once is an allocation and anything else.
+      // What was released may lie inside what was released as a whole before; in two hands at once is an allocation
+      // and anything else.
       if widest.range.overlaps(item.range), widest.isAllocation || item.isAllocation {
         report.add(.overlap, "\(widest.what) and \(item.what)")
       }

@@ -3,6 +3,7 @@
 // Only this room knows that the log is SQLite, that the door is HTTP on a socket, and that there is a process with
 // arguments, an environment, signals and an exit code. Everything else gets what it needs handed in, which is what
 // lets tests and simulators hand in something else.
+// Refused: a second way to start the parts. What is served, checked and dumped is opened here and nowhere else.
 import API
 import CLI
 import Platform

@@ -135,7 +135,7 @@ final class EventReader {
 
   /// All that follows until the server closes.
   func rest() throws -> String {
-    while try more() {}
+    while status == 200 || text.isEmpty, try more() {}
     return String(decoding: text, as: UTF8.self)
   }
 
@@ -166,22 +166,19 @@ final class EventReader {
     }
   }
 
+  /// Takes more of the body in; false at its end.
   private func more() throws -> Bool {
-    // What is left is at most the beginning of a chunk's head, but for what came with the answer's head.
-    if start < filled, isChunked, text.isEmpty,
-      try !chunks.decode(buffer, from: &start, upTo: filled, into: &text, limit: 1 << 30), !text.isEmpty
-    {
+    if start == filled, try !receive() { return false }
+    guard isChunked else {
+      text += buffer[start..<filled]
+      start = filled
       return true
     }
+    if try chunks.decode(buffer, from: &start, upTo: filled, into: &text, limit: 1 << 30) { return !text.isEmpty }
+    // What is left is the beginning of a chunk's head.
     buffer.replaceSubrange(0..<filled - start, with: Array(buffer[start..<filled]))
     (start, filled) = (0, filled - start)
-    guard try receive() else { return false }
-    if isChunked {
-      return try !chunks.decode(buffer, from: &start, upTo: filled, into: &text, limit: 1 << 30)
-    }
-    text += buffer[start..<filled]
-    start = filled
-    return true
+    return try receive()
   }
 
   private func receive() throws -> Bool {

@@ -29,9 +29,11 @@ final class HistoryBench: Sendable {
   @discardableResult
   func ask(_ command: Command, actor: String = "test") -> Outcome {
     clock.advance()
-    let slot = Handed<Answer>()
-    #expect(engine.submit(Submission(command, actor: actor, requestID: "r-1", asked: "")) { slot.put($0) })
-    guard case .outcome(let outcome, _) = slot.take() else { preconditionFailure("the engine did not decide") }
+    let slot = Handed<Outcome?>()
+    let isTaken = engine.submit(Submission(command, actor: actor, requestID: "r-1", asked: "")) { answer in
+      if case .outcome(let outcome, _) = answer { slot.put(outcome) } else { slot.put(nil) }
+    }
+    guard isTaken, let outcome = slot.take() else { preconditionFailure("the engine did not decide") }
     return outcome
   }
 

@@ -1,7 +1,8 @@
 package import Domain
 package import Log
 
-/// Brings a history index up with the log, a bounded step at a time; used behind a running engine and to build the index anew.
+/// Brings a history index up with the log, a bounded step at a time; used behind a running engine and to build the
+/// index anew.
 package struct HistoryBuilder {
   /// A step ends with the entry that reaches this many pairs.
   package static let itemsPerStep = 16_384

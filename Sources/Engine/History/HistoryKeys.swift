@@ -2,7 +2,8 @@ package import Addressing
 package import Domain
 package import Log
 
-/// The keys of the history index: a tag, then what was touched. Each leads to the revisions of the entries that touched it.
+/// The keys of the history index: a tag, then what was touched. Each leads to the revisions of the entries that
+/// touched it.
 package enum HistoryKey {
   private enum Tag: UInt8 { case block = 1, owner, mac, carried, row, network, pool, reservations }
 

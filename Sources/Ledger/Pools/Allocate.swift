@@ -63,7 +63,8 @@ extension Ledger {
       let list = held.prefix(10).map { "\($0.isChildPrefix ? $0.block.description : $0.ip.description)" }
       throw Rejection(
         .alreadyAllocated,
-        "\(request.holder.owner) holds \(held.count) of pool \(held[0].pool) on \(request.holder.interface) already (\(list.joined(separator: ", "))): release it first, or use another interface",
+        "\(request.holder.owner) holds \(held.count) of pool \(held[0].pool) on \(request.holder.interface) already "
+          + "(\(list.joined(separator: ", "))): release it first, or use another interface",
         field: sameAddress ? (sameLength ? "count" : "prefix_length") : "ip"
       ).with("held", text: list.joined(separator: " "))
     }
@@ -173,7 +174,8 @@ extension Ledger {
     guard count <= UInt128(Limits.perOwner) else {
       throw Rejection(
         .tooLarge,
-        "\(block) has \(count) released addresses whose order is remembered, over \(Limits.perOwner): give the pool another strategy than oldest for a moment, or ask for a smaller block",
+        "\(block) has \(count) released addresses whose order is remembered, over \(Limits.perOwner): "
+          + "give the pool another strategy than oldest for a moment, or ask for a smaller block",
         field: "prefix_length")
     }
   }

@@ -215,7 +215,8 @@ extension Ledger {
     guard resting > 0, let first = lost.lazy.compactMap({ taken.firstMember(in: $0.bits) }).first else { return }
     throw Rejection(
       .outsidersLive,
-      "\(resting) addresses that would lie outside still rest in quarantine, among them \(IPAddress(family: state.pool.family, bits: first)): wait until it ends"
+      "\(resting) addresses that would lie outside still rest in quarantine, among them "
+        + "\(IPAddress(family: state.pool.family, bits: first)): wait until it ends"
     ).with("quarantined", resting)
   }
 }

@@ -108,7 +108,10 @@ let package = Package(
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "TestSupport"]),
     tests(
       "OfflineTests",
-      ["Offline", "Log", "LogMemory", "LogSQLite", "Ledger", "Domain", "Addressing", "Platform", "TestSupport"]),
+      [
+        "Offline", "Engine", "Log", "LogMemory", "LogSQLite", "Ledger", "Domain", "Addressing", "Platform",
+        "TestSupport"
+      ]),
     tests("SystemTests", ["Client", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("TidyTests", ["TestSupport"])
   ],

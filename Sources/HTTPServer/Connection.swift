@@ -6,7 +6,7 @@ internal import Wire
 ///
 /// One request is in flight at a time; the bytes of the next ones stay in the input buffer (and then in the
 /// kernel), so pipelined answers leave in order and a flood of requests presses back on the sender.
-// unchecked: everything but `ticket` is touched by the loop's thread alone.
+// Unchecked because everything but `ticket` is touched by the loop's thread alone.
 final class Connection: @unchecked Sendable {
   enum Phase {
     /// Between requests.

@@ -63,7 +63,7 @@ package final class Server: Sendable {
   /// How it is doing.
   package var metrics: ServerMetrics { state.metrics }
 
-  // unchecked: guarded by the server's lock.
+  // Unchecked because guarded by the server's lock.
   private final class Threads: @unchecked Sendable {
     var all: [Thread] = []
     var haveEnded = false

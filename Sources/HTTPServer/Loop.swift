@@ -22,7 +22,7 @@ final class Counters: Sendable {
 ///
 /// Other threads reach it through the inbox: an append under a lock, and a write to the eventfd only when the
 /// loop has said that it sleeps. It says so first and looks into the inbox afterwards, so no delivery is missed.
-// unchecked: everything but `inbox` (under its lock), atomics and the poller's `wake` belongs to the loop's thread.
+// Unchecked because everything but `inbox` (under its lock), atomics and the poller's `wake` belongs to the loop's thread.
 final class Loop: @unchecked Sendable {
   static let inputSize = 4 << 10
   static let bodyRoom = 64 << 10

@@ -1,7 +1,7 @@
 internal import Platform
 
 /// A body sent in pieces from any thread: server-sent events, exports. A reader that falls behind is dropped.
-// unchecked: everything mutable is guarded by `lock`.
+// Unchecked because everything mutable is guarded by `lock`.
 package final class ResponseStream: @unchecked Sendable {
   /// Most bytes that wait for a slow reader, those on their way to the kernel included.
   package static let bufferLimit = 1 << 20

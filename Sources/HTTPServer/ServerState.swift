@@ -2,7 +2,7 @@ internal import Platform
 internal import Synchronization
 
 /// What all loops of a server share.
-// unchecked: `loops` is set before any thread starts and let go after all have ended.
+// Unchecked because `loops` is set before any thread starts and let go after all have ended.
 final class ServerState: @unchecked Sendable {
   /// Connections over the limit that are still told 503; beyond them the kernel lets clients wait.
   static let surplusConnections = 64

@@ -47,6 +47,9 @@ package enum CurrentProcess {
   /// Its id.
   package static var id: Int { Int(getpid()) }
 
+  /// How many processors it may use.
+  package static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
   /// Its environment.
   package static var environment: [String: String] {
     var found: [String: String] = [:]

@@ -58,7 +58,8 @@ struct Serve {
     if isLoopback(settings.host) { return }
     guard settings.insecure else {
       throw Complaint(
-        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
+        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: "
+          + "listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
       )
     }
     logger.log(
@@ -133,7 +134,8 @@ struct Serve {
     var options = ServerOptions()
     options.host = settings.host
     options.port = settings.port
-    if let loops = settings.loops { options.loops = loops }
+    // The engine and the kernel want processors too: with two, one loop serves more than two do.
+    options.loops = settings.loops ?? max(1, CurrentProcess.processors / 2)
     options.corsOrigins = settings.corsOrigins
     options.allowedHosts = settings.hostNames
     let sink = sink

@@ -168,13 +168,18 @@ final class EventReader {
 
   /// Takes more of the body in; false at its end.
   private func more() throws -> Bool {
-    if start == filled, try !receive() { return false }
+    if start == filled {
+      (start, filled) = (0, 0)
+      guard try receive() else { return false }
+    }
     guard isChunked else {
       text += buffer[start..<filled]
       start = filled
       return true
     }
-    if try chunks.decode(buffer, from: &start, upTo: filled, into: &text, limit: 1 << 30) { return !text.isEmpty }
+    let before = text.count
+    if try chunks.decode(buffer, from: &start, upTo: filled, into: &text, limit: 1 << 30) { return text.count > before }
+    if text.count > before { return true }
     // What is left is the beginning of a chunk's head.
     buffer.replaceSubrange(0..<filled - start, with: Array(buffer[start..<filled]))
     (start, filled) = (0, filled - start)

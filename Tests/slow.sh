@@ -57,8 +57,12 @@ metrics() { # metrics that Prometheus's own linter likes, but for the four names
   fi
   serve || { fail metrics "no server"; return; }
   curl -sf -X POST "$url/api/v1/ip/allocate" -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}' >/dev/null
-  curl -sf "$url/metrics" | "$tool" check metrics >"$(log metrics)" 2>&1
+  curl -sf "$url/metrics" >"$data/metrics"
+  "$tool" check metrics <"$data/metrics" >"$(log metrics)" 2>&1
+  local lines
+  lines=$(grep -c '^ip_pool_' "$data/metrics")
   unserve
+  [ "$lines" -gt 4 ] || { fail metrics "there are hardly any"; return; }
   local others
   others=$(grep -vE '^ip_pool_(capacity_total|allocated_count|allocation_duration|allocation_errors)\b' "$(log metrics)")
   if [ -z "$others" ]; then pass metrics "nothing but the four given names"; else fail metrics "$(head -1 <<<"$others")"; fi

@@ -63,7 +63,7 @@ extension Connection {
     case .notAllowed(let allow): method == .options ? answerOptions(allow) : refuse(.notAllowed(allow))
     case .notFound:
       let isServerWide = method == .options && head.target.count == 1
-      isServerWide ? answerOptions(Method.allCases.map(\.rawValue).joined(separator: ", ")) : refuse(.notFound)
+      isServerWide ? answerOptions(Method.allowed) : refuse(.notFound)
     }
   }
 

@@ -9,12 +9,18 @@ package enum Method: String, Sendable, CaseIterable {
   case patch = "PATCH"
   case delete = "DELETE"
   case options = "OPTIONS"
+  // Known, so that they are refused as not allowed and not as unheard of; no route has one of them.
+  case trace = "TRACE"
+  case query = "QUERY"
+
+  /// All that some route may have, as `Allow` lists them.
+  static let allowed = allCases.filter { $0 != .trace && $0 != .query }.map(\.rawValue).joined(separator: ", ")
 
   /// Whether it asks for a change, which a page of another origin may not.
   package var isWrite: Bool {
     switch self {
     case .post, .put, .patch, .delete: true
-    case .get, .head, .options: false
+    case .get, .head, .options, .trace, .query: false
     }
   }
 
@@ -29,6 +35,8 @@ package enum Method: String, Sendable, CaseIterable {
     case (5, 0x50): self = .patch
     case (6, 0x44): self = .delete
     case (7, 0x4F): self = .options
+    case (5, 0x54): self = .trace
+    case (5, 0x51): self = .query
     default: return nil
     }
     var i = start
@@ -48,6 +56,8 @@ package enum Method: String, Sendable, CaseIterable {
     case .patch: 4
     case .delete: 5
     case .options: 6
+    case .trace: 7
+    case .query: 8
     }
   }
 }

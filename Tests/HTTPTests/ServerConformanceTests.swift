@@ -151,6 +151,8 @@ private let turnedDown: [Exchange] = [
   Exchange("empty parameter", "GET /things/ HTTP/1.1\r\n\(host)\r\n", 404, keeps: true),
   Exchange("404 with body", "POST /nope HTTP/1.1\r\n\(host)Content-Length: 2\r\n\r\n{}", 404, keeps: true),
   Exchange("wrong method", "PUT /hello HTTP/1.1\r\n\(host)\r\n", 405, keeps: true, contains: "method_not_allowed"),
+  Exchange("another known method that no route has", "QUERY /hello HTTP/1.1\r\n\(host)\r\n", 405, keeps: true),
+  Exchange("a known method that no route has", "TRACE /hello HTTP/1.1\r\n\(host)\r\n", 405, keeps: true),
   Exchange("unknown method", "BREW /hello HTTP/1.1\r\n\(host)\r\n", 501, keeps: true),
   Exchange("method in lower case", "get /hello HTTP/1.1\r\n\(host)\r\n", 501, keeps: true),
   Exchange("body of no type", "POST /echo HTTP/1.1\r\n\(host)Content-Length: 2\r\n\r\n{}", 415, keeps: true),

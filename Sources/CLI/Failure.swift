@@ -47,7 +47,7 @@ struct Failure: Error, Sendable {
       switch (refusal.status, refusal.code) {
       case (401, _), (403, _): .notAllowed
       case (404, _): .notFound
-      case (503, "storage_full"): .storageFailed
+      case (503, "storage_failed"): .storageFailed
       case (504, _): .outcomeUnknown
       default: refusal.isTemporary ? .noServer : .refused
       }

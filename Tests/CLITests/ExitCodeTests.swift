@@ -8,7 +8,7 @@ import Testing
     arguments: [
       (409, "pool_exhausted", 1), (400, "invalid_field", 1), (412, "revision_mismatch", 1), (503, "pool_exhausted", 1),
       (503, "storage_full", 1), (404, "pool_not_found", 3), (401, "unauthorized", 5), (403, "foreign_origin", 5),
-      (504, "outcome_unknown", 6), (503, "storage_full", 70), (500, "internal", 1)
+      (504, "outcome_unknown", 6), (503, "storage_failed", 70), (500, "internal", 1)
     ] as [(Int, String, Int32)])
   func aRefusalHasTheCodeOfItsKind(status: Int, code: String, exit: Int32) {
     withServer(ScriptedServer { _ in .problem(status, code, "this is why") }) { server in

@@ -81,6 +81,7 @@ let package = Package(
       swiftSettings: strict + [.strictMemorySafety()]),
 
     // Tools and proof.
+    room("Histories"),
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
@@ -113,6 +114,7 @@ let package = Package(
         "TestSupport"
       ]),
     tests("SystemTests", ["Client", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+    tests("HistoriesTests", ["Histories", "TestSupport"]),
     tests("TidyTests", ["TestSupport"])
   ],
   swiftLanguageModes: [.v6]

@@ -54,8 +54,11 @@ struct Failure: Error, Sendable {
     let fields = refusal.fields.map { "\($0.name): \($0.message)" }
     // The detail of a single field says what the field's own line says, and perhaps at which byte of a body that nobody
     // has typed.
-    guard fields.count == 1 else { return self = Failure(exit, refusal.detail, hints: fields) }
-    self = Failure(exit, refusal.detail.hasPrefix(fields[0]) ? fields[0] : refusal.detail)
+    if fields.count == 1 {
+      self = Failure(exit, refusal.detail.hasPrefix(fields[0]) ? fields[0] : refusal.detail)
+    } else {
+      self = Failure(exit, refusal.detail, hints: fields)
+    }
   }
 
   /// `error: sentence`, and the way out below it.

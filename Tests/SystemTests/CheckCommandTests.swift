@@ -117,6 +117,21 @@ import Wire
     #expect(start.status == .exited(70), "and nothing of it is served: \(start)")
   }
 
+  /// What is older than the newest snapshot is not read by a start; the scrub of the running server finds it.
+  @Test func s0_27_oldDamageIsFoundByTheRunningServerAndSaidEverywhere() throws {
+    try sql("log.db", "UPDATE batches SET body = (SELECT body FROM batches WHERE sequence = 11) WHERE sequence = 10")
+    let berth = try Berth(data, ["--scrub-seconds", "1"])
+    #expect(eventually { berth.errors.contains("scrub: batch 10 of the log is damaged") }, "\(berth.errors)")
+    #expect(try berth.get("/api/v1/health")["findings"]?.integer() == 1)
+    #expect(try berth.get("/metrics").text.contains("\nberth_scrub_findings 1\n"))
+    #expect(try berth.get("/metrics").text.contains("\nberth_duplicate_addresses 0\n"))
+    let doctor = try Berth.run(["doctor"], environment: ["BERTH_SERVER": berth.url])
+    #expect(doctor.status == .exited(7) && doctor.output.contains("data: 1 findings"), "\(doctor)")
+    #expect(try berth.allocate("vm-new").status == 201, "and it serves on")
+    #expect(berth.stop() == .exited(0))
+    #expect(try check().output.contains("batch 10"))
+  }
+
   @Test func aDirectoryThatIsServedIsLookedAtAndNotRebuilt() throws {
     let berth = try Berth(data)
     let looked = try check()

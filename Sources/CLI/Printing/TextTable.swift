@@ -13,7 +13,7 @@ struct TextTable {
   }
 
   /// No text is made narrower while another column can be left out.
-  static let readable = 10
+  static let readable = 9
   /// No column is made narrower at all.
   static let narrowest = 6
   private static let gap = 2

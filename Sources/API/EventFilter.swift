@@ -51,6 +51,7 @@ package struct EventFilter: Sendable {
     case .released(let row):
       tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
     case .cursor, .answered: false
+    case .fleet: false
     }
   }
 

@@ -40,6 +40,7 @@ extension JSONWriter {
     case .allocation(let row): (type, rowKey) = ("allocation", "\(row.pool)/\(row.ip)")
     case .released(let row): (type, rowKey) = ("released", "\(row.pool)/\(row.block.first)")
     case .cursor, .answered: return
+    case .fleet: return
     }
     object { out in
       out.field("type", "\(type)")
@@ -56,6 +57,7 @@ extension JSONWriter {
     case .allocation(let row): allocation(row)
     case .released(let row): released(row)
     case .cursor, .answered: null()
+    case .fleet: null()
     }
   }
 

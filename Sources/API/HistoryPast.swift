@@ -146,6 +146,7 @@ extension Row {
     case .allocation(let row): row.createdAt <= time
     case .released(let row): row.releasedAt <= time
     case .cursor, .answered: false
+    case .fleet: false
     }
   }
 }

@@ -14,6 +14,8 @@ package enum Row: Hashable, Sendable {
   indirect case cursor(PoolName, IPAddress)
   /// A request answered under an idempotency key.
   indirect case answered(IdempotencyKey, Revision, LogTime)
+  /// A node, a VM, a quota or kept capacity.
+  indirect case fleet(FleetRow)
 
   /// What identifies it: a put replaces the row with the same key.
   package var key: RowKey {
@@ -24,6 +26,7 @@ package enum Row: Hashable, Sendable {
     case .released(let released): .address(released.pool, released.block.first)
     case .cursor(let pool, _): .cursor(pool)
     case .answered(let key, _, _): .answered(key.key)
+    case .fleet(let row): .fleet(row.key)
     }
   }
 }
@@ -40,6 +43,8 @@ package enum RowKey: Hashable, Sendable {
   case cursor(PoolName)
   /// An idempotency key's digest.
   case answered(UInt128)
+  /// A row of the fleet.
+  case fleet(FleetKey)
 }
 
 /// A change of one row, absolute: the row after, or the last row before it went.

@@ -110,6 +110,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
     case .cursor(let name, let address): pool(name)?.cursor = address
     case .answered: answeredCount += 1
+    case .fleet: break
     }
   }
 
@@ -177,6 +178,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
+    case .fleet: break
     }
   }
 }

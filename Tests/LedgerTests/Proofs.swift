@@ -72,6 +72,7 @@ struct Proofs {
       case .released(let row): released[Model.Place(pool: row.pool, ip: row.block.first)] = row
       case .cursor(let name, let ip): cursors[name] = ip
       case .answered: break
+      case .fleet: break
       }
     }
   }

@@ -69,6 +69,7 @@ extension Entry {
         keys.append(HistoryKey.network(pool.cidr))
       case .reservation(let row): keys.append(HistoryKey.reservations(of: row.pool))
       case .cursor, .answered: break
+      case .fleet: break
       }
     }
     var seen: Set<[UInt8]> = []

@@ -33,6 +33,11 @@ struct KeyProbe {
     case .answered(let digest):
       group = 6
       out.bigEndian(digest, count: 16)
+    case .fleet(let key):
+      group = key.kind
+      bytes = key.encoded
+      range = 0..<bytes.count
+      return
     }
     bytes = out.bytes
     range = 0..<bytes.count
@@ -54,10 +59,18 @@ struct KeyProbe {
     let start = row.lowerBound + 1
     let group = group(bytes[row.lowerBound])
     if group == 6 { return start..<start + 16 }
+    if let texts = FleetKey.texts(ofKind: group) { return start..<end(of: texts, bytes, start) }
     // A pool's name is at most 63 bytes, so its length is one byte.
     var end = start + 1 + Int(bytes[start])
     if group == 2 || group == 3 { end += bytes[end] == AddressFamily.ipv4.rawValue ? 5 : 17 }
     return start..<end
+  }
+
+  /// Where `texts` texts that begin at `start` end; a name may have 128 bytes, so its length may take two.
+  private static func end(of texts: Int, _ bytes: [UInt8], _ start: Int) -> Int {
+    var place = start
+    for _ in 0..<texts { OwnerProbe.skipText(bytes, &place) }
+    return place
   }
 
   func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, range, seed: seed ^ UInt64(group)) }
@@ -119,7 +132,7 @@ struct OwnerProbe: Hashable {
   }
 
   /// An owner's name may have 128 bytes, so its length may take two.
-  private static func skipText(_ bytes: [UInt8], _ place: inout Int) {
+  static func skipText(_ bytes: [UInt8], _ place: inout Int) {
     var length = Int(bytes[place] & 0x7F)
     if bytes[place] & 0x80 != 0 {
       place += 1

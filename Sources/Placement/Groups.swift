@@ -1,0 +1,106 @@
+import Domain
+
+/// A group of one tenant.
+struct GroupKey: Hashable {
+  let tenant: TenantName
+  let name: GroupName
+}
+
+/// What a VM's groups and rules come down to; VMs with the same share one.
+struct RuleSet: Hashable {
+  let tenant: TenantName
+  let groups: [GroupName]
+  let affinity: [AffinityRule]
+  let spreading: Spreading?
+  let maxDisrupted: UInt16?
+
+  /// nil = no groups and no rules.
+  init?(_ key: VMKey, _ spec: VMSpec) {
+    if spec.groups.isEmpty, spec.affinity.isEmpty { return nil }
+    tenant = key.tenant
+    (groups, affinity) = (spec.groups, spec.affinity)
+    (spreading, maxDisrupted) = (spec.locality.spreading, spec.maxDisrupted)
+  }
+}
+
+/// A rule set with its groups by number.
+struct CompiledRules {
+  struct Rule {
+    let group: Int32
+    let isAnti: Bool
+    let isMember: Bool
+    let scope: Scope
+    let weight: Int32?
+    let most: Int32
+  }
+
+  struct Spread {
+    let group: Int32
+    let scope: Scope
+    let least: Int
+  }
+
+  let members: [Int32]
+  let rules: [Rule]
+  let spread: Spread?
+  let maxDisrupted: Int32?
+
+  init(_ set: RuleSet, _ number: (GroupName) -> Int32) {
+    members = set.groups.map(number)
+    rules = set.affinity.map { rule in
+      Rule(
+        group: number(rule.group), isAnti: rule.isAnti, isMember: set.groups.contains(rule.group), scope: rule.scope,
+        weight: rule.weight.map(Int32.init), most: Int32(rule.most))
+    }
+    spread = set.spreading.map { Spread(group: number($0.group), scope: $0.scope, least: Int($0.least)) }
+    maxDisrupted = set.maxDisrupted.map(Int32.init)
+  }
+}
+
+/// Where the members of a group are, and who wishes to be away from them.
+struct Group {
+  /// The hard rules of one kind that VMs hold against this group, counted by place.
+  struct Guard {
+    let scope: Scope
+    let most: Int32
+    let isMember: Bool
+    var holders: [Int32: Int32] = [:]
+  }
+
+  /// Members by place, for each scope.
+  private(set) var counts: [[Int32: Int32]] = [[:], [:], [:], [:]]
+  private(set) var members: Int32 = 0
+  private(set) var guards: [Guard] = []
+  /// Members that had to give way and are not back.
+  var disrupted: Int32 = 0
+
+  func count(_ scope: Scope, _ domain: Int32) -> Int32 { counts[Int(scope.rawValue)][domain] ?? 0 }
+
+  /// How many places have a member.
+  func occupied(_ scope: Scope) -> Int { counts[Int(scope.rawValue)].count }
+
+  mutating func add(_ change: Int32, _ scope: Scope, _ domain: Int32) {
+    let sum = (counts[Int(scope.rawValue)][domain] ?? 0) + change
+    counts[Int(scope.rawValue)][domain] = sum == 0 ? nil : sum
+    if scope == .node { members += change }
+  }
+
+  mutating func addGuard(_ change: Int32, _ rule: CompiledRules.Rule, _ domain: Int32) {
+    let found = guards.firstIndex {
+      $0.scope == rule.scope && $0.most == rule.most && $0.isMember == rule.isMember
+    }
+    let place = found ?? guards.count
+    if found == nil { guards.append(Guard(scope: rule.scope, most: rule.most, isMember: rule.isMember)) }
+    let sum = (guards[place].holders[domain] ?? 0) + change
+    guards[place].holders[domain] = sum == 0 ? nil : sum
+    if guards[place].holders.isEmpty { guards.remove(at: place) }
+  }
+
+  /// Everything, in an order of its own, for comparison.
+  var fingerprint: [String] {
+    var lines: [String] = ["members \(members) disrupted \(disrupted)"]
+    for (scope, places) in counts.enumerated() { lines += places.sorted { $0 < $1 }.map { "\(scope) \($0)" } }
+    lines += guards.map { "\($0.scope) \($0.most) \($0.isMember) \($0.holders.sorted { $0 < $1 })" }.sorted()
+    return lines
+  }
+}

@@ -10,7 +10,7 @@ TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
-.PHONY: help deps build run test test-all check fmt bench docs image
+.PHONY: help deps build run test test-all check fmt bench bench-placement docs image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ fmt: ## format all sources in place
 
 bench: deps ## measure against peers and write docs/benchmarks.md
 	Benchmarks/run.py $(ARGS)
+
+bench-placement: ## measure placement on one core; ARGS="--trace DIR" packs a real trace
+	swift build -c release --product berth-bench
+	.build/release/berth-bench placement $(ARGS)
 
 docs: build ## run every command of the README and the guides
 	Tests/docs.py .build/release/berth

@@ -55,6 +55,8 @@ package struct Fleet: ~Copyable {
 
   /// Asked about addresses; nil = there are always enough.
   package var addresses: (any AddressView)?
+  /// Whether every node is looked at for every question: the measure for what the bounded walk costs in packing.
+  package var isExhaustive = false
   /// Filters and scorers in code.
   package var extensions: [any PlacementRule] = []
 

@@ -79,7 +79,7 @@ extension Fleet {
       return
     }
     let strategyWalks = asked.strategy == .pack || asked.strategy == .spread || asked.strategy == .local
-    if strategyWalks, !asked.isSpecial, asked.hints.isEmpty {
+    if strategyWalks, !asked.isSpecial, asked.hints.isEmpty, !isExhaustive {
       let need = asked.shape.amounts
       walk(plainCells, need, asked, &scratch)
       if scratch.top.isEmpty { walk(deviceCells, need, asked, &scratch) }

@@ -101,7 +101,10 @@ struct FleetBench: ~Copyable {
         topology: Topology(datacenter: "dc\(zone / 4)", zone: "z\(zone)"))
       pools.append((pool, 1 << 20))
     }
-    fleet.addresses = PoolRoom(pools)
+    let places = (0..<nodes).map { number in
+      Topology(datacenter: "dc\(number % 12 / 4)", zone: "z\(number % 12)", rack: "r\(number / 40)")
+    }
+    fleet.addresses = PoolRoom(pools, places: Array(places))
   }
 
   private mutating func flavour() -> Int {

@@ -3,54 +3,88 @@ internal import Addressing
 
 /// Whether a place has the addresses a VM wants; whoever commits uses the same answer.
 package protocol AddressView {
-  /// Whether the pools that serve `place` have addresses for all `interfaces` at once; nil = yes, else why not, in words.
-  func shortage(for interfaces: [VMInterface], of key: VMKey, at place: Topology) -> String?
+  /// The number, from 0 without large gaps, of the set of pools that serve `place`: places with the same set have the
+  /// same number. Asked once for each place until `Fleet.poolsChanged`.
+  func segment(of place: Topology) -> Int
+
+  /// Whether the pools of a segment have addresses for all `interfaces` at once; nil = yes, else why not, in words.
+  func shortage(for interfaces: [VMInterface], of key: VMKey, in segment: Int) -> String?
 }
 
-/// Addresses by counting what each pool has left: the plain form of the question, for tests and measurements.
+/// Addresses by counting what each pool has left: the plain form of the question.
 package struct PoolRoom: AddressView {
-  /// The pools.
-  package private(set) var pools: [Pool]
-  /// What each has left.
-  package var available: [PoolName: Int]
+  private let pools: [Pool]
+  private let numbers: [PoolName: Int]
+  private var left: [Int]
+  /// The pools of each segment, the most specific first, then by name.
+  private let segments: [[Int]]
+  private let segmentOf: [[Int]: Int]
 
-  /// Counts over these pools.
-  package init(_ pools: [(pool: Pool, available: Int)]) {
-    self.pools = pools.map(\.pool).sorted { $0.name < $1.name }
-    available = [:]
-    for (pool, count) in pools { available[pool.name] = count }
+  /// Counts over these pools; `places` are all there are.
+  package init(_ pools: [(pool: Pool, available: Int)], places: [Topology]) {
+    let sorted = pools.sorted { $0.pool.name < $1.pool.name }
+    self.pools = sorted.map(\.pool)
+    left = sorted.map(\.available)
+    var numbers: [PoolName: Int] = [:]
+    for (number, pool) in self.pools.enumerated() { numbers[pool.name] = number }
+    self.numbers = numbers
+    var segments: [[Int]] = []
+    var segmentOf: [[Int]: Int] = [:]
+    for place in places {
+      let serving = PoolRoom.serving(self.pools, place)
+      guard segmentOf[serving] == nil else { continue }
+      segmentOf[serving] = segments.count
+      segments.append(serving)
+    }
+    (self.segments, self.segmentOf) = (segments, segmentOf)
+  }
+
+  private static func serving(_ pools: [Pool], _ place: Topology) -> [Int] {
+    let matches = pools.indices.compactMap { number in
+      pools[number].enabled ? pools[number].topology.match(place).map { (number, $0) } : nil
+    }
+    return matches.sorted { ($1.1, $0.0) < ($0.1, $1.0) }.map(\.0)
+  }
+
+  /// What a pool has left.
+  package subscript(name: PoolName) -> Int {
+    get { numbers[name].map { left[$0] } ?? 0 }
+    set { if let number = numbers[name] { left[number] = newValue } }
+  }
+
+  /// The segment of a place that was named at the beginning; of any other, one without pools.
+  package func segment(of place: Topology) -> Int {
+    segmentOf[PoolRoom.serving(pools, place)] ?? segments.count
   }
 
   /// The most specific pool first, then by name; all interfaces or none.
-  package func shortage(for interfaces: [VMInterface], of key: VMKey, at place: Topology) -> String? {
-    var taken: [PoolName: Int] = [:]
+  package func shortage(for interfaces: [VMInterface], of key: VMKey, in segment: Int) -> String? {
+    let serving = segment < segments.count ? segments[segment] : []
+    var taken: [Int] = []
     for interface in interfaces {
       switch interface.source {
       case .pool(let name):
-        guard let pool = pools.first(where: { $0.name == name }), let left = room(pool, place, taken) else {
+        guard let number = numbers[name], serving.contains(number) else {
           return "interface \(interface.name): pool \(name) does not serve there"
         }
-        guard left > 0 else { return "interface \(interface.name): pool \(name) has no address left" }
-        taken[name, default: 0] += 1
+        guard hasRoom(number, taken) else { return "interface \(interface.name): pool \(name) has no address left" }
+        taken.append(number)
       case .choose(let families, let labels):
         for family in families {
-          var best: (pool: Pool, match: Int)?
-          for pool in pools where pool.family == family && pool.labels.includes(labels) {
-            guard let left = room(pool, place, taken), left > 0, let match = pool.topology.match(place) else { continue }
-            if best.map({ match > $0.match }) ?? true { best = (pool, match) }
+          let found = serving.first {
+            pools[$0].family == family && pools[$0].labels.includes(labels) && hasRoom($0, taken)
           }
-          guard let best else {
+          guard let found else {
             return "interface \(interface.name): no pool that serves there has an \(family.name) address left"
           }
-          taken[best.pool.name, default: 0] += 1
+          taken.append(found)
         }
       }
     }
     return nil
   }
 
-  private func room(_ pool: Pool, _ place: Topology, _ taken: [PoolName: Int]) -> Int? {
-    guard pool.enabled, pool.topology.match(place) != nil else { return nil }
-    return (available[pool.name] ?? 0) - (taken[pool.name] ?? 0)
+  private func hasRoom(_ number: Int, _ taken: [Int]) -> Bool {
+    left[number] > taken.reduce(0) { $0 + ($1 == number ? 1 : 0) }
   }
 }

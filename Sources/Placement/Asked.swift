@@ -18,10 +18,15 @@ struct Asked {
   let bestHint: Int32
   let needsAddresses: Bool
   let labels: Labels
+  let strategy: PlacementStrategy
+  let wantsDevices: Bool
+  /// Whether there are vetoes, labels or a node to avoid; looked at before each of them.
+  let isPicky: Bool
+  /// Whether the company of others matters, or wishes can be broken.
+  let hasWishes: Bool
   /// Whether a spread over so many places is possible at all.
   var canSpread = true
 
-  var strategy: PlacementStrategy { request.spec.strategy }
   var wishes: Wishes? { shape.wishes }
 
   /// Whether nothing but the class and what is free decides.
@@ -39,7 +44,7 @@ struct Scratch {
   var counts = [Int32](repeating: 0, count: Reason.allCases.count)
   var examined = 0
   var isExact = false
-  /// What was learnt about addresses, by rack, in this search.
+  /// What was learnt about addresses, by segment, in this search.
   var addressStamp: [UInt32] = []
   var addressSays: [Bool] = []
   var stamp: UInt32 = 0
@@ -49,13 +54,13 @@ struct Scratch {
   var nearest: (node: Int, lane: Int, short: Int64)?
   var notes: [String] = []
 
-  mutating func begin(racks: Int) {
+  mutating func begin(segments: Int) {
     for place in counts.indices { counts[place] = 0 }
     (examined, isExact, nearest, shortage) = (0, false, nil, nil)
     stamp &+= 1
     if !notes.isEmpty { notes.removeAll() }
     top.removeAll(keepingCapacity: true)
-    while addressStamp.count < racks {
+    while addressStamp.count < segments {
       addressStamp.append(0)
       addressSays.append(false)
     }
@@ -103,6 +108,7 @@ extension Fleet {
 
   /// Works out what does not depend on the node. Rules are counted as used until `done`.
   mutating func prepare(_ request: PlacementRequest) -> (asked: Asked, ruleSet: Int32?) {
+    learnSegments()
     let shape = RequestShape(request.spec)
     let number = shapes.number(shape) ?? remember(shape)
     learn(Int(number), shape)
@@ -118,9 +124,21 @@ extension Fleet {
       perNode: request.vmsPerNode.map { Int(clamping: $0) } ?? .max,
       vetoes: Set(request.vetoes.compactMap { numbers[$0].map { Int($0) } }), hints: hints,
       bestHint: hints.values.max() ?? 0, needsAddresses: addresses != nil && !request.spec.interfaces.isEmpty,
-      labels: request.spec.nodeLabels)
+      labels: request.spec.nodeLabels, strategy: request.spec.strategy, wantsDevices: !request.spec.devices.isEmpty,
+      isPicky: request.spec.node != nil || request.avoid != nil || !request.vetoes.isEmpty
+        || !request.spec.nodeLabels.pairs.isEmpty || request.spec.budget != nil || request.vmsPerNode != nil,
+      hasWishes: ruleSet != nil || !hints.isEmpty || shape.wishes?.hasPlaces == true || !extensions.isEmpty)
     asked.canSpread = canSpread(asked)
     return (asked, ruleSet)
+  }
+
+  /// Which pools serve which rack; asked again only for new racks.
+  private mutating func learnSegments() {
+    guard let addresses else { return }
+    while segments.count < places.count {
+      segments.append(addresses.segment(of: places.topology[segments.count]))
+      segmentCount = max(segmentCount, (segments.last ?? 0) + 1)
+    }
   }
 
   private mutating func remember(_ shape: RequestShape) -> Int32 {
@@ -161,7 +179,7 @@ extension Fleet {
     let group = groups[Int(spread.group)]
     if group.occupied(spread.scope) >= spread.least { return true }
     var domains: Set<Int32> = []
-    for number in nodes.indices where nodes[number] != nil {
+    for number in nodeClass.indices where nodeClass[number] >= 0 {
       let verdict = asked.verdicts[Int(nodeClass[number])]
       let place = asked.places.isEmpty ? PlaceVerdict.fine : asked.places[Int(rack[number])]
       guard verdict.reason == .none, place.reason == .none else { continue }

@@ -21,6 +21,13 @@ struct CellIndex {
     return min(side - 1, 64 + (exponent - 6) * 32 + (whole >> (exponent - 5)) & 31)
   }
 
+  /// The least amount in whole units that belongs to a bucket.
+  static func lowest(_ bucket: Int) -> Int {
+    if bucket < 64 { return bucket }
+    let (octave, step) = (bucket - 64).quotientAndRemainder(dividingBy: 32)
+    return (32 + step) << (octave + 1)
+  }
+
   static func row(_ amounts: Amounts) -> Int { bucket(amounts[0], unit: 1_000) }
   static func column(_ amounts: Amounts) -> Int { bucket(amounts[1], unit: 1_024) }
 
@@ -95,6 +102,12 @@ struct CellIndex {
     }
     return nil
   }
+
+  /// Goes on to the next row upwards.
+  func skipRow(_ walk: inout Walk) { walk.column = CellIndex.side }
+
+  /// Goes on to the next row downwards.
+  func skipRowDown(_ walk: inout Walk) { walk.column = -1 }
 
   private func nextRow(_ from: Int) -> Int? { nextBit(rows, 0, from: from) }
 

@@ -11,16 +11,16 @@ extension Fleet {
   func standing(_ node: Int, _ asked: Asked, _ scratch: inout Scratch) -> Reason {
     let verdict = asked.verdicts[Int(nodeClass[node])]
     if verdict.reason != .none { return verdict.reason }
-    if let only = asked.only, only != node { return .notNamed }
-    if asked.avoid == node { return .notNamed }
-    if !asked.labels.pairs.isEmpty, nodes[node]?.labels.includes(asked.labels) != true { return .labels }
-    if asked.budget != .max, price(node, verdict) > asked.budget { return .budget }
+    if asked.isPicky {
+      let reason = picky(node, verdict, asked)
+      if reason != .none { return reason }
+    }
     if !asked.places.isEmpty {
       let reason = asked.places[Int(rack[node])].reason
       if reason != .none { return reason }
     }
     if asked.needsAddresses, !hasAddresses(Int(rack[node]), asked, &scratch) { return .addresses }
-    if asked.vetoes.contains(node) { return .rule }
+    if asked.isPicky, asked.vetoes.contains(node) { return .rule }
     if !extensions.isEmpty, let row = nodes[node] {
       for rule in extensions where !rule.accepts(row, for: asked.request) { return .rule }
     }
@@ -29,6 +29,13 @@ extension Fleet {
       if reason != .none { return reason }
     }
     return asked.perNode < .max && count(of: asked.request.key.tenant, on: node) >= asked.perNode ? .perNode : .none
+  }
+
+  private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
+    if let only = asked.only, only != node { return .notNamed }
+    if asked.avoid == node { return .notNamed }
+    if !asked.labels.pairs.isEmpty, nodes[node]?.labels.includes(asked.labels) != true { return .labels }
+    return asked.budget != .max && price(node, verdict) > asked.budget ? .budget : .none
   }
 
   /// The filters that ask what is free.
@@ -49,13 +56,13 @@ extension Fleet {
     isPeak[Int(nodeClass[node])] ? verdict.peakPrice : verdict.offPeakPrice
   }
 
-  /// Asked once for each rack in a search.
+  /// Asked once in a search for all places that the same pools serve.
   private func hasAddresses(_ rack: Int, _ asked: Asked, _ scratch: inout Scratch) -> Bool {
-    if scratch.addressStamp[rack] == scratch.stamp { return scratch.addressSays[rack] }
-    let shortage = addresses?.shortage(
-      for: asked.request.spec.interfaces, of: asked.request.key, at: places.topology[rack])
-    scratch.addressStamp[rack] = scratch.stamp
-    scratch.addressSays[rack] = shortage == nil
+    let segment = segments[rack]
+    if scratch.addressStamp[segment] == scratch.stamp { return scratch.addressSays[segment] }
+    let shortage = addresses?.shortage(for: asked.request.spec.interfaces, of: asked.request.key, in: segment)
+    scratch.addressStamp[segment] = scratch.stamp
+    scratch.addressSays[segment] = shortage == nil
     if scratch.shortage == nil { scratch.shortage = shortage }
     return shortage == nil
   }
@@ -119,9 +126,9 @@ extension Fleet {
     case .balanced: score = abs(cpu - memory)
     case .bandwidth: score = -Int64(left[3])
     }
-    let wantsDevices = asked.wishes.map { !$0.devices.isEmpty } ?? false
     return Pick(
-      node: node, penalty: penalty(node, asked), scarce: hardware[node].hasDevices && !wantsDevices ? 1 : 0,
+      node: node, penalty: asked.hasWishes ? penalty(node, asked) : 0,
+      scarce: hasDevices[node] && !asked.wantsDevices ? 1 : 0,
       score: score, second: emptiness)
   }
 

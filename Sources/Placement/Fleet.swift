@@ -14,7 +14,11 @@ package struct Fleet: ~Copyable {
   var capacity: [Amounts] = []
   /// 2^40 over the capacity, of processors and memory.
   var inverse: [SIMD2<Int64>] = []
+  /// That of the largest node there ever was.
+  var leastInverse = Int64.max
+  /// -1 = no node has this number.
   var nodeClass: [Int32] = []
+  var hasDevices: [Bool] = []
   var rack: [Int32] = []
   var firstVM: [Int32] = []
   /// What could be freed in each of 16 bands of priority; 16 entries a node.
@@ -31,6 +35,8 @@ package struct Fleet: ~Copyable {
   var nodeShapes = Interned<NodeShape>()
   /// By node class: whether its peak price counts now.
   var isPeak: [Bool] = []
+  /// By node class: whether it takes VMs.
+  var isReady: [Bool] = []
   var hour: UInt8 = 0
 
   var shapes = Interned<RequestShape>()
@@ -54,7 +60,9 @@ package struct Fleet: ~Copyable {
   var reservationsOn: [Int32: [CapacityName]] = [:]
 
   /// Asked about addresses; nil = there are always enough.
-  package var addresses: (any AddressView)?
+  package var addresses: (any AddressView)? { didSet { poolsChanged() } }
+  var segments: [Int] = []
+  var segmentCount = 0
   /// Whether every node is looked at for every question: the measure for what the bounded walk costs in packing.
   package var isExhaustive = false
   /// Filters and scorers in code.
@@ -135,6 +143,7 @@ package struct Fleet: ~Copyable {
     capacity[number] = node.effective.amounts
     inverse[number] = SIMD2(
       (1 << 40) / Int64(max(1, capacity[number][0])), (1 << 40) / Int64(max(1, capacity[number][1])))
+    leastInverse = min(leastInverse, inverse[number][0])
     recount(number)
     moveGroups(of: number, 1)
     settle(number)
@@ -148,6 +157,7 @@ package struct Fleet: ~Copyable {
     journal.append(.node(name, nodes[number]))
     _ = nodeShapes.release(nodeClass[number])
     nodes[number] = nil
+    nodeClass[number] = -1
     nodeCount -= 1
     plainCells.move(number, to: nil)
     deviceCells.move(number, to: nil)
@@ -173,6 +183,7 @@ package struct Fleet: ~Copyable {
     capacity.append(.zero)
     inverse.append(.zero)
     nodeClass.append(-1)
+    hasDevices.append(false)
     rack.append(0)
     firstVM.append(-1)
     bands.append(contentsOf: repeatElement(.zero, count: Fleet.bandCount))
@@ -183,9 +194,13 @@ package struct Fleet: ~Copyable {
 
   private mutating func learn(nodeClass number: Int, _ node: Node) {
     let peak = node.prices.rates(hour: hour) == node.prices.peak
-    if number == isPeak.count { return isPeak.append(peak) }
+    if number == isPeak.count {
+      isPeak.append(peak)
+      return isReady.append(node.state == .ready)
+    }
     // The number meant another class before.
     isPeak[number] = peak
+    isReady[number] = node.state == .ready
     forgetVerdicts()
   }
 
@@ -205,6 +220,13 @@ package struct Fleet: ~Copyable {
     }
   }
 
+  /// A pool was made, changed or deleted: which of them serve which place is asked again.
+  package mutating func poolsChanged() {
+    segments.removeAll()
+    segmentCount = 0
+    growth += 1
+  }
+
   /// Takes over the latest measurements; whatever is not among them is not known.
   package mutating func setLatencies(_ measured: [Latency]) {
     places.setLatencies(measured)
@@ -221,6 +243,7 @@ package struct Fleet: ~Copyable {
   private mutating func recount(_ number: Int) {
     guard let node = nodes[number] else { return }
     hardware[number] = Hardware(node)
+    hasDevices[number] = hardware[number].hasDevices
     used[number] = .zero
     for band in 0..<Fleet.bandCount { bands[number * Fleet.bandCount + band] = .zero }
     var slot = firstVM[number]
@@ -234,9 +257,9 @@ package struct Fleet: ~Copyable {
   /// Works out what is free, and puts the node in its cell.
   mutating func settle(_ number: Int) {
     free[number] = capacity[number] &- used[number] &- kept[number]
-    guard let node = nodes[number] else { return }
-    let place = node.state == .ready ? free[number] : nil
-    if hardware[number].hasDevices {
+    guard nodeClass[number] >= 0 else { return }
+    let place = isReady[Int(nodeClass[number])] ? free[number] : nil
+    if hasDevices[number] {
       plainCells.move(number, to: nil)
       deviceCells.move(number, to: place)
     } else {

@@ -10,7 +10,7 @@ extension Fleet {
   /// disruption budget of their group. Nobody whom the request must be with.
   func preempt(_ asked: Asked, _ scratch: inout Scratch) -> Decision? {
     var candidates: [UInt64] = []
-    for node in nodes.indices where nodes[node] != nil {
+    for node in nodeClass.indices where nodeClass[node] >= 0 {
       if let key = promise(node, asked, &scratch) { candidates.append(key) }
     }
     candidates.sort()

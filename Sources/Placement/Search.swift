@@ -1,10 +1,10 @@
 package import Domain
 
 extension Fleet {
-  /// How many cells with room a walk looks at, and at how many nodes in all.
-  static let cellsMax = 16
-  static let visitsMax = 96
-  static let visitsPerCell = 8
+  /// In how many rows of cells a walk finds room, and at how many nodes it looks in all and in one cell.
+  static let rowsMax = 48
+  static let visitsMax = 160
+  static let visitsPerCell = 6
 
   /// Where a VM would go, and why; changes nothing.
   package mutating func place(_ request: PlacementRequest) -> Decision {
@@ -14,7 +14,7 @@ extension Fleet {
     let (asked, ruleSet) = prepare(request)
     var scratch = Scratch()
     swap(&scratch, &self.scratch)
-    scratch.begin(racks: places.count)
+    scratch.begin(segments: segmentCount)
     let decision = decide(asked, &scratch)
     swap(&scratch, &self.scratch)
     done(ruleSet)
@@ -30,7 +30,7 @@ extension Fleet {
     if let id = request.id { remove(vm: id) }
     let (asked, ruleSet) = prepare(request)
     var scratch = Scratch()
-    scratch.begin(racks: places.count)
+    scratch.begin(segments: segmentCount)
     let reason = check(Int(number), asked, &scratch, extra: keptRoom(Int32(number), asked).sum)
     done(ruleSet)
     if mark > before { rollback(to: before) }
@@ -73,7 +73,7 @@ extension Fleet {
   /// Fills `scratch.top`: from a walk if what it finds breaks no wish, or else from every node.
   func search(_ asked: Asked, _ scratch: inout Scratch) {
     if let only = asked.only {
-      if only >= 0, nodes[only] != nil { look(at: only, asked, &scratch) }
+      if only >= 0 { look(at: only, asked, &scratch) }
       scratch.counts[Int(Reason.notNamed.rawValue)] += Int32(nodeCount - scratch.examined)
       (scratch.examined, scratch.isExact) = (nodeCount, true)
       return
@@ -86,7 +86,7 @@ extension Fleet {
       if let best = scratch.top.first, best.penalty == 0 { return }
       scratch.restart()
     }
-    for node in nodes.indices where nodes[node] != nil { look(at: node, asked, &scratch) }
+    for node in nodeClass.indices where nodeClass[node] >= 0 { look(at: node, asked, &scratch) }
     scratch.isExact = true
   }
 
@@ -114,22 +114,34 @@ extension Fleet {
     if scratch.nearest.map({ short < $0.short }) ?? true { scratch.nearest = (node, lane, short) }
   }
 
+  /// In each row the first cell with room has the best of it: the same processors are left, and the least memory. So
+  /// one cell a row is looked at, from the tightest row upwards, until the processors left over alone are worse than
+  /// what was found.
   private func walk(_ cells: borrowing CellIndex, _ need: Amounts, _ asked: Asked, _ scratch: inout Scratch) {
     let isUp = asked.strategy != .spread
     var walk = isUp ? cells.tightest(need) : cells.emptiest(need)
     var found = 0
-    while found < Fleet.cellsMax, scratch.examined < Fleet.visitsMax {
+    while found < Fleet.rowsMax, scratch.examined < Fleet.visitsMax {
       guard var node = isUp ? cells.next(&walk) : cells.nextDown(&walk) else { return }
+      if isUp, let best = scratch.top.first, best.penalty == 0, best.score < leastScore(walk.row, need) { return }
       var visits = 0
-      while node >= 0, visits < Fleet.visitsPerCell {
+      var hasFound = false
+      while node >= 0, visits < Fleet.visitsPerCell, scratch.examined < Fleet.visitsMax {
         visits += 1
-        if look(at: node, asked, &scratch) {
-          found += 1
-          break
-        }
+        hasFound = look(at: node, asked, &scratch) || hasFound
         node = cells.following(node)
       }
+      guard hasFound else { continue }
+      found += 1
+      if isUp { cells.skipRow(&walk) } else { cells.skipRowDown(&walk) }
     }
+  }
+
+  /// The best that any node in a row can score.
+  private func leastScore(_ row: Int, _ need: Amounts) -> Int64 {
+    let left = max(0, Int64(CellIndex.lowest(row)) * 1_000 - Int64(need[0]))
+    let part = (left * leastInverse) >> 28
+    return part * part
   }
 
   // MARK: Kept capacity

@@ -50,6 +50,7 @@ struct VictimSearch {
   /// What the items from here on free together, and what they cost added up.
   private var restFrees: [Amounts]
   private var sums: [Loss]
+  private var restLargest: [Amounts]
   private let isEnough: (_ chosen: [Item]) -> Bool
   private(set) var best: (loss: Loss, chosen: [Item])?
   private var limit: Loss
@@ -64,9 +65,11 @@ struct VictimSearch {
     self.limit = limit
     self.isEnough = isEnough
     restFrees = [Amounts](repeating: .zero, count: items.count + 1)
+    restLargest = [Amounts](repeating: Amounts(repeating: 1), count: items.count + 1)
     sums = [Loss](repeating: .none, count: items.count + 1)
     for place in stride(from: items.count - 1, through: 0, by: -1) {
       restFrees[place] = restFrees[place + 1] &+ self.items[place].frees
+      restLargest[place] = pointwiseMax(restLargest[place + 1], self.items[place].frees)
     }
     for place in items.indices { sums[place + 1] = sums[place] + self.items[place].loss }
   }
@@ -125,9 +128,7 @@ struct VictimSearch {
 
   /// A bound: so many more are needed at least, and none is cheaper than those that come next.
   private func cheapest(_ place: Int, _ deficit: Amounts) -> Loss {
-    var largest = Amounts(repeating: 1)
-    for item in items[place...].prefix(64) { largest = pointwiseMax(largest, item.frees) }
-    if items.count - place > 64 { return sums[place + 1] - sums[place] }
+    let largest = restLargest[place]
     var count: Int32 = 1
     for lane in 0..<4 where deficit[lane] > 0 { count = max(count, (deficit[lane] + largest[lane] - 1) / largest[lane]) }
     return sums[min(items.count, place + Int(count))] - sums[place]

@@ -86,7 +86,9 @@ let package = Package(
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
-      dependencies: ["CLinux", "Ledger", "Placement", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
+      dependencies: ["CLinux", "Ledger", "Placement", "Domain", "Addressing", "Platform", "Wire"].map {
+        .byName(name: $0)
+      },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),

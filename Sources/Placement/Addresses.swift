@@ -61,6 +61,12 @@ package struct PoolRoom: AddressView {
   package func shortage(for interfaces: [VMInterface], of key: VMKey, in segment: Int) -> String? {
     let serving = segment < segments.count ? segments[segment] : []
     var taken: [Int] = []
+    // One interface of one family needs no list of what was taken before.
+    if interfaces.count == 1, case .choose(let families, let labels) = interfaces[0].source, families.count == 1 {
+      for number in serving where left[number] > 0 {
+        if pools[number].family == families[0], pools[number].labels.includes(labels) { return nil }
+      }
+    }
     for interface in interfaces {
       switch interface.source {
       case .pool(let name):

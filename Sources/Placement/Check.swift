@@ -9,6 +9,7 @@ extension Fleet {
 
   /// The filters that do not ask what is free.
   func standing(_ node: Int, _ asked: Asked, _ scratch: inout Scratch) -> Reason {
+    if asked.isPicky, asked.avoid == node || asked.only ?? node != node { return .notNamed }
     let verdict = asked.verdicts[Int(nodeClass[node])]
     if verdict.reason != .none { return verdict.reason }
     if asked.isPicky {
@@ -32,8 +33,6 @@ extension Fleet {
   }
 
   private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
-    if let only = asked.only, only != node { return .notNamed }
-    if asked.avoid == node { return .notNamed }
     if !asked.labels.pairs.isEmpty, nodes[node]?.labels.includes(asked.labels) != true { return .labels }
     return asked.budget != .max && price(node, verdict) > asked.budget ? .budget : .none
   }

@@ -18,7 +18,13 @@ extension Fleet {
         "\(name) free \(free[node]) used \(used[node]) kept \(kept[node]) vms \(ids.sorted()) bands \(bands)"
           + " cells \(plainCells.cells[node]) \(deviceCells.cells[node]) \(hardware[node].fingerprint)")
     }
-    for (key, group) in namedGroups() { lines.append("\(key.tenant)/\(key.name) \(groups[group].fingerprint)") }
+    let (racks, known) = (places, nodes.map { $0?.name.text ?? "" })
+    for (key, group) in namedGroups() {
+      let words = groups[group].fingerprint { scope, domain in
+        scope == .node ? known[Int(domain)] : racks.words(scope, domain)
+      }
+      lines.append("\(key.tenant)/\(key.name) \(words)")
+    }
     lines.append("vms \(vms.slots.count) preemptible \(preemptibleCount) away \(away.count)")
     lines.append("kept \(reservations.keys.sorted())")
     return lines

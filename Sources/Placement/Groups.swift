@@ -96,11 +96,16 @@ struct Group {
     if guards[place].holders.isEmpty { guards.remove(at: place) }
   }
 
-  /// Everything, in an order of its own, for comparison.
-  var fingerprint: [String] {
+  /// Everything, in an order of its own, for comparison; `name` tells a place without its number.
+  func fingerprint(_ name: (Scope, Int32) -> String) -> [String] {
     var lines: [String] = ["members \(members) disrupted \(disrupted)"]
-    for (scope, places) in counts.enumerated() { lines += places.sorted { $0 < $1 }.map { "\(scope) \($0)" } }
-    lines += guards.map { "\($0.scope) \($0.most) \($0.isMember) \($0.holders.sorted { $0 < $1 })" }.sorted()
-    return lines
+    for scope in Scope.allCases {
+      lines += counts[Int(scope.rawValue)].map { "\(scope) \(name(scope, $0.key)) \($0.value)" }.sorted()
+    }
+    for held in guards {
+      let holders = held.holders.map { "\(name(held.scope, $0.key)) \($0.value)" }.sorted()
+      lines.append("\(held.scope) \(held.most) \(held.isMember) \(holders)")
+    }
+    return [lines[0]] + lines.dropFirst().sorted()
   }
 }

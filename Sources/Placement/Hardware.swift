@@ -29,7 +29,8 @@ struct Hardware {
     let sign: Int32 = back ? -1 : 1
     for item in wishes.custom {
       guard let place = custom.firstIndex(where: { $0.name == item.name }) else { continue }
-      customUsed[place] = back ? customUsed[place] - min(item.amount, customUsed[place]) : customUsed[place] + item.amount
+      customUsed[place] =
+        back ? customUsed[place] - min(item.amount, customUsed[place]) : customUsed[place] + item.amount
     }
     for id in seat.devices {
       guard let place = devices.firstIndex(where: { $0.id == id }) else { continue }

@@ -22,6 +22,8 @@ package import Domain
 package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
   /// It will do.
   case none = 0
+  /// It is not the node that was named, or the one to be avoided.
+  case notNamed
   /// It takes no new VMs: cordoned, draining, lost or fenced.
   case state
   /// It cannot run this backend.
@@ -30,8 +32,6 @@ package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
   case spot
   /// It is smaller than the VM, however empty.
   case size
-  /// It is not the node that was named, or the one to be avoided.
-  case notNamed
   /// It lacks a label.
   case labels
   /// An hour there costs more than the budget.
@@ -181,6 +181,9 @@ package struct Placement: Sendable {
     package let name: CapacityName
     /// How much.
     package let amounts: Resources
+
+    /// Joins the two.
+    package init(name: CapacityName, amounts: Resources) { (self.name, self.amounts) = (name, amounts) }
   }
 }
 

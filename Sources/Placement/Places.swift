@@ -48,6 +48,18 @@ struct Places {
     }
   }
 
+  /// A domain without its number.
+  func words(_ scope: Scope, _ domain: Int32) -> String {
+    let found = topology.indices.first { self.domain(scope, node: 0, rack: Int32($0)) == domain }
+    guard let found else { return "nowhere" }
+    let place = topology[found]
+    switch scope {
+    case .node, .rack: return "\(place)"
+    case .zone: return "\(place.datacenter ?? "-")/\(place.zone ?? "-")"
+    case .datacenter: return place.datacenter ?? "-"
+    }
+  }
+
   mutating func setLatencies(_ measured: [Latency]) {
     latencies.removeAll()
     for item in measured {

@@ -92,7 +92,8 @@ extension Fleet {
     var group: Int32 = -1
     var budget: Int32 = 0
     if vms.rules[slot] >= 0, let rules = rules[Int(vms.rules[slot])] {
-      for rule in asked.rules?.rules ?? [] where !rule.isAnti && rule.weight == nil && rules.members.contains(rule.group) {
+      for rule in asked.rules?.rules ?? []
+      where !rule.isAnti && rule.weight == nil && rules.members.contains(rule.group) {
         return nil
       }
       if let most = rules.maxDisrupted, let first = rules.members.first {

@@ -130,7 +130,9 @@ struct VictimSearch {
   private func cheapest(_ place: Int, _ deficit: Amounts) -> Loss {
     let largest = restLargest[place]
     var count: Int32 = 1
-    for lane in 0..<4 where deficit[lane] > 0 { count = max(count, (deficit[lane] + largest[lane] - 1) / largest[lane]) }
+    for lane in 0..<4 where deficit[lane] > 0 {
+      count = max(count, (deficit[lane] + largest[lane] - 1) / largest[lane])
+    }
     return sums[min(items.count, place + Int(count))] - sums[place]
   }
 }

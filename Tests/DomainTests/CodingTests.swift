@@ -61,7 +61,7 @@ import Testing
     for round in 0..<20_000 {
       let count = Int.random(in: 0...120, using: &random)
       var bytes = (0..<count).map { _ in UInt8.random(in: 0...(round % 2 == 0 ? 255 : 20), using: &random) }
-      if !bytes.isEmpty, round % 3 > 0 { bytes[0] = 0x10 | UInt8(round % 8) }
+      if !bytes.isEmpty, round % 3 > 0 { bytes[0] = 0x10 | UInt8(round % 16) }
       if let row = try? Row(decoding: bytes) { #expect(row.encoded == bytes) }
       if !bytes.isEmpty { bytes[0] = 1 }
       if let entry = try? Entry(decoding: bytes) { _ = entry.outcome }

@@ -9,7 +9,8 @@ func node(
   // With a tenth held back, so many whole vCPUs and GiB may be promised.
   var node = Node(
     name: NodeName(trusted: name),
-    physical: Resources(cpu: (cpu * 10_000 + 8) / 9, memory: (memory * 10_240 + 8) / 9, disk: 1 << 20, bandwidth: 10_000))
+    physical: Resources(
+      cpu: (cpu * 10_000 + 8) / 9, memory: (memory * 10_240 + 8) / 9, disk: 1 << 20, bandwidth: 10_000))
   change(&node)
   return node
 }

@@ -73,12 +73,12 @@ struct Model {
 
   func standing(_ node: Node, _ request: PlacementRequest) -> Reason {
     let spec = request.spec
+    if let only = spec.node, only != node.name { return .notNamed }
+    if request.avoid == node.name { return .notNamed }
     if node.state != .ready { return .state }
     if let backend = spec.backend, !node.backends.contains(backend) { return .backend }
     if node.isSpot && spec.spot == .never || !node.isSpot && spec.spot == .only { return .spot }
     if !spec.resources.fits(in: node.physical) { return .size }
-    if let only = spec.node, only != node.name { return .notNamed }
-    if request.avoid == node.name { return .notNamed }
     if !node.labels.includes(spec.nodeLabels) { return .labels }
     if let budget = spec.budget, price(spec, node, request.time) > budget { return .budget }
     if let reason = locality(node, spec.locality) { return reason }
@@ -161,7 +161,8 @@ struct Model {
       if free.count < Int(item.count) { return .devices }
     }
     guard spec.isPinned || spec.isSingleNUMA else { return .none }
-    let numa = node.numa.isEmpty
+    let numa =
+      node.numa.isEmpty
       ? [NUMANode(cpus: CPUSet(0..<Int(node.physical.cpu / 1_000)), memory: node.physical.memory)] : node.numa
     var whole = 0
     for (number, part) in numa.enumerated() {

@@ -35,7 +35,7 @@ struct World {
     if random.oneIn(3), cores >= 2 {
       node.numa = [
         NUMANode(cpus: CPUSet(0..<cores / 2), memory: node.physical.memory / 2),
-        NUMANode(cpus: CPUSet(cores / 2..<cores), memory: node.physical.memory / 2)
+        NUMANode(cpus: CPUSet(cores / 2..<cores - below(2)), memory: node.physical.memory / 2)
       ]
     }
     if random.oneIn(8) { node.state = random.pick(NodeState.allCases) }
@@ -46,7 +46,7 @@ struct World {
     var spec = VMSpec(Resources(cpu: Int32(1 + below(4)) * 1_000, memory: Int32(1 + below(4)) * 1_024))
     if random.oneIn(4) { spec.resources.cpu += 500 }
     if random.oneIn(8) { spec.resources.disk = 1 << 19 }
-    if random.oneIn(8) { spec.resources.bandwidth = 4_000 }
+    if random.oneIn(5) { spec.resources.bandwidth = 6_000 }
     spec.priority = UInt16(below(8)) * 100
     spec.isPreemptible = random.oneIn(2)
     spec.strategy = random.pick([.pack, .pack, .pack, .spread, .local, .cost, .balanced, .bandwidth])
@@ -57,9 +57,9 @@ struct World {
     if random.oneIn(10) { spec.budget = Money(20 + below(60)) }
     if random.oneIn(8) { spec.custom = [CustomAmount(World.licence, 1)] }
     if random.oneIn(8) { spec.devices = [DeviceRequest(random.pick(World.models), UInt8(1 + below(2)))] }
-    if random.oneIn(8) {
-      spec.isPinned = random.oneIn(2)
-      spec.isSingleNUMA = random.oneIn(2)
+    if random.oneIn(5) {
+      spec.isPinned = !random.oneIn(3)
+      spec.isSingleNUMA = random.oneIn(3)
       spec.resources.cpu = spec.resources.cpu / 1_000 * 1_000
     }
     if random.oneIn(4) { spec.interfaces = [VMInterface(source: .choose([.ipv4], .none))] }

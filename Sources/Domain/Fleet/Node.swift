@@ -69,7 +69,8 @@ package struct Node: Hashable, Sendable {
     if !physical.isLegal || physical.cpu == 0 || physical.memory == 0 {
       return ("capacity", "vCPU and memory must be over 0, and nothing over \(Limits.resource)")
     }
-    if custom.count > Limits.customResources || zip(custom, custom.dropFirst()).contains(where: { $0.name >= $1.name }) {
+    if custom.count > Limits.customResources || zip(custom, custom.dropFirst()).contains(where: { $0.name >= $1.name })
+    {
       return ("custom", "at most \(Limits.customResources) resources, each once")
     }
     if devices.count > Limits.devices || zip(devices, devices.dropFirst()).contains(where: { $0.id >= $1.id }) {

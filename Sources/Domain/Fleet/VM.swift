@@ -88,7 +88,8 @@ package struct VMSpec: Hashable, Sendable {
     }
     if isPinned, resources.cpu % 1_000 != 0 { return ("vcpus", "a pinned VM has whole vCPUs") }
     if priority > Limits.priority { return ("priority", "0 to \(Limits.priority)") }
-    if custom.count > Limits.customResources || zip(custom, custom.dropFirst()).contains(where: { $0.name >= $1.name }) {
+    if custom.count > Limits.customResources || zip(custom, custom.dropFirst()).contains(where: { $0.name >= $1.name })
+    {
       return ("custom", "at most \(Limits.customResources) resources, each once")
     }
     if devices.count > Limits.devices || zip(devices, devices.dropFirst()).contains(where: { $0.model >= $1.model }) {

@@ -192,6 +192,14 @@ final class Core {
     options.answering { for answer in flight.answers { answer.done(.unavailable(why)) } }
   }
 
+  /// Nobody will hear of the end of the append under way, nor of a barrier's.
+  func giveUp() {
+    barriers.end(through: .max, .failed("the node is stopping"))
+    guard let flight = inFlight else { return }
+    inFlight = nil
+    takeBack(flight, .unknownOutcome)
+  }
+
   /// Answers everything that still waits with `why`.
   func dismiss(_ why: Unavailable) {
     let left = Array(queue[queueHead...])
@@ -286,12 +294,8 @@ final class Core {
   private func lose(_ why: String) {
     leadership = .lost(why)
     claimed = nil
-    barriers.end(through: .max, .failed(why))
+    giveUp()
     dismiss(.lost(why))
-    if let flight = inFlight {
-      inFlight = nil
-      takeBack(flight, .unknownOutcome)
-    }
   }
 }
 

@@ -61,6 +61,7 @@ let package = Package(
     room("LogMemory", ["Log", "Platform"]),
     room("HTTPServer", ["Wire", "Platform"]),
     room("HTTPClient", ["Wire", "Platform"]),
+    room("LogEtcd", ["Log", "Wire", "HTTPClient", "Platform"]),
 
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),

@@ -10,9 +10,12 @@
 // prove anything is read inside a transaction that etcd must order with the writes (it removes a key that is never
 // there, which needs no space even in a full store), or at the explicit revision of such a transaction.
 //
+// It assumes that etcd executes a request at most once per time that we send it; no proxy that repeats requests may
+// stand between (only a batch that was refused for want of room would notice).
+//
 // What it does not rest on: leases and answers to keepalives (they decide who tries, not who may), plain reads, the
 // completeness or order of a watch (each batch is checked against the chain; whatever does not fit is read again), any
-// clock, the number of times a request arrives. An unknown outcome is asked again, the same bytes at the same place,
+// clock. An unknown outcome is asked again, the same bytes at the same place,
 // until it is definite.
 //
 // Refused: giving up on an unknown append (it may land later), several appends in flight (one batch carries thousands

@@ -33,14 +33,17 @@ extension EtcdMachine {
     if options.flaws.contains(.ackBeforeAppend), lead.isLeading { tell(.ended(.durable)) }
     let key = keys.log(batch.sequence)
     let before = head.sequence == 0 ? keys.meta : keys.log(head.sequence)
+    let beforeRevision = head.sequence == 0 ? metaModified : headRevision
+    var puts = [EtcdOperation.put(key: key, value: bytes, lease: 0)]
+    if head.sequence == 0 { puts.append(.put(key: keys.meta, value: EtcdMeta.encode(head.logID), lease: 0)) }
     var compares: [EtcdCompare] = []
     if !options.flaws.contains(.noEpochCompare) { compares.append(.created(keys.epoch, Int64(batch.epoch))) }
-    if !options.flaws.contains(.noPlaceCompare) { compares += [.absent(key), .modified(before, headRevision)] }
+    if !options.flaws.contains(.noPlaceCompare) { compares += [.absent(key), .modified(before, beforeRevision)] }
     send(
       .append,
       .txn(
         EtcdTxn(
-          compares, then: [.put(key: key, value: bytes, lease: 0)],
+          compares, then: puts,
           else: [.range(EtcdRange(keys.epoch)), .range(EtcdRange(key)), .range(EtcdRange(before))])))
   }
 
@@ -83,10 +86,10 @@ extension EtcdMachine {
         endFlight(.refused(.fenced))
         stepDown()
       }
-    } else if let before = before.kvs.first {
+    } else if let before = before.kvs.first, head.sequence > 0 || before.modified == metaModified {
       if epoch.kvs.first?.created != Int64(flight.batch.epoch) {
         endFlight(.refused(.fenced))
-      } else if before.modified != headRevision {
+      } else if head.sequence > 0, before.modified != headRevision {
         return lose("batch \(head.sequence) in etcd is not the one that this node has applied; " + advice)
       } else {
         return appendMissed(sent)

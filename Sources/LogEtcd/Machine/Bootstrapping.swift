@@ -87,7 +87,7 @@ extension EtcdMachine {
     let image = SnapshotImage(anchor: head.anchor, bytes: bootstrap!.bytes)
     guard image.bytes.count == head.size, SHA256Digest(of: image.bytes) == head.digest, (try? image.reader()) != nil
     else { return tryNextSnapshot() }
-    guard head.anchor.sequence > 0 else { return bootstrapped(image, headRevision: metaRevision) }
+    guard head.anchor.sequence > 0 else { return bootstrapped(image, headRevision: metaCreated) }
     bootstrap!.stage = .anchor(image)
     send(.bootstrap, .range(EtcdRange(keys.log(head.anchor.sequence), revision: bootstrap!.revision)))
   }

@@ -60,10 +60,13 @@ package final class EtcdMachine {
   var isOpened = false
   var freshLogID: SHA256Digest?
   var head = LogHead(empty: SHA256Digest(bytes: Array(repeating: 0, count: 32)))
-  /// The mod revision of the newest batch taken; that of `meta` while there is none.
+  /// The mod revision of the newest batch taken; the create revision of `meta` while there is none.
   var headRevision: Int64 = 0
   var newestEpoch: UInt64 = 0
-  var metaRevision: Int64 = 0
+  /// `meta` is written when the log is made and once more with batch 1: whoever is late with batch 1 fails, even when
+  /// batch 1 has been trimmed.
+  var metaCreated: Int64 = 0
+  var metaModified: Int64 = 0
   var cluster: UInt64 = 0
   /// The newest revision that any answer has shown.
   var highest: Int64 = 0

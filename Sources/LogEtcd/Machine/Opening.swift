@@ -44,9 +44,9 @@ extension EtcdMachine {
       guard let logID = freshLogID, archived == nil else {
         return lose("etcd holds no log, this node's archive does; " + advice)
       }
-      metaRevision = header.revision
+      (metaCreated, metaModified) = (header.revision, header.revision)
       self.logID = logID
-      return opened(LogHead(empty: logID), headRevision: metaRevision, at: header.revision, epoch: nil)
+      return opened(LogHead(empty: logID), headRevision: metaCreated, at: header.revision, epoch: nil)
     }
     guard case .range(let meta) = results[1], case .range(let epoch) = results[2], case .range(let here) = results[3],
       case .range(let newest) = results[4], let meta = meta.kvs.first
@@ -54,7 +54,7 @@ extension EtcdMachine {
     guard let logID = EtcdMeta.decode(meta.value) else {
       return lose("\(keys.meta) in etcd is not the mark of a log that this version of Berth knows; name another prefix")
     }
-    metaRevision = meta.modified
+    (metaCreated, metaModified) = (meta.created, meta.modified)
     self.logID = logID
     if let archived, archived.logID != logID {
       return lose(
@@ -67,7 +67,7 @@ extension EtcdMachine {
     noteEpoch(epoch.kvs.first, at: header.revision, quietly: true)
     if start.sequence == 0 {
       guard first == nil || first == 1 else { return beginBootstrap(at: header.revision, after: 0) }
-      return opened(start, headRevision: metaRevision, at: header.revision, epoch: epoch.kvs.first)
+      return opened(start, headRevision: metaCreated, at: header.revision, epoch: epoch.kvs.first)
     }
     guard last >= start.sequence else {
       return lose(

@@ -87,7 +87,9 @@ extension EtcdMachine {
     sync.flying = SyncState.Flying(
       covers: sync.asked, from: head.sequence, began: now, afterWin: lead.isCatchingUp)
     count(.syncs)
-    let same = EtcdCompare.modified(head.sequence == 0 ? keys.meta : keys.log(head.sequence), headRevision)
+    let same =
+      head.sequence == 0
+      ? EtcdCompare.created(keys.meta, metaCreated) : .modified(keys.log(head.sequence), headRevision)
     let next = EtcdRange(keys.log(head.sequence + 1), to: keys.logEnd, limit: 8)
     let here = EtcdRange(keys.log(head.sequence), to: keys.logEnd, limit: 1)
     let epoch = EtcdOperation.range(EtcdRange(keys.epoch))
@@ -147,6 +149,11 @@ extension EtcdMachine {
       case .applied:
         sync.flying!.found = true
       case .known: break
+      case .gap where head.sequence == 0:
+        // Trimmed before this node had anything; there is no batch to compare that would have said so.
+        let revision = sync.flying!.revision
+        sync.flying = nil
+        return beginBootstrap(at: revision, after: 0)
       case .gap: return lose("a batch before \(kv.key) is missing in etcd; " + advice)
       case .broken(let what): return lose("\(kv.key) in etcd \(what); " + advice)
       }

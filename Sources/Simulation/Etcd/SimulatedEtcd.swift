@@ -155,7 +155,7 @@ package final class SimulatedEtcd {
       if let first = kept.first, first.isDelete, first.modified <= revision { kept.removeFirst() }
       state.versions[name] = kept.isEmpty ? nil : kept
     }
-    state.names.removeAll { state.versions[$0] == nil }
+    state.names = state.names.filter { state.versions[$0] != nil }
     return .done(header)
   }
 

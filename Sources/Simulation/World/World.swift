@@ -29,7 +29,8 @@ package struct WorldPlan {
 /// Several nodes over one etcd, in one thread and from one seed.
 package final class World {
   enum Event {
-    case input(node: Int, life: Int, EtcdInput)
+    /// From the network; what comes over a connection to an etcd that has been restored since is cut off.
+    case input(node: Int, life: Int, EtcdInput, age: Int)
     case wake(node: Int, life: Int, at: Int64)
     case step(node: Int, life: Int)
     case arrive(Journey)
@@ -138,7 +139,16 @@ package final class World {
 
   private func handle(_ event: Event) {
     switch event {
-    case .input(let node, let life, let input): deliver(input, to: node, life)
+    case .input(let node, let life, let input, let age):
+      if age == truth.restores {
+        deliver(input, to: node, life)
+      } else if case .answer(let id, _) = input {
+        deliver(.failed(id, .unknown("the connection broke")), to: node, life)
+      } else if case .watch = input {
+        // Was never read.
+      } else {
+        deliver(input, to: node, life)
+      }
     case .wake(let node, let life, let at):
       if nodes[node].wakeAt == at { deliver(.tick, to: node, life) }
     case .step(let node, let life): stepEngine(node, life)
@@ -177,7 +187,7 @@ package final class World {
     let node = nodes[index]
     guard node.life == life, let machine = node.machine else { return }
     if node.pausedUntil > now {
-      return queue.add(.input(node: index, life: life, input), at: node.pausedUntil)
+      return queue.add(.input(node: index, life: life, input, age: truth.restores), at: node.pausedUntil)
     }
     let actions = machine.handle(input, now: now + node.clockOffset)
     for action in actions where nodes[index].life == life {

@@ -88,9 +88,11 @@ let package = Package(
       name: "berth-bench",
       dependencies: ["CLinux", "Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
-    room("Simulation", ["LogEtcd", "Log", "Platform", "TestSupport"]),
+    room(
+      "Simulation",
+      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
     .executableTarget(
-      name: "berth-sim", dependencies: ["Simulation", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
@@ -105,7 +107,10 @@ let package = Package(
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
-      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry", "TestSupport"]),
+      [
+        "Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry",
+        "TestSupport"
+      ]),
     tests(
       "APITests",
       [

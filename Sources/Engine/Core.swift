@@ -27,11 +27,30 @@ package struct CoreOptions {
   package var archive: (StoredBatch) -> Void = { _ in }
   /// Called around the answers of one batch.
   package var answering: (() -> Void) -> Void = { $0() }
+  /// Deliberate bugs, for the simulator alone.
+  package var flaws: CoreFlaws = []
 
   /// What every core needs.
   package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
     (self.random, self.metrics) = (random, metrics)
   }
+}
+
+/// Deliberate bugs that the simulator must catch; empty in every program that ships.
+package struct CoreFlaws: OptionSet, Hashable, Sendable {
+  /// The bits.
+  package let rawValue: Int
+  /// Makes a set from bits.
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Answers when the append begins.
+  package static let answerBeforeAppend = CoreFlaws(rawValue: 1 << 0)
+  /// Answers repeats and refusals without asking whether somebody else leads.
+  package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
+  /// Leaves pending what was refused.
+  package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
+  /// Leads anew with the free space that it knew when it last led.
+  package static let staleIndex = CoreFlaws(rawValue: 1 << 3)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
@@ -106,7 +125,7 @@ package final class Core {
   }
 
   /// Believes the wall clock and lets held expiries go.
-  func confirm(_ reading: ClockReading) {
+  package func confirm(_ reading: ClockReading) {
     clock.confirm(reading)
     expiry.release()
   }
@@ -136,7 +155,10 @@ package final class Core {
       sequence: head.sequence + 1, epoch: leadership.epoch, nonce: options.random(), time: time, seed: draft.seed,
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash,
       entries: draft.encoded)
-    inFlight = InFlight(batch: batch, entries: draft.entries, answers: draft.answers, due: due, began: .now)
+    let isEager = options.flaws.contains(.answerBeforeAppend)
+    if isEager { for answer in draft.answers { answer.send() } }
+    inFlight = InFlight(
+      batch: batch, entries: draft.entries, answers: isEager ? [] : draft.answers, due: due, began: .now)
     append(batch)
     return true
   }
@@ -168,7 +190,9 @@ package final class Core {
   /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now, and
   /// only a barrier begun after they were asked for proves that nobody did.
   private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
-    guard options.isShared else { return options.answering { for answer in answers { answer.send() } } }
+    guard options.isShared, !options.flaws.contains(.answerWithoutBarrier) else {
+      return options.answering { for answer in answers { answer.send() } }
+    }
     wait(barrier: barrier) { end in
       switch end {
       case .passed: for answer in answers { answer.send() }
@@ -211,7 +235,7 @@ package final class Core {
   }
 
   private func takeBack(_ flight: InFlight, _ why: Unavailable) {
-    ledger.revoke()
+    if !options.flaws.contains(.keepRefused) { ledger.revoke() }
     ledger.putBack(flight.due)
     options.answering { for answer in flight.answers { answer.done(.unavailable(why)) } }
   }
@@ -306,7 +330,7 @@ package final class Core {
     claimed = nil
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
-    ledger = Ledger(published.tables)
+    if !options.flaws.contains(.staleIndex) { ledger = Ledger(published.tables) }
     let time = max(published.tables.time, head.time)
     let batch = Batch(
       sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),

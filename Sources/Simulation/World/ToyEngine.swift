@@ -146,7 +146,7 @@ package final class ToyEngine: SimulatedEngine {
     waiting.append((ticket, asked))
   }
 
-  package func step() -> [EngineWish] {
+  package func step(now: Int64) -> [EngineWish] {
     var wishes: [EngineWish] = []
     if needsBarrier {
       needsBarrier = false
@@ -204,6 +204,13 @@ package final class ToyEngine: SimulatedEngine {
       nil, nil, nil, [], [], false, [], false, 0
     )
     lastSnapshot = head.sequence
+  }
+
+  package func story(of batch: Batch) -> [StoryLine] {
+    batch.entries.enumerated().map { index, bytes in
+      StoryLine(
+        operation: bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }, revision: batch.firstRevision + UInt64(index))
+    }
   }
 
   package func wipe() {

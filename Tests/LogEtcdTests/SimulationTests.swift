@@ -1,0 +1,61 @@
+import LogEtcd
+import Simulation
+import Testing
+
+@Suite struct SimulationTests {
+  private func plan(_ seed: UInt64, _ flaws: EtcdFlaws = [], _ toy: ToyEngine.Flaws = []) -> WorldPlan {
+    var plan = WorldPlan()
+    plan.nodes = seed % 5 == 0 ? 5 : 3
+    plan.restores = seed % 4 == 0
+    plan.flaws = flaws
+    plan.engine = { ToyEngine(seed: $0, snapshotEvery: 12, flaws: toy) }
+    return plan
+  }
+
+  @Test func aClusterKeepsItsPromisesUnderEveryFault() {
+    var seen: Set<String> = []
+    for seed in 1...24 as ClosedRange<UInt64> {
+      let world = World(seed: seed, plan: plan(seed))
+      if let violation = world.run() { Issue.record("\(violation)") }
+      seen.formUnion(world.seen.map(\.name))
+    }
+    for what in [
+      "a keepalive lied", "a read was stale", "a request landed after its sender gave up", "a request was repeated",
+      "a watch lost an event", "a watch went back in time", "a watch was canceled by a compaction",
+      "a watch told other bytes", "an append stayed unknown", "etcd came back from a backup", "leases ended early",
+      "a node was bootstrapped", "a node found that etcd lost history", "the store was full", "an engine was wedged"
+    ] { #expect(seen.contains(what), "never happened: \(what)") }
+  }
+
+  @Test func aSeedIsOneRun() {
+    let first = World(seed: 4, plan: plan(4))
+    let second = World(seed: 4, plan: plan(4))
+    #expect(first.run() == second.run())
+    #expect(first.trace == second.trace)
+    let other = World(seed: 5, plan: plan(5))
+    _ = other.run()
+    #expect(other.trace != first.trace)
+  }
+
+  @Test(arguments: [
+    ("no epoch compare", EtcdFlaws.noEpochCompare), ("no place compare", .noPlaceCompare),
+    ("takes unknown for refused", .refuseUnknown), ("acknowledges before the append", .ackBeforeAppend),
+    ("trusts keepalives", .trustKeepalive), ("ignores gaps of a watch", .ignoreWatchGap),
+    ("reads without a write as a barrier", .plainBarrier), ("joins a barrier under way", .joinBarrier),
+    ("no witness", .noWitness), ("no check of the chain", .noChainCheck), ("leads before it has caught up", .noCatchUp),
+    ("takes its own batch for another's", .refuseOwn), ("trims too far", .trimTooFar)
+  ]) func theSimulatorCatchesABugOfTheProtocol(name: String, flaw: EtcdFlaws) {
+    #expect(seedThatCatches(plan: { plan($0, flaw) }) != nil, "\(name) was not caught")
+  }
+
+  @Test(arguments: [
+    ("reads of a leader without a barrier", ToyEngine.Flaws.readWithoutBarrier),
+    ("acknowledges what is decided", .ackDecided), ("keeps what was refused", .keepRefused)
+  ]) func theSimulatorCatchesABugOfTheEngine(name: String, flaw: ToyEngine.Flaws) {
+    #expect(seedThatCatches(plan: { plan($0, [], flaw) }) != nil, "\(name) was not caught")
+  }
+
+  private func seedThatCatches(plan: (UInt64) -> WorldPlan) -> UInt64? {
+    (1...250 as ClosedRange<UInt64>).first { World(seed: $0, plan: plan($0)).run() != nil }
+  }
+}

@@ -75,7 +75,7 @@ final class TestNode: @unchecked Sendable {
   private(set) var lost: String?
   private var flight: Batch?
   private var barriers: [UInt64: BarrierEnd] = [:]
-  private var ends: [AppendEnd] = []
+  private(set) var ends: [AppendEnd] = []
   private var asked: UInt64 = 0
   /// Whether `step` lets the log know that the engine lives.
   var isWedged = false
@@ -129,6 +129,9 @@ final class TestNode: @unchecked Sendable {
     flight = batch
     log.append(batch) { end in self.lock.withLock { self.waiting.append(.ended(end)) } }
   }
+
+  /// Begins to append entries in this node's epoch.
+  func begin(_ entries: [[UInt8]]) { begin(next(entries, epoch: epoch ?? 0)) }
 
   /// Steps until `condition` holds; false when it does not in time.
   func until(_ deadline: Duration = .seconds(20), _ condition: () -> Bool) -> Bool {

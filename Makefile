@@ -7,6 +7,8 @@ PACKAGES := libsqlite3-dev libssl-dev libzstd-dev
 # What tests run beside Berth; without it they skip what needs it, and say so.
 TEST_PACKAGES := etcd-server
 SOURCES := Sources Tests Benchmarks Package.swift
+# A test run that takes longer than this hangs.
+TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
@@ -35,10 +37,10 @@ test-deps: deps
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES); } || true
 
 test: test-deps ## every test but the slow ones, with the coverage figure
-	swift test --enable-code-coverage
+	timeout --foreground -s INT -k 20 $(TEST_SECONDS) swift test --enable-code-coverage
 	@python3 Tests/coverage.py "$$(swift test --enable-code-coverage --show-codecov-path)"
 
-test-all: test ## the slow parts too; what is skipped says why
+test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why
 	Tests/slow.sh
 
 sim: deps ## the simulated cluster: SEEDS=1000 runs many seeds, SEED=42 shows one

@@ -82,6 +82,7 @@ let package = Package(
       swiftSettings: strict + [.strictMemorySafety()]),
 
     // Tools and proof.
+    room("Histories"),
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
@@ -104,7 +105,7 @@ let package = Package(
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
-      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "TestSupport"]),
+      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry", "TestSupport"]),
     tests(
       "APITests",
       [
@@ -120,6 +121,7 @@ let package = Package(
         "TestSupport"
       ]),
     tests("SystemTests", ["Client", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+    tests("HistoriesTests", ["Histories", "TestSupport"]),
     tests("TidyTests", ["TestSupport"])
   ],
   swiftLanguageModes: [.v6]

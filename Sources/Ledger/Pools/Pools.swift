@@ -4,7 +4,7 @@ import Domain
 /// Pools: made, changed, grown, rolled back, removed. All are structural: decided with nothing pending.
 extension Ledger {
   func pool(_ name: PoolName) throws(Rejection) -> PoolState {
-    if let state = tables.pools[name] { return state }
+    if let state = tables.pool(name) { return state }
     throw Rejection(.poolNotFound, "there is no pool \(name): `berth pool list` shows those there are", field: "pool")
   }
 
@@ -36,8 +36,8 @@ extension Ledger {
 
   func expandPool(_ name: PoolName, _ patch: PoolPatch, _ context: Context) throws(Rejection) -> Decided {
     let state = try pool(name)
-    guard let cidr = patch.cidr, cidr != state.pool.cidr, cidr.contains(state.pool.cidr) else {
-      throw .invalid("cidr", "must be a larger network that contains \(state.pool.cidr)")
+    guard let cidr = patch.cidr, cidr != state.cidr, cidr.contains(state.cidr) else {
+      throw .invalid("cidr", "must be a larger network that contains \(state.cidr)")
     }
     return try change(state, patch, .poolExpanded, context)
   }
@@ -75,7 +75,7 @@ extension Ledger {
 
   /// Deletes the rows of all remembered releases, inside and outside the present extent.
   private func endOfMemory(_ state: PoolState) throws(Rejection) -> [Effect] {
-    let (name, family) = (state.pool.name, state.pool.family)
+    let (name, family) = (state.name, state.family)
     guard let index = indexes[name] else { return [] }
     let count = index.remembered.count(in: 0...family.maxBits)
     guard count <= UInt128(Limits.perOwner) else {
@@ -121,18 +121,59 @@ extension Ledger {
     return try moved(state, pool, to: extent, kind, context)
   }
 
-  /// The pool on another extent; strategy `next` begins again.
+  /// The pool on another extent; strategy `next` begins again. What guests of a smaller extent know as their network,
+  /// gateway and broadcast address is reserved when the pool grows around them, and no longer when it goes back.
   private func moved(
     _ state: PoolState, _ pool: Pool, to extent: Extent, _ kind: EntryKind, _ context: Context
   ) throws(Rejection) -> Decided {
     var pool = pool
     pool.extent = extent
     pool.revision = context.revision
-    try checkExtent(extent, of: pool, reservations: state.reservations)
+    let needless = state.reservations.filter { isInherited($0, from: extent) }
+    let kept = state.reservations.filter { !isInherited($0, from: extent) }
+    try checkExtent(extent, of: pool, reservations: kept)
     try checkNobodyOutside(state, extent)
+    let inherited = inherited(state, by: extent, beside: kept, context)
+    if !inherited.isEmpty {
+      guard kept.count + inherited.count <= Limits.reservations else { throw tooManyReservations(pool.name) }
+      try checkExtent(extent, of: pool, reservations: kept + inherited)
+    }
     var effects: [Effect] = [.put(.pool(pool))]
     if let cursor = state.cursor { effects.append(.delete(.cursor(pool.name, cursor))) }
+    effects += needless.map { .delete(.reservation($0)) }
+    effects += inherited.map { .put(.reservation($0)) }
     return Decided(outcome: .pool(pool), kind: kind, effects: effects)
+  }
+
+  /// Guests keep their old mask: for them a newcomer at one of these addresses would be the router, or everybody.
+  private func inherited(
+    _ state: PoolState, by extent: Extent, beside reservations: [Reservation], _ context: Context
+  ) -> [Reservation] {
+    let old = state.pool.extent
+    guard state.allocations > 0, extent.cidr != old.cidr, extent.cidr.contains(old.cidr) else { return [] }
+    let usable = PoolState.usable(extent, reservations)
+    return Ledger.meanings(of: old).compactMap { address, reason in
+      guard usable.contains(where: { $0.contains(address) }) else { return nil }
+      return Reservation(
+        pool: state.pool.name, range: AddressRange(address, address), reason: reason, createdAt: context.time,
+        revision: context.revision)
+    }
+  }
+
+  private func isInherited(_ reservation: Reservation, from extent: Extent) -> Bool {
+    Ledger.meanings(of: extent).contains {
+      reservation.range == AddressRange($0.address, $0.address) && reservation.reason == $0.reason
+    }
+  }
+
+  /// The addresses that mean something to the guests of an extent, and what.
+  private static func meanings(of extent: Extent) -> [(address: IPAddress, reason: String)] {
+    [
+      (extent.cidr.reservedFirst, "network address"), (extent.gateway, "gateway"),
+      (extent.cidr.reservedLast, "broadcast address")
+    ].compactMap { address, meaning in
+      address.map { ($0, "\(meaning) of \(extent.cidr) for those who lived there before the pool grew") }
+    }
   }
 
   // MARK: Rules
@@ -197,7 +238,7 @@ extension Ledger {
       var from = range.first
       while outside.count < 10, let bits = state.allocated.firstMember(in: from.bits...range.last.bits) {
         let ip = IPAddress(family: range.family, bits: bits)
-        let found = tables.allocation(holding: ip, in: state.pool.name)
+        let found = tables.allocation(holding: ip, in: state.name)
         if let found, outside.last?.ip != found.ip { outside.append(found) }
         guard let next = (found?.block.last ?? ip).next, next <= range.last else { break }
         from = next
@@ -210,13 +251,13 @@ extension Ledger {
       ).with("count", count).with("addresses", text: outside.map { "\($0.ip)" }.joined(separator: " "))
     }
     // What else is taken among the usable rests in quarantine.
-    guard let taken = indexes[state.pool.name]?.taken else { return }
+    guard let taken = indexes[state.name]?.taken else { return }
     let resting = lost.reduce(UInt128(0)) { $0 + taken.count(in: $1.bits) }
     guard resting > 0, let first = lost.lazy.compactMap({ taken.firstMember(in: $0.bits) }).first else { return }
     throw Rejection(
       .outsidersLive,
       "\(resting) addresses that would lie outside still rest in quarantine, among them "
-        + "\(IPAddress(family: state.pool.family, bits: first)): wait until it ends"
+        + "\(IPAddress(family: state.family, bits: first)): wait until it ends"
     ).with("quarantined", resting)
   }
 }

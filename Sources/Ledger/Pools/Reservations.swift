@@ -7,16 +7,13 @@ extension Ledger {
     -> Decided
   {
     let state = try pool(name)
-    guard state.pool.cidr.range.contains(range) else {
-      throw Rejection(.addressOutsidePool, "\(range) is not inside pool \(name) (\(state.pool.cidr))", field: "range")
+    guard state.cidr.range.contains(range) else {
+      throw Rejection(.addressOutsidePool, "\(range) is not inside pool \(name) (\(state.cidr))", field: "range")
     }
     guard reason.utf8.count <= Limits.reasonBytes else {
       throw .invalid("reason", "at most \(Limits.reasonBytes) bytes")
     }
-    guard state.reservations.count < Limits.reservations else {
-      throw Rejection(
-        .tooManyReservations, "pool \(name) has \(Limits.reservations) reservations: join some into ranges")
-    }
+    guard state.reservations.count < Limits.reservations else { throw tooManyReservations(name) }
     if let other = state.reservations.first(where: { $0.range.overlaps(range) }) {
       throw Rejection(
         .reservationExists, "\(other.range) is reserved already (\(other.reason)): delete that reservation first",
@@ -29,8 +26,12 @@ extension Ledger {
       outcome: .reservation(reservation), kind: .reservationCreated, effects: [.put(.reservation(reservation))])
   }
 
+  func tooManyReservations(_ name: PoolName) -> Rejection {
+    Rejection(.tooManyReservations, "pool \(name) has \(Limits.reservations) reservations: join some into ranges")
+  }
+
   private func checkNobodyHolds(_ range: AddressRange, _ state: PoolState) throws(Rejection) {
-    let name = state.pool.name
+    let name = state.name
     if let bits = state.allocated.firstMember(in: range.bits) {
       let ip = IPAddress(family: range.family, bits: bits)
       throw addressInUse(ip, tables.allocation(holding: ip, in: name))

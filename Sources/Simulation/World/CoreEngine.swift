@@ -58,16 +58,21 @@ package final class CoreEngine: SimulatedEngine {
 
   private var clock: ClockReading { ClockReading(wall: 1_700_000_000_000_000 + now, boot: now) }
 
+  /// The end of the archive.
   package var archived: LogHead? {
     guard let last = archive.last else { return base?.anchor ?? opened }
     return LogHead(
       logID: core.head.logID, sequence: last.batch.sequence, hash: last.hash, nextRevision: last.batch.nextRevision,
       time: last.batch.time)
   }
+  /// The end of what is applied.
   package var head: LogHead { core.head }
+  /// Whether it leads.
   package var leads: Bool { if case .leading = core.leadership { true } else { false } }
+  /// Equal states have equal ones.
   package var digest: UInt64 { UInt64(truncatingIfNeeded: core.tables.stateHash) }
 
+  /// Takes an event of its log.
   package func take(_ event: LogEvent) {
     switch event {
     case .opened(let head):
@@ -102,6 +107,7 @@ package final class CoreEngine: SimulatedEngine {
 
   private var hasLost = false
 
+  /// A client writes.
   package func write(_ operation: UInt64) -> Bool {
     guard leads else { return false }
     let submission = Submission(command(operation), actor: "client", requestID: "\(operation)", asked: "")
@@ -138,6 +144,7 @@ package final class CoreEngine: SimulatedEngine {
     .allocate(AllocateRequest(.pool(Self.pool), holder: Holder(owner: OwnerName(trusted: owner))))
   }
 
+  /// A client reads.
   package func read(_ ticket: UInt64) {
     core.wait(barrier: { wishes.append(.barrier($0)) }) { end in
       switch end {
@@ -147,6 +154,7 @@ package final class CoreEngine: SimulatedEngine {
     }
   }
 
+  /// What it wants now.
   package func step(now: Int64) -> [EngineWish] {
     self.now = max(self.now, now)
     if !core.isAppending {
@@ -176,6 +184,7 @@ package final class CoreEngine: SimulatedEngine {
     return SnapshotImage(anchor: core.head, bytes: bytes)
   }
 
+  /// What was said.
   package func reports() -> [EngineReport] {
     for (operation, heard) in waiting { if let answer = heard.answer { report(operation, answer) } }
     waiting.removeAll { $0.heard.answer != nil }
@@ -205,17 +214,20 @@ package final class CoreEngine: SimulatedEngine {
       ?? core.head.sequence
   }
 
+  /// Forgets all but the archive.
   package func crash(unsynced: Int) {
     archive.removeLast(min(unsynced, archive.count))
     (waiting, wishes, said, flying, hasLost) = ([], [], [], nil, false)
     adopt()
   }
 
+  /// Keeps nothing.
   package func wipe() {
     (base, archive, opened) = (nil, [], nil)
     crash(unsynced: 0)
   }
 
+  /// Who has which address from each entry on.
   package func story(of batch: Batch) -> [StoryLine] {
     var lines: [StoryLine] = []
     for bytes in batch.entries {

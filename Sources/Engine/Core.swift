@@ -49,8 +49,6 @@ package struct CoreFlaws: OptionSet, Hashable, Sendable {
   package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
   /// Leaves pending what was refused.
   package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
-  /// Leads anew with the free space that it knew when it last led.
-  package static let staleIndex = CoreFlaws(rawValue: 1 << 3)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
@@ -73,6 +71,8 @@ package final class Core {
   package private(set) var leadership: Leadership
   /// The end of the log as this node has taken it; the next batch follows it.
   package private(set) var head: LogHead
+  /// The newest batch that another node wrote.
+  private var newestForeign: UInt64 = 0
   private var loading: Loading?
   private var barriers = BarrierQueue()
   /// The epoch that is to be taken over as soon as nothing is in flight.
@@ -187,16 +187,19 @@ package final class Core {
     }
   }
 
-  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now, and
-  /// only a barrier begun after they were asked for proves that nobody did.
+  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now. A
+  /// barrier begun after they were asked for shows what the log is: if it brings batches of others, what they wrote
+  /// may have been acknowledged before, and an answer from the state without them would be a look at the past.
   private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
     guard options.isShared, !options.flaws.contains(.answerWithoutBarrier) else {
       return options.answering { for answer in answers { answer.send() } }
     }
+    let decidedAt = head.sequence
     wait(barrier: barrier) { end in
-      switch end {
-      case .passed: for answer in answers { answer.send() }
-      case .failed: for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
+      if case .passed = end, self.newestForeign <= decidedAt {
+        for answer in answers { answer.send() }
+      } else {
+        for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
       }
     }
   }
@@ -297,6 +300,7 @@ package final class Core {
 
   private func apply(_ stored: StoredBatch) {
     let batch = stored.batch
+    newestForeign = batch.sequence
     do {
       if loading != nil {
         try loading?.take(batch)
@@ -330,7 +334,7 @@ package final class Core {
     claimed = nil
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
-    if !options.flaws.contains(.staleIndex) { ledger = Ledger(published.tables) }
+    ledger = Ledger(published.tables)
     let time = max(published.tables.time, head.time)
     let batch = Batch(
       sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),

@@ -99,7 +99,7 @@ package final class CoreEngine: SimulatedEngine {
 
   /// Whether the log itself said that all is lost.
   private func isTold(_ event: LogEvent) -> Bool {
-    if case .lost = event { return true }
+    if case .lost = event { hasLost = true }
     if hasLost { return true }
     hasLost = true
     return false
@@ -129,7 +129,7 @@ package final class CoreEngine: SimulatedEngine {
     if core.tables.pools.isEmpty {
       let cidr = Prefix(containing: IPAddress(v4: 0x0A00_0000), length: 26)
       return .createPool(
-        Pool(name: Self.pool, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)), leaseSeconds: 20))
+        Pool(name: Self.pool, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)), leaseSeconds: 5))
     }
     let old = operation - min(operation, (operation &* 0x9E37_79B9_7F4A_7C15) >> 58)
     switch operation % 4 {

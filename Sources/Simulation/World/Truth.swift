@@ -186,7 +186,9 @@ struct Truth {
     mustNotice = Set(world.nodes.indices.filter { world.nodes[$0].engine.head.sequence > end })
     for place in log[Int(end)...] { for operation in place.operations { written.remove(operation) } }
     log.removeLast(log.count - Int(end))
-    for key in facts.keys { facts[key]?.removeAll { $0.revision > newestRevision } }
+    askedWrites = [:]
+    let newest = newestRevision
+    for key in facts.keys { facts[key]?.removeAll { $0.revision > newest } }
     newestAcknowledged = min(newestAcknowledged, end)
     asked = [:]
     durableBy = durableBy.filter { $0.key <= end }

@@ -50,7 +50,7 @@ package struct EventFilter: Sendable {
     case .reservation(let row): isOfPoolAlone && row.pool == pool
     case .released(let row):
       tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
-    case .cursor, .answered: false
+    case .cursor, .answered, .token: false
     }
   }
 

@@ -59,7 +59,7 @@ struct Export {
       case .pool(let pool): pools[pool.name] = pool
       case .reservation(let reservation): reservations.append(reservation)
       case .allocation(let allocation): allocations.append(allocation)
-      case .released, .cursor, .answered: break
+      case .released, .cursor, .answered, .token: break
       }
     }
     reservations.sort { $0.pool != $1.pool ? $0.pool < $1.pool : $0.range < $1.range }

@@ -147,6 +147,9 @@ package final class Engine: @unchecked Sendable {
     return try published.lock.read { () throws(E) in try body(published.tables) }
   }
 
+  /// The published tokens.
+  package var tokens: TokenRegister { published.tokens }
+
   /// Calls `notify` with the newest revision after each publish, on the engine's thread.
   package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) {
     lock.withLock { shared.listeners.append(notify) }

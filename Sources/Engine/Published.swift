@@ -8,6 +8,8 @@ internal import Platform
 final class Published: @unchecked Sendable {
   let tables: Tables
   let lock = ReaderWriterLock()
+  /// The tokens among the rows.
+  let tokens: TokenRegister
   /// The batch that holds the tables' revision.
   private(set) var sequence: UInt64
 
@@ -16,6 +18,7 @@ final class Published: @unchecked Sendable {
 
   init(_ tables: Tables, sequence: UInt64) {
     self.tables = tables
+    tokens = TokenRegister(tables)
     self.sequence = sequence
   }
 
@@ -32,5 +35,6 @@ final class Published: @unchecked Sendable {
         }
       }
     } while next < entries.count
+    tokens.follow(entries, time: time)
   }
 }

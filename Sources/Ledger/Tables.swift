@@ -31,6 +31,8 @@ package final class Tables {
   package private(set) var time: LogTime = 0
   /// Idempotency keys kept.
   package private(set) var answeredCount = 0
+  /// Tokens kept.
+  package private(set) var tokenCount = 0
   private var isLoading = false
 
   /// Starts empty; `seed` scatters the indexes of this process and never touches an outcome.
@@ -111,6 +113,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
     case .cursor(let name, let address): pools[name]?.cursor = address
     case .answered: answeredCount += 1
+    case .token: tokenCount += 1
     }
   }
 
@@ -170,6 +173,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
+    case .token: tokenCount -= 1
     }
   }
 }

@@ -80,12 +80,13 @@ enum LedgerBench {
           revision: tables.revision + UInt64(entries.count) + 1, time: 1_000_000_000_000, seed: 7)
         if let entry = ledger.decide(submission, context).entry { entries.append(entry) }
       }
+      ledger.seal(&entries)
       var bytes = 0
       for entry in entries {
         bytes += entry.encoded.count
         tables.apply(entry.effects, revision: entry.revision, time: 1_000_000_000_000)
       }
-      ledger.published(entries.flatMap(\.effects))
+      ledger.published(entries)
     }
   }
 }

@@ -12,7 +12,10 @@ package enum Manager: UInt8, Hashable, Sendable {
 }
 
 /// An address, or a child prefix, in the hands of an owner.
-package struct Allocation: Hashable, Sendable {
+///
+/// An immutable object: it is handed on many times between its decision and its answer, and a value would count a
+/// dozen references each time.
+package final class Allocation: Sendable {
   /// The pool it comes from.
   package let pool: PoolName
   /// The address, or the whole child prefix; a single address has the full length.
@@ -26,25 +29,25 @@ package struct Allocation: Hashable, Sendable {
   /// Which of several on that interface, from 0.
   package let index: UInt16
   /// The guest's name, if told.
-  package var hostname: Hostname?
+  package let hostname: Hostname?
   /// The guest's hardware address, if told.
-  package var mac: MACAddress?
+  package let mac: MACAddress?
   /// The host that carries it, if told.
-  package var node: NodeName?
+  package let node: NodeName?
   /// Whether the address was asked for by number.
   package let isStatic: Bool
   /// Who answers for it; nil = whoever asked.
-  package var manager: Manager?
+  package let manager: Manager?
   /// The operator's labels.
-  package var labels: Labels
+  package let labels: Labels
   /// When it was given.
   package let createdAt: LogTime
   /// When it ends unless renewed; nil = never.
-  package var expiresAt: LogTime?
+  package let expiresAt: LogTime?
   /// The entry that gave it: no two allocations ever share one for the same address.
   package let generation: Revision
   /// The entry that last changed it.
-  package var revision: Revision
+  package let revision: Revision
 
   /// Makes an allocation as it is.
   package init(
@@ -59,6 +62,16 @@ package struct Allocation: Hashable, Sendable {
     (self.expiresAt, self.generation, self.revision) = (expiresAt, generation, revision)
   }
 
+  /// The same allocation at a later revision, with other notes beside it.
+  package func changed(
+    hostname: Hostname?, mac: MACAddress?, node: NodeName?, labels: Labels, expiresAt: LogTime?, revision: Revision
+  ) -> Allocation {
+    Allocation(
+      pool: pool, block: block, tenant: tenant, owner: owner, interface: interface, index: index, hostname: hostname,
+      mac: mac, node: node, isStatic: isStatic, manager: manager, labels: labels, createdAt: createdAt,
+      expiresAt: expiresAt, generation: generation, revision: revision)
+  }
+
   /// The address; of a child prefix its network address.
   package var ip: IPAddress { block.first }
 
@@ -68,6 +81,30 @@ package struct Allocation: Hashable, Sendable {
   /// Whether this owner, tenant and interface hold it.
   package func isHeld(by holder: Holder) -> Bool {
     owner == holder.owner && tenant == holder.tenant && interface == holder.interface
+  }
+}
+
+extension Allocation: Hashable {
+  /// Equal in all that they say.
+  package static func == (a: Allocation, b: Allocation) -> Bool {
+    if a === b { return true }
+    return a.generation == b.generation && a.revision == b.revision && a.block == b.block && a.pool == b.pool
+      && a.owner == b.owner && a.tenant == b.tenant && a.interface == b.interface && a.index == b.index
+      && a.hasSameNotes(as: b) && a.isStatic == b.isStatic && a.manager == b.manager && a.createdAt == b.createdAt
+  }
+
+  /// Hashes what tells it from every other.
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(pool)
+    hasher.combine(block)
+    hasher.combine(generation)
+    hasher.combine(revision)
+  }
+
+  /// Whether all that may be changed beside an allocation is equal.
+  package func hasSameNotes(as other: Allocation) -> Bool {
+    hostname == other.hostname && mac == other.mac && node == other.node && labels == other.labels
+      && expiresAt == other.expiresAt
   }
 }
 

@@ -34,7 +34,12 @@ package struct ByteWriter: Sendable {
 
   /// The low `count` bytes of a number, highest first: byte order is number order.
   package mutating func bigEndian(_ value: UInt128, count: Int) {
-    var shift = UInt128(8 * count)
+    if count > 8 { bigEndian(UInt64(truncatingIfNeeded: value >> 64), count: count - 8) }
+    bigEndian(UInt64(truncatingIfNeeded: value), count: min(count, 8))
+  }
+
+  private mutating func bigEndian(_ value: UInt64, count: Int) {
+    var shift = UInt64(8 * count)
     while shift > 0 {
       shift -= 8
       bytes.append(UInt8(truncatingIfNeeded: value >> shift))
@@ -44,7 +49,9 @@ package struct ByteWriter: Sendable {
   /// Text with its length before it.
   package mutating func text(_ value: String) {
     count(value.utf8.count)
-    bytes.append(contentsOf: value.utf8)
+    // By pointer: appending the view itself goes byte by byte.
+    var value = value
+    value.withUTF8 { unsafe bytes.append(contentsOf: $0) }
   }
 
   /// Bytes with their length before them.

@@ -44,8 +44,8 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
 ///
 /// An entry answers again by itself: `outcome` needs nothing but the entry, so a repeat under an idempotency key gets
 /// the first answer even after the rows have moved on. What an answer prints beyond its own rows (what the holder had
-/// already, gateway, network) is in `told`.
-package struct Entry: Sendable {
+/// already, gateway, network) is in `told`. An immutable object, because it goes from hand to hand until it is published.
+package final class Entry: Sendable {
   /// Its number.
   package let revision: Revision
   /// What kind of change.
@@ -67,6 +67,13 @@ package struct Entry: Sendable {
   ) {
     (self.revision, self.kind, self.actor, self.requestID) = (revision, kind, actor, requestID)
     (self.asked, self.effects, self.told) = (asked, effects, told)
+  }
+
+  /// The same entry with further effects behind its own.
+  package func adding(_ further: [Effect]) -> Entry {
+    Entry(
+      revision: revision, kind: kind, actor: actor, requestID: requestID, asked: asked, effects: effects + further,
+      told: told)
   }
 
   /// The part of an answer that is not in the effects.
@@ -143,7 +150,7 @@ extension Entry {
   }
 
   /// Reads an entry and nothing else.
-  package init(decoding bytes: [UInt8]) throws(CodingFault) {
+  package convenience init(decoding bytes: [UInt8]) throws(CodingFault) {
     var reader = ByteReader(bytes)
     let version = try reader.byte()
     guard version == Entry.version else { throw .unknownVersion(version) }

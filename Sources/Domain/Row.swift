@@ -1,19 +1,19 @@
 package import Addressing
 
 /// Everything the ledger stores; `decide` reads nothing else.
-package indirect enum Row: Hashable, Sendable {
+package enum Row: Hashable, Sendable {
   /// A pool.
-  case pool(Pool)
+  indirect case pool(Pool)
   /// A reservation.
-  case reservation(Reservation)
+  indirect case reservation(Reservation)
   /// An allocation.
   case allocation(Allocation)
   /// A released address that still matters.
-  case released(Released)
+  indirect case released(Released)
   /// The last address that strategy `next` gave in a pool.
-  case cursor(PoolName, IPAddress)
+  indirect case cursor(PoolName, IPAddress)
   /// A request answered under an idempotency key.
-  case answered(IdempotencyKey, Revision, LogTime)
+  indirect case answered(IdempotencyKey, Revision, LogTime)
   /// What lets somebody in.
   case token(Token)
 

@@ -84,6 +84,7 @@ final class Core {
       _ = draft.take(ledger.decide(expire, draft.context))
     }
     fill(&draft)
+    draft.seal(ledger)
     guard !draft.entries.isEmpty else {
       for answer in draft.answers { answer.done(.outcome(answer.outcome, answer.revision)) }
       return true
@@ -106,7 +107,7 @@ final class Core {
 
   /// Decides from the queue until it is empty, the batch is full, or a structural command must be alone.
   private func fill(_ draft: inout Draft) {
-    while queueHead < queue.count, !draft.isFull {
+    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursors {
       let next = queue[queueHead]
       let isStructural = Ledger.isStructural(next.submission.command)
       if isStructural, !draft.entries.isEmpty { return }
@@ -131,7 +132,7 @@ final class Core {
     case .durable:
       isStorageFull = false
       published.publish(flight.entries, time: flight.batch.time, sequence: flight.batch.sequence)
-      ledger.published(flight.entries.flatMap(\.effects))
+      ledger.published(flight.entries)
       metrics.batches.add()
       metrics.entries.add(UInt64(flight.entries.count))
       for answer in flight.answers { answer.done(.outcome(answer.outcome, answer.revision)) }
@@ -175,6 +176,9 @@ private struct Draft {
   /// `Batch.maxBytes`.
   static let bytesEnough = Batch.maxBytes * 3 / 8
 
+  /// A batch that has moved this many cursors takes no further entry: each is a row on its last one.
+  static let cursors = 256
+
   private let base: Revision
   let time: LogTime
   let seed: UInt64
@@ -191,6 +195,12 @@ private struct Draft {
 
   var isFull: Bool {
     entries.count == Batch.maxEntries || bytes >= Draft.bytesEnough || answers.count == Batch.maxEntries
+  }
+
+  /// Adds what the batch as a whole changes to its last entry.
+  mutating func seal(_ ledger: Ledger) {
+    ledger.seal(&entries)
+    if let last = entries.last { encoded[encoded.count - 1] = last.encoded }
   }
 
   /// Adds a decision's entry; returns the revision to answer with.

@@ -5,10 +5,13 @@ import Addressing
 package final class Ledger {
   /// What is durable.
   package let tables: Tables
-  var overlay = Overlay()
-  var indexes: [PoolName: PoolIndex] = [:]
+  var overlay: Overlay
+  var indexes: [PoolName: PoolIndex] = [:] { didSet { recentIndex = nil } }
+  private var recentIndex: (name: PoolName, index: PoolIndex)?
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()
+  /// The pools whose cursor moved in the batch being made.
+  private var moved: [PoolName] = []
 
   /// What the batch gives to each decision.
   package struct Context: Sendable {
@@ -36,6 +39,7 @@ package final class Ledger {
   /// Starts over durable tables, computing what follows from their rows.
   package init(_ tables: Tables) {
     self.tables = tables
+    overlay = Overlay(seed: tables.rows.seed)
     for (name, state) in tables.pools { indexes[name] = PoolIndex(state) }
     var keys: [AnsweredQueue.Item] = []
     tables.forEachRow { row in
@@ -60,7 +64,8 @@ package final class Ledger {
   /// Whether a command must be decided with nothing pending: it changes what many rows mean.
   package static func isStructural(_ command: Command) -> Bool {
     switch command {
-    case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve, .createToken, .revokeToken: true
+    case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
+    case .createToken, .revokeToken: true
     case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks: false
     }
   }
@@ -125,23 +130,53 @@ package final class Ledger {
 
   // MARK: The batch's end
 
+  /// How many cursors the batch being made has moved.
+  package var movedCursors: Int { moved.count }
+
+  /// Closes the batch being made: where strategy `next` stands now is one row for each pool and batch, and rides on the
+  /// batch's last entry. Called once all is decided and before anything of the batch is applied.
+  package func seal(_ entries: inout [Entry]) {
+    guard !moved.isEmpty else { return }
+    var effects: [Effect] = []
+    for name in moved {
+      guard let index = indexes[name] else { continue }
+      index.hasMoved = false
+      if let cursor = index.cursor, cursor != tables.pool(name)?.cursor { effects.append(.put(.cursor(name, cursor))) }
+    }
+    moved.removeAll(keepingCapacity: true)
+    guard !effects.isEmpty, let last = entries.popLast() else { return }
+    overlay.add(effects)
+    entries.append(last.adding(effects))
+  }
+
+  /// Moves the cursor of strategy `next`.
+  func move(_ index: PoolIndex, of name: PoolName, to ip: IPAddress) {
+    note(.cursor(name, index.cursor))
+    index.cursor = ip
+    guard !index.hasMoved else { return }
+    index.hasMoved = true
+    moved.append(name)
+  }
+
   /// The batch is durable and its effects are in the tables.
-  package func published(_ effects: [Effect]) {
+  package func published(_ entries: [Entry]) {
     overlay.clear()
     undo.removeAll(keepingCapacity: true)
     answered.compact()
     var changed: Set<PoolName> = []
-    for effect in effects {
-      switch effect.row {
-      case .pool(let pool): changed.insert(pool.name)
-      case .reservation(let reservation): changed.insert(reservation.pool)
-      case .allocation(let row): if effect.isPut, row.expiresAt != nil { follow(effect.row, in: row.pool) }
-      // A remembered release was queued when it was decided: its turn may come in the same batch.
-      case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
-      case .cursor, .answered, .token: break
-      }
-    }
+    for entry in entries { for effect in entry.effects { published(effect, &changed) } }
     for name in changed { refreshIndex(name) }
+  }
+
+  private func published(_ effect: Effect, _ changed: inout Set<PoolName>) {
+    switch effect.row {
+    case .pool(let pool): changed.insert(pool.name)
+    case .reservation(let reservation): changed.insert(reservation.pool)
+    case .allocation(let row): if effect.isPut, row.expiresAt != nil { follow(effect.row, in: row.pool) }
+    // A remembered release was queued when it was decided: its turn may come in the same batch.
+    case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
+    case .cursor, .answered, .token: break
+    }
   }
 
   private func follow(_ row: Row, in name: PoolName) {
@@ -165,6 +200,8 @@ package final class Ledger {
   /// The batch was refused: everything pending never was.
   package func revoke() {
     overlay.clear()
+    for name in moved { indexes[name]?.hasMoved = false }
+    moved.removeAll(keepingCapacity: true)
     undo(to: 0)
   }
 
@@ -212,6 +249,14 @@ extension Ledger {
     case answered(AnsweredQueue.Mark)
   }
 
+  /// A pool's index; the last one asked for is mostly the next one too.
+  func index(of name: PoolName) -> PoolIndex? {
+    if let recentIndex, recentIndex.name == name { return recentIndex.index }
+    guard let index = indexes[name] else { return nil }
+    recentIndex = (name, index)
+    return index
+  }
+
   func note(_ change: Undo) { undo.append(change) }
 
   /// Where the list of changes stands, for `undo(to:)`.
@@ -232,21 +277,23 @@ extension Ledger {
 
   /// The row of a key, pending included.
   func row(_ key: RowKey) -> Row? {
-    if let pending = overlay.row(key) { return pending }
-    return tables.rows.row(KeyProbe(key))
+    let probe = KeyProbe(key)
+    if let pending = overlay.row(probe) { return pending }
+    return tables.rows.row(probe)
   }
 
   /// What an owner holds, pending included.
-  func holdings(_ tenant: TenantName, _ owner: OwnerName) -> [Allocation] {
-    let probe = OwnerProbe(tenant, owner)
-    return overlay.allocations(probe, over: tables.rows.allocations(probe)).sorted(by: Allocation.inHoldingOrder)
+  func holdings(_ tenant: TenantName, _ owner: OwnerName) -> [Allocation] { holdings(OwnerProbe(tenant, owner)) }
+
+  func holdings(_ owner: OwnerProbe) -> [Allocation] {
+    let held = overlay.allocations(owner, over: tables.rows.allocations(owner))
+    return held.count < 2 ? held : held.sorted(by: Allocation.inHoldingOrder)
   }
 
-  /// Marks a free block as taken, to be undone if the batch is refused; returns the end of what was remembered inside
-  /// it. At its first address the allocation's row replaces the released one.
-  func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex) -> [Effect] {
-    var effects: [Effect] = []
-    while let bits = index.remembered.firstMember(in: block.range.bits) {
+  /// Marks a free block as taken, to be undone if the batch is refused; what was remembered inside it ends with an effect.
+  /// At its first address the allocation's row replaces the released one.
+  func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex, _ effects: inout [Effect]) {
+    while !index.remembered.isEmpty, let bits = index.remembered.firstMember(in: block.range.bits) {
       let ip = IPAddress(family: block.family, bits: bits)
       if ip != block.first { effects += forget(ip, in: name, index) } else { forgetOnly(ip, in: name, index) }
     }
@@ -254,7 +301,6 @@ extension Ledger {
     note(.available(name, index.available))
     index.set(block.range, to: .taken)
     index.available = index.available - AddressCount(of: block.range)
-    return effects
   }
 
   /// Ends the memory of a release; returns what deletes its row.

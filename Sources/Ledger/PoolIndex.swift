@@ -18,6 +18,8 @@ final class PoolIndex {
   var available: AddressCount
   /// The last address given by strategy `next`.
   var cursor: IPAddress?
+  /// Whether the cursor moved in the batch being made.
+  var hasMoved = false
   private(set) var due = DueQueues()
   private var excluded: [AddressRange] = []
 
@@ -39,7 +41,7 @@ final class PoolIndex {
   /// Takes over what a change of the pool or its reservations excludes now.
   func refresh(from state: PoolState) {
     for range in excluded { include(range) }
-    excluded = [state.pool.cidr.range].subtracting(state.usable)
+    excluded = [state.cidr.range].subtracting(state.usable)
     for range in excluded {
       taken.insert(range.bits)
       touched.insert(range.bits)

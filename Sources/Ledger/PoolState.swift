@@ -3,6 +3,8 @@ package import Domain
 
 /// A pool with everything that is computed from its rows.
 package final class PoolState {
+  /// Its name, for ever.
+  package let name: PoolName
   /// The pool as it is.
   package internal(set) var pool: Pool
   /// Its reservations by first address, disjoint.
@@ -25,11 +27,16 @@ package final class PoolState {
 
   init(_ pool: Pool) {
     self.pool = pool
+    name = pool.name
     refresh()
   }
 
+  /// The network it covers: by field, since a getter of `pool` would copy all of it.
+  package var cidr: Prefix { pool.extent.cidr }
+  /// IPv4 or IPv6.
+  package var family: AddressFamily { pool.extent.cidr.family }
   /// All addresses of the pool.
-  package var total: AddressCount { AddressCount(of: pool.cidr.range) }
+  package var total: AddressCount { AddressCount(of: cidr.range) }
   /// Those excluded for any reason.
   package var reservedCount: AddressCount { total - usableCount }
   /// Those that could be given now.

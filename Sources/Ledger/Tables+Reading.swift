@@ -52,7 +52,7 @@ extension Tables {
     in pool: PoolName, after: IPAddress?, limit: Int, visiting visited: inout Int, where matches: (Allocation) -> Bool
   ) -> (items: [Allocation], more: IPAddress?) {
     guard let state = pools[pool] else { return ([], nil) }
-    let range = state.pool.cidr.range
+    let range = state.cidr.range
     var from = range.first
     if let after, after >= from {
       let last = allocation(at: after, in: pool)?.block.last ?? after

@@ -34,6 +34,7 @@ package final class Tables {
   /// Tokens kept.
   package private(set) var tokenCount = 0
   private var isLoading = false
+  private var recent: PoolState?
 
   /// Starts empty; `seed` scatters the indexes of this process and never touches an outcome.
   package init(seed: UInt64) { rows = RowTable(seed: seed) }
@@ -46,10 +47,8 @@ package final class Tables {
   }
 
   private func apply(_ effect: Effect) {
-    let owner: OwnerProbe? =
-      if effect.isPut, case .allocation(let row) = effect.row { OwnerProbe(row.tenant, row.owner) } else { nil }
     let probe = KeyProbe(row: effect.bytes)
-    let old = effect.isPut ? rows.put(effect.bytes, probe, owner: owner) : rows.remove(probe)
+    let old = effect.isPut ? rows.put(effect.bytes, probe, owner: OwnerProbe(row: effect.bytes)) : rows.remove(probe)
     if let old { stateHash &-= RowHash.state(old) }
     if effect.isPut { stateHash &+= RowHash.state(effect.bytes) }
     guard !isLoading else { return }
@@ -103,7 +102,7 @@ package final class Tables {
       state.reservations.insert(reservation, at: place)
       if !isLoading { state.refresh() }
     case .allocation(let row):
-      guard let state = pools[row.pool] else { return }
+      guard let state = pool(row.pool) else { return }
       state.allocated.insert(row.block.range.bits)
       state.allocatedCount = state.allocatedCount + AddressCount(of: row.block.range)
       state.allocations += 1
@@ -111,10 +110,17 @@ package final class Tables {
     case .released(let row):
       guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
-    case .cursor(let name, let address): pools[name]?.cursor = address
+    case .cursor(let name, let address): pool(name)?.cursor = address
     case .answered: answeredCount += 1
     case .token: tokenCount += 1
     }
+  }
+
+  /// A pool by name, for the writer alone: it remembers the last one asked for, which is mostly the next one too.
+  func pool(_ name: PoolName) -> PoolState? {
+    if let recent, recent.name == name { return recent }
+    recent = pools[name]
+    return recent
   }
 
   private func remember(_ pool: Pool) {
@@ -132,7 +138,7 @@ package final class Tables {
   }
 
   private func addToOrder(_ state: PoolState) {
-    let cidr = state.pool.cidr
+    let cidr = state.cidr
     let place = byAddress[state.pool.network, default: []].partitionPoint { $0.pool.cidr > cidr }
     byAddress[state.pool.network, default: []].insert(state, at: place)
   }
@@ -153,6 +159,7 @@ package final class Tables {
     switch row {
     case .pool(let pool):
       guard new == nil, let state = pools.removeValue(forKey: pool.name) else { return }
+      recent = nil
       poolNames.removeAll { $0 == pool.name }
       removeFromOrder(state)
     case .reservation(let reservation):

@@ -33,9 +33,11 @@ final class Desk {
     let decision = ledger.decide(
       Submission(command, actor: "t", requestID: "r", asked: "", idempotency: key, dryRun: dryRun), context)
     if let entry = decision.entry {
-      tables.apply(entry.effects, revision: entry.revision, time: time)
-      ledger.published(entry.effects)
-      entries.append(entry)
+      var batch = [entry]
+      ledger.seal(&batch)
+      tables.apply(batch[0].effects, revision: entry.revision, time: time)
+      ledger.published(batch)
+      entries += batch
     }
     return decision.outcome
   }

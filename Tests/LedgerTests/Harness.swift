@@ -99,11 +99,12 @@ final class Harness {
 
   func endBatch(durable isDurable: Bool) throws {
     if isDurable {
+      ledger.seal(&batch)
       for entry in batch {
         tables.apply(entry.effects, revision: entry.revision, time: time)
         log.append((entry.encoded, time))
       }
-      ledger.published(batch.flatMap(\.effects))
+      ledger.published(batch)
       revision += Revision(batch.count)
       durable = pending
     } else {

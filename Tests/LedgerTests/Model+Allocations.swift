@@ -262,12 +262,10 @@ extension Model {
     -> Grant
   {
     let before = try find(target)
-    var after = before
-    if let hostname = patch.hostname { after.hostname = hostname }
-    if let mac = patch.mac { after.mac = mac }
-    if let node = patch.node { after.node = node }
-    if let labels = patch.labels { after.labels = labels }
-    return changed(before, after, revision)
+    let after = before.changed(
+      hostname: patch.hostname ?? before.hostname, mac: patch.mac ?? before.mac, node: patch.node ?? before.node,
+      labels: patch.labels ?? before.labels, expiresAt: before.expiresAt, revision: revision)
+    return changed(before, after)
   }
 
   mutating func renew(_ target: AllocationTarget, _ seconds: UInt32?, _ revision: Revision, _ time: LogTime)
@@ -277,15 +275,14 @@ extension Model {
     let before = try find(target)
     if before.expiresAt == nil, seconds == nil { throw Refused(code: .notLeased) }
     let length = seconds ?? pools[target.pool]?.leaseSeconds ?? 0
-    var after = before
-    after.expiresAt = length == 0 ? nil : time + LogTime(length) * 1_000_000
-    return changed(before, after, revision)
+    let after = before.changed(
+      hostname: before.hostname, mac: before.mac, node: before.node, labels: before.labels,
+      expiresAt: length == 0 ? nil : time + LogTime(length) * 1_000_000, revision: revision)
+    return changed(before, after)
   }
 
-  private mutating func changed(_ before: Allocation, _ after: Allocation, _ revision: Revision) -> Grant {
-    if after == before { return grant(before) }
-    var after = after
-    after.revision = revision
+  private mutating func changed(_ before: Allocation, _ after: Allocation) -> Grant {
+    if after.hasSameNotes(as: before) { return grant(before) }
     allocations[Place(pool: after.pool, ip: after.ip)] = after
     return grant(after)
   }

@@ -27,8 +27,9 @@ final class OfflineBench {
       let submission = Submission(command, actor: "test", requestID: "r-1", asked: "asked")
       if let entry = ledger.decide(submission, context).entry { entries.append(entry) }
     }
+    ledger.seal(&entries)
     append(entries)
-    ledger.published(entries.flatMap(\.effects))
+    ledger.published(entries)
   }
 
   /// Appends entries that no ledger would make.

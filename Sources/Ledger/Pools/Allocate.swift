@@ -5,16 +5,17 @@ import Domain
 extension Ledger {
   func allocate(_ request: AllocateRequest, _ context: Context) throws(Rejection) -> Decided {
     try check(request)
-    let held = holdings(request.holder.tenant, request.holder.owner)
-    let mine = held.filter { $0.isHeld(by: request.holder) }
-    var plan = Plan(request: request, context: context, held: held.count)
+    let held = holdings(OwnerProbe(request.holder.tenant, request.holder.owner))
+    let mine = held.isEmpty ? held : held.filter { $0.isHeld(by: request.holder) }
+    var plan = Plan(held: held.count)
     switch request.source {
     case .pool(let name):
       let state = try pool(name)
-      let here = mine.filter { $0.pool == name }
-      if here.isEmpty { try give(from: state, &plan) } else { try repeatAnswer(here, &plan) }
+      let here = mine.isEmpty ? mine : mine.filter { $0.pool == name }
+      if here.isEmpty { try give(from: state, request, context, &plan) } else { try repeatAnswer(here, request, &plan) }
     case .choose(let families, let topology, let labels):
-      for family in families { try choose(family, topology, labels, mine, &plan) }
+      let wanted = Wanted(topology: topology, labels: labels, request: request)
+      for family in families { try choose(family, wanted, mine, context, &plan) }
     }
     let outcome = Outcome.granted(plan.grants, isNew: !plan.effects.isEmpty, unchanged: plan.unchanged)
     return Decided(
@@ -24,14 +25,17 @@ extension Ledger {
 
   /// What an allocation gathers on its way.
   struct Plan {
-    let request: AllocateRequest
-    let context: Context
     var held: Int
     var grants: [Grant] = []
     var effects: [Effect] = []
     var unchanged: [String] = []
+  }
 
-    var count: Int { request.count ?? 1 }
+  /// What a chosen pool must be like, and for what.
+  private struct Wanted {
+    let topology: Topology
+    let labels: Labels
+    let request: AllocateRequest
   }
 
   private func check(_ request: AllocateRequest) throws(Rejection) {
@@ -54,9 +58,8 @@ extension Ledger {
 
   // MARK: What is held already
 
-  private func repeatAnswer(_ held: [Allocation], _ plan: inout Plan) throws(Rejection) {
-    let request = plan.request
-    let sameCount = held.count == plan.count
+  private func repeatAnswer(_ held: [Allocation], _ request: AllocateRequest, _ plan: inout Plan) throws(Rejection) {
+    let sameCount = held.count == request.count ?? 1
     let sameLength = held.allSatisfy { $0.block.length == request.prefixLength ?? $0.block.family.bitCount }
     let sameAddress = request.address == nil || held.map(\.ip) == [request.address]
     guard sameCount, sameLength, sameAddress else {
@@ -92,14 +95,15 @@ extension Ledger {
 
   /// What is held in any matching pool is the answer; else the best matching pool that has room gives.
   private func choose(
-    _ family: AddressFamily, _ topology: Topology, _ labels: Labels, _ mine: [Allocation], _ plan: inout Plan
+    _ family: AddressFamily, _ wanted: Wanted, _ mine: [Allocation], _ context: Context, _ plan: inout Plan
   ) throws(Rejection) {
+    let (topology, request) = (wanted.topology, wanted.request)
     let matching = tables.poolNames.compactMap { tables.pools[$0] }.filter {
-      $0.pool.family == family && $0.pool.labels.includes(labels) && $0.pool.topology.match(topology) != nil
+      $0.pool.family == family && $0.pool.labels.includes(wanted.labels) && $0.pool.topology.match(topology) != nil
     }
-    let names = Set(matching.map(\.pool.name))
+    let names = mine.isEmpty ? [] : Set(matching.map(\.name))
     if let first = mine.first(where: { names.contains($0.pool) }) {
-      return try repeatAnswer(mine.filter { $0.pool == first.pool }, &plan)
+      return try repeatAnswer(mine.filter { $0.pool == first.pool }, request, &plan)
     }
     guard !matching.isEmpty else {
       throw Rejection(
@@ -111,7 +115,7 @@ extension Ledger {
     var refusal: Rejection?
     for candidate in ranked where candidate.state.pool.enabled {
       let (before, mark) = (plan, undoMark)
-      do throws(Rejection) { return try give(from: candidate.state, &plan) } catch {
+      do throws(Rejection) { return try give(from: candidate.state, request, context, &plan) } catch {
         // Full, or too small for the child prefix: the next one may do.
         guard error.code == .poolExhausted || error.field == "prefix_length" else { throw error }
         undo(to: mark)
@@ -123,7 +127,7 @@ extension Ledger {
       ?? Rejection(.poolDisabled, "every \(family.name) pool that matches is disabled: `berth pool enable NAME`")
   }
 
-  private func free(_ state: PoolState) -> AddressCount { indexes[state.pool.name]?.available ?? .zero }
+  private func free(_ state: PoolState) -> AddressCount { indexes[state.name]?.available ?? .zero }
 
   /// Most specific first, then the most free addresses, then by name.
   private struct Ranked: Comparable {
@@ -135,37 +139,50 @@ extension Ledger {
 
     static func < (a: Self, b: Self) -> Bool {
       if a.score != b.score { return a.score > b.score }
-      return a.free != b.free ? a.free > b.free : a.state.pool.name < b.state.pool.name
+      return a.free != b.free ? a.free > b.free : a.state.name < b.state.name
     }
   }
 
   // MARK: Giving
 
-  private func give(from state: PoolState, _ plan: inout Plan) throws(Rejection) {
-    let pool = state.pool
-    guard pool.enabled else {
-      throw Rejection(.poolDisabled, "pool \(pool.name) is disabled: `berth pool enable \(pool.name)`", field: "pool")
+  private func give(
+    from state: PoolState, _ request: AllocateRequest, _ context: Context, _ plan: inout Plan
+  ) throws(Rejection) {
+    let (name, bitCount, count) = (state.name, state.family.bitCount, request.count ?? 1)
+    guard state.pool.enabled else {
+      throw Rejection(.poolDisabled, "pool \(name) is disabled: `berth pool enable \(name)`", field: "pool")
     }
-    guard plan.held + plan.count <= Limits.perOwner else {
+    guard plan.held + count <= Limits.perOwner else {
       throw Rejection(
-        .tooManyForOwner, "\(plan.request.holder.owner) would hold over \(Limits.perOwner) allocations: use more owners"
-      )
+        .tooManyForOwner, "\(request.holder.owner) would hold over \(Limits.perOwner) allocations: use more owners")
     }
-    guard let index = indexes[pool.name] else { preconditionFailure("pool \(pool.name) has no index") }
+    guard let index = index(of: name) else { preconditionFailure("pool \(name) has no index") }
     // A child prefix of the full length is one address like any other.
-    let length = plan.request.prefixLength ?? pool.family.bitCount
-    if plan.request.address != nil || length != pool.family.bitCount {
-      let block = try pickBlock(plan.request, state, index)
+    let length = request.prefixLength ?? bitCount
+    if request.address != nil || length != bitCount {
+      let block = try pickBlock(request, state, index)
       try checkMemories(inside: block, index)
-      put(block, isStatic: plan.request.address != nil, index: 0, state, index, &plan)
-    } else if plan.request.contiguous, plan.count > 1 {
-      for (number, ip) in try pickRun(plan, state, index).enumerated() {
-        put(Prefix(containing: ip, length: pool.family.bitCount), isStatic: false, index: number, state, index, &plan)
+      put(block, 0, Giving(request, context, state, index), &plan)
+    } else if request.contiguous, count > 1 {
+      for (number, ip) in try pickRun(count, state, index).enumerated() {
+        put(Prefix(containing: ip, length: bitCount), number, Giving(request, context, state, index), &plan)
       }
     } else {
-      try giveSingles(state, index, &plan)
+      try giveSingles(count, Giving(request, context, state, index), &plan)
     }
-    plan.held += plan.count
+    plan.held += count
+  }
+
+  /// What stays the same while one pool gives to one request.
+  private struct Giving {
+    let request: AllocateRequest
+    let context: Context
+    let state: PoolState
+    let index: PoolIndex
+
+    init(_ request: AllocateRequest, _ context: Context, _ state: PoolState, _ index: PoolIndex) {
+      (self.request, self.context, self.state, self.index) = (request, context, state, index)
+    }
   }
 
   /// Taking a block ends what is remembered inside it, row by row, in one entry.
@@ -180,38 +197,35 @@ extension Ledger {
     }
   }
 
-  private func giveSingles(_ state: PoolState, _ index: PoolIndex, _ plan: inout Plan) throws(Rejection) {
-    let pool = state.pool
-    guard index.available >= AddressCount(UInt128(plan.count)) else { throw exhausted(state, index, plan.context) }
-    let cursorBefore = index.cursor
-    for number in 0..<plan.count {
-      guard let ip = pickOne(state, index, plan.context, number) else { throw exhausted(state, index, plan.context) }
-      if pool.strategy == .next {
-        note(.cursor(pool.name, index.cursor))
-        index.cursor = ip
+  private func giveSingles(_ count: Int, _ giving: Giving, _ plan: inout Plan) throws(Rejection) {
+    let (state, index, context) = (giving.state, giving.index, giving.context)
+    guard index.available >= AddressCount(UInt128(count)) else { throw exhausted(state, index) }
+    plan.effects.reserveCapacity(count)
+    for number in 0..<count {
+      guard let ip = pickOne(state, index, context, number) else { throw exhausted(state, index) }
+      if state.pool.strategy == .next {
+        move(index, of: state.name, to: ip)
       }
-      put(Prefix(containing: ip, length: pool.family.bitCount), isStatic: false, index: number, state, index, &plan)
+      put(Prefix(containing: ip, length: ip.family.bitCount), number, giving, &plan)
     }
-    if let cursor = index.cursor, cursor != cursorBefore { plan.effects.append(.put(.cursor(pool.name, cursor))) }
   }
 
-  private func put(
-    _ block: Prefix, isStatic: Bool, index number: Int, _ state: PoolState, _ index: PoolIndex, _ plan: inout Plan
-  ) {
-    let (request, context, pool) = (plan.request, plan.context, state.pool)
-    let seconds = request.leaseSeconds ?? pool.leaseSeconds
+  private func put(_ block: Prefix, _ number: Int, _ giving: Giving, _ plan: inout Plan) {
+    let (context, state) = (giving.context, giving.state)
+    let seconds = giving.request.leaseSeconds ?? state.pool.leaseSeconds
     let allocation = Allocation(
-      pool: pool.name, block: block, tenant: request.holder.tenant, owner: request.holder.owner,
-      interface: request.holder.interface, index: UInt16(number), hostname: request.hostname, mac: request.mac,
-      node: request.node, isStatic: isStatic, labels: request.labels, createdAt: context.time,
+      pool: state.name, block: block, tenant: giving.request.holder.tenant, owner: giving.request.holder.owner,
+      interface: giving.request.holder.interface, index: UInt16(number), hostname: giving.request.hostname,
+      mac: giving.request.mac, node: giving.request.node, isStatic: giving.request.address != nil,
+      labels: giving.request.labels, createdAt: context.time,
       expiresAt: seconds == 0 ? nil : context.time + LogTime(seconds) * 1_000_000, generation: context.revision,
       revision: context.revision)
-    plan.effects += take(block, in: pool.name, index)
+    take(block, in: state.name, giving.index, &plan.effects)
     plan.effects.append(.put(.allocation(allocation)))
-    plan.grants.append(Grant(allocation, gateway: pool.extent.gateway, network: pool.cidr))
+    plan.grants.append(Grant(allocation, gateway: state.pool.extent.gateway, network: state.cidr))
   }
 
-  func exhausted(_ state: PoolState, _ index: PoolIndex, _ context: Context) -> Rejection {
+  func exhausted(_ state: PoolState, _ index: PoolIndex) -> Rejection {
     let pool = state.pool
     var refusal = Rejection(
       .poolExhausted,

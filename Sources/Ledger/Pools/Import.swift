@@ -59,7 +59,7 @@ extension Ledger {
     request.address = item.ip
     let block = try pickBlock(request, state, index)
     let owner = OwnerProbe(item.holder.tenant, item.holder.owner)
-    let held = taken.owners[owner] ?? holdings(owner.tenant, owner.owner)
+    let held = taken.owners[owner] ?? holdings(owner)
     guard held.count < Limits.perOwner else {
       throw Rejection(.tooManyForOwner, "\(item.holder.owner) would hold over \(Limits.perOwner) allocations")
     }
@@ -71,7 +71,7 @@ extension Ledger {
       revision: context.revision)
     taken.owners[owner] = held + [allocation]
     taken.byAddress[key] = allocation
-    taken.effects += take(block, in: pool.name, index)
+    take(block, in: pool.name, index, &taken.effects)
     taken.effects.append(.put(.allocation(allocation)))
     return true
   }

@@ -6,7 +6,7 @@ extension Ledger {
   /// One free address by the pool's strategy; nil = none is free.
   func pickOne(_ state: PoolState, _ index: PoolIndex, _ context: Context, _ number: Int) -> IPAddress? {
     guard index.available > .zero else { return nil }
-    let range = state.pool.cidr.range
+    let range = state.cidr.range
     let bits: UInt128? =
       switch state.pool.strategy {
       case .lowest: index.taken.firstFree(in: range.bits)
@@ -40,38 +40,38 @@ extension Ledger {
 
   /// The address that was released the longest ago; items that no longer say the truth are dropped on the way.
   private func longestReleased(_ state: PoolState, _ index: PoolIndex) -> UInt128? {
-    let name = state.pool.name
+    let name = state.name
     while let item = index.changeDue({ $0.popOldest() }) {
       let key = RowKey.address(name, item.ip)
       guard case .released(let row) = row(key), row.order == item.when, row.quarantineUntil == nil else {
         // If only a pending row says so, the item may be true again.
-        if overlay.row(key) != nil { note(.oldest(name, item)) }
+        if overlay.row(KeyProbe(key)) != nil { note(.oldest(name, item)) }
         continue
       }
-      guard state.pool.cidr.contains(item.ip), !index.taken.contains(item.ip.bits) else {
+      guard state.cidr.contains(item.ip), !index.taken.contains(item.ip.bits) else {
         index.changeDue { $0.setAside(item) }
         continue
       }
       note(.oldest(name, item))
       return item.ip.bits
     }
-    return index.taken.firstFree(in: state.pool.cidr.range.bits)
+    return index.taken.firstFree(in: state.cidr.range.bits)
   }
 
   /// An explicit address, an explicit child prefix, or the first free child prefix.
   func pickBlock(_ request: AllocateRequest, _ state: PoolState, _ index: PoolIndex) throws(Rejection) -> Prefix {
-    let cidr = state.pool.cidr
+    let cidr = state.cidr
     let length = request.prefixLength ?? cidr.family.bitCount
     guard length <= cidr.family.bitCount, length >= cidr.length else {
       throw .invalid(
-        "prefix_length", "must be \(cidr.length) to \(cidr.family.bitCount) in pool \(state.pool.name) (\(cidr))")
+        "prefix_length", "must be \(cidr.length) to \(cidr.family.bitCount) in pool \(state.name) (\(cidr))")
     }
     if let address = request.address { return try explicitBlock(address, length, state, index) }
     let log = cidr.family.bitCount - length
     guard log < 128, let bits = index.taken.firstFreeBlock(log: log, in: cidr.range.bits) else {
       throw Rejection(
         .poolExhausted,
-        "pool \(state.pool.name) has no free block of length \(length): see `berth pool free \(state.pool.name) --length \(length)`",
+        "pool \(state.name) has no free block of length \(length): see `berth pool free \(state.name) --length \(length)`",
         field: "prefix_length"
       ).with("quarantined", state.quarantinedCount.exact ?? .max)
     }
@@ -81,7 +81,7 @@ extension Ledger {
   private func explicitBlock(_ address: IPAddress, _ length: Int, _ state: PoolState, _ index: PoolIndex)
     throws(Rejection) -> Prefix
   {
-    let (pool, cidr) = (state.pool, state.pool.cidr)
+    let (pool, cidr) = (state.pool, state.cidr)
     guard cidr.contains(address) else {
       throw Rejection(
         .addressOutsidePool,
@@ -103,14 +103,14 @@ extension Ledger {
   }
 
   private func reasonReserved(_ ip: IPAddress, _ state: PoolState) -> String {
-    if ip == state.pool.extent.gateway { return "it is the gateway of pool \(state.pool.name)" }
-    if ip == state.pool.cidr.reservedFirst || ip == state.pool.cidr.reservedLast {
-      return "it is the network, anycast or broadcast address of \(state.pool.cidr)"
+    if ip == state.pool.extent.gateway { return "it is the gateway of pool \(state.name)" }
+    if ip == state.cidr.reservedFirst || ip == state.cidr.reservedLast {
+      return "it is the network, anycast or broadcast address of \(state.cidr)"
     }
     if let found = state.reservations.first(where: { $0.range.contains(ip) }) {
       return "\(found.reason) (\(found.range))"
     }
-    return "it is outside the ranges of pool \(state.pool.name)"
+    return "it is outside the ranges of pool \(state.name)"
   }
 
   /// The allocation that holds `ip`, pending included.
@@ -118,7 +118,7 @@ extension Ledger {
     let lengths = Set(state.childLengths.keys).union([ip.family.bitCount])
     for length in overlay.isEmpty ? lengths.sorted(by: >) : Array((0...ip.family.bitCount).reversed()) {
       let block = Prefix(containing: ip, length: length)
-      if case .allocation(let row) = row(.address(state.pool.name, block.first)), row.block.contains(ip) { return row }
+      if case .allocation(let row) = row(.address(state.name, block.first)), row.block.contains(ip) { return row }
     }
     return nil
   }
@@ -130,18 +130,18 @@ extension Ledger {
   }
 
   /// The first run of free addresses without gaps.
-  func pickRun(_ plan: Plan, _ state: PoolState, _ index: PoolIndex) throws(Rejection) -> [IPAddress] {
-    let range = state.pool.cidr.range
-    let count = UInt128(plan.count)
+  func pickRun(_ wanted: Int, _ state: PoolState, _ index: PoolIndex) throws(Rejection) -> [IPAddress] {
+    let range = state.cidr.range
+    let count = UInt128(wanted)
     guard let first = index.taken.firstFreeRun(of: count, in: range.bits) else {
       if index.available >= AddressCount(count) {
         throw Rejection(
           .poolExhausted,
-          "pool \(state.pool.name) has \(index.available) free addresses but no \(count) in one run: ask without `contiguous`, or for fewer",
+          "pool \(state.name) has \(index.available) free addresses but no \(count) in one run: ask without `contiguous`, or for fewer",
           field: "count"
         ).with("quarantined", state.quarantinedCount.exact ?? .max)
       }
-      throw exhausted(state, index, plan.context)
+      throw exhausted(state, index)
     }
     return (first...first + count - 1).map { IPAddress(family: range.family, bits: $0) }
   }
@@ -151,21 +151,21 @@ extension Ledger {
   func suggest(_ name: PoolName, _ context: Context) throws(Rejection) -> Decided {
     let state = try pool(name)
     guard let index = indexes[name], let ip = pickOne(state, index, context, 0) else {
-      throw exhausted(state, indexes[name] ?? PoolIndex(state), context)
+      throw exhausted(state, indexes[name] ?? PoolIndex(state))
     }
     return Decided(outcome: .suggestion(ip, state.pool))
   }
 
   func freeBlocks(_ name: PoolName, _ length: Int, _ limit: Int) throws(Rejection) -> Decided {
     let state = try pool(name)
-    let bitCount = state.pool.family.bitCount
-    guard (state.pool.cidr.length...bitCount).contains(length), bitCount - length < 128 else {
-      throw .invalid("length", "must be \(max(1, state.pool.cidr.length)) to \(bitCount) in pool \(name)")
+    let bitCount = state.family.bitCount
+    guard (state.cidr.length...bitCount).contains(length), bitCount - length < 128 else {
+      throw .invalid("length", "must be \(max(1, state.cidr.length)) to \(bitCount) in pool \(name)")
     }
     let found = indexes[name]?.taken.largestFreeBlocks(
-      log: bitCount - length, limit: min(max(limit, 1), Limits.count), in: state.pool.cidr.range.bits)
+      log: bitCount - length, limit: min(max(limit, 1), Limits.count), in: state.cidr.range.bits)
     let blocks = (found ?? []).map {
-      Prefix(containing: IPAddress(family: state.pool.family, bits: $0.first), length: bitCount - $0.log)
+      Prefix(containing: IPAddress(family: state.family, bits: $0.first), length: bitCount - $0.log)
     }
     return Decided(outcome: .freeBlocks(blocks, state.pool))
   }

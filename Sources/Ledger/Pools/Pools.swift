@@ -4,7 +4,7 @@ import Domain
 /// Pools: made, changed, grown, rolled back, removed. All are structural: decided with nothing pending.
 extension Ledger {
   func pool(_ name: PoolName) throws(Rejection) -> PoolState {
-    if let state = tables.pools[name] { return state }
+    if let state = tables.pool(name) { return state }
     throw Rejection(.poolNotFound, "there is no pool \(name): `berth pool list` shows those there are", field: "pool")
   }
 
@@ -36,8 +36,8 @@ extension Ledger {
 
   func expandPool(_ name: PoolName, _ patch: PoolPatch, _ context: Context) throws(Rejection) -> Decided {
     let state = try pool(name)
-    guard let cidr = patch.cidr, cidr != state.pool.cidr, cidr.contains(state.pool.cidr) else {
-      throw .invalid("cidr", "must be a larger network that contains \(state.pool.cidr)")
+    guard let cidr = patch.cidr, cidr != state.cidr, cidr.contains(state.cidr) else {
+      throw .invalid("cidr", "must be a larger network that contains \(state.cidr)")
     }
     return try change(state, patch, .poolExpanded, context)
   }
@@ -75,7 +75,7 @@ extension Ledger {
 
   /// Deletes the rows of all remembered releases, inside and outside the present extent.
   private func endOfMemory(_ state: PoolState) throws(Rejection) -> [Effect] {
-    let (name, family) = (state.pool.name, state.pool.family)
+    let (name, family) = (state.name, state.family)
     guard let index = indexes[name] else { return [] }
     let count = index.remembered.count(in: 0...family.maxBits)
     guard count <= UInt128(Limits.perOwner) else {
@@ -197,7 +197,7 @@ extension Ledger {
       var from = range.first
       while outside.count < 10, let bits = state.allocated.firstMember(in: from.bits...range.last.bits) {
         let ip = IPAddress(family: range.family, bits: bits)
-        let found = tables.allocation(holding: ip, in: state.pool.name)
+        let found = tables.allocation(holding: ip, in: state.name)
         if let found, outside.last?.ip != found.ip { outside.append(found) }
         guard let next = (found?.block.last ?? ip).next, next <= range.last else { break }
         from = next
@@ -210,13 +210,13 @@ extension Ledger {
       ).with("count", count).with("addresses", text: outside.map { "\($0.ip)" }.joined(separator: " "))
     }
     // What else is taken among the usable rests in quarantine.
-    guard let taken = indexes[state.pool.name]?.taken else { return }
+    guard let taken = indexes[state.name]?.taken else { return }
     let resting = lost.reduce(UInt128(0)) { $0 + taken.count(in: $1.bits) }
     guard resting > 0, let first = lost.lazy.compactMap({ taken.firstMember(in: $0.bits) }).first else { return }
     throw Rejection(
       .outsidersLive,
       "\(resting) addresses that would lie outside still rest in quarantine, among them "
-        + "\(IPAddress(family: state.pool.family, bits: first)): wait until it ends"
+        + "\(IPAddress(family: state.family, bits: first)): wait until it ends"
     ).with("quarantined", resting)
   }
 }

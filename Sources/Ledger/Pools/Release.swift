@@ -52,9 +52,9 @@ extension Ledger {
 
   private func find(_ target: AllocationTarget) throws(Rejection) -> Allocation {
     let state = try pool(target.pool)
-    guard state.pool.cidr.contains(target.ip) else {
+    guard state.cidr.contains(target.ip) else {
       throw Rejection(
-        .addressOutsidePool, "\(target.ip) is not in pool \(target.pool) (\(state.pool.cidr))", field: "ip")
+        .addressOutsidePool, "\(target.ip) is not in pool \(target.pool) (\(state.cidr))", field: "ip")
     }
     guard case .allocation(let found) = row(.address(target.pool, target.ip)),
       target.tenant == nil || target.tenant == found.tenant
@@ -75,18 +75,14 @@ extension Ledger {
 
   func update(_ target: AllocationTarget, _ patch: AllocationPatch, _ context: Context) throws(Rejection) -> Decided {
     let before = try find(target)
-    var after = before
-    if let hostname = patch.hostname { after.hostname = hostname }
-    if let mac = patch.mac { after.mac = mac }
-    if let node = patch.node { after.node = node }
-    if let labels = patch.labels { after.labels = labels }
-    return changed(before, after, .allocationUpdated, context)
+    let after = before.changed(
+      hostname: patch.hostname ?? before.hostname, mac: patch.mac ?? before.mac, node: patch.node ?? before.node,
+      labels: patch.labels ?? before.labels, expiresAt: before.expiresAt, revision: context.revision)
+    return changed(before, after, .allocationUpdated)
   }
 
-  private func changed(_ before: Allocation, _ after: Allocation, _ kind: EntryKind, _ context: Context) -> Decided {
-    if after == before { return Decided(outcome: .allocation(grant(before))) }
-    var after = after
-    after.revision = context.revision
+  private func changed(_ before: Allocation, _ after: Allocation, _ kind: EntryKind) -> Decided {
+    if after.hasSameNotes(as: before) { return Decided(outcome: .allocation(grant(before))) }
     return Decided(
       outcome: .allocation(grant(after)), kind: kind, effects: [.put(.allocation(after))],
       told: .grants([grant(after)], unchanged: []))
@@ -101,9 +97,10 @@ extension Ledger {
     if before.expiresAt == nil, seconds == nil {
       throw Rejection(.notLeased, "\(target.ip) has no lease: it lives until it is released")
     }
-    var after = before
-    after.expiresAt = length == 0 ? nil : context.time + LogTime(length) * 1_000_000
-    return changed(before, after, .renewed, context)
+    let after = before.changed(
+      hostname: before.hostname, mac: before.mac, node: before.node, labels: before.labels,
+      expiresAt: length == 0 ? nil : context.time + LogTime(length) * 1_000_000, revision: context.revision)
+    return changed(before, after, .renewed)
   }
 
   // MARK: Ending what is due

@@ -7,8 +7,8 @@ extension Ledger {
     -> Decided
   {
     let state = try pool(name)
-    guard state.pool.cidr.range.contains(range) else {
-      throw Rejection(.addressOutsidePool, "\(range) is not inside pool \(name) (\(state.pool.cidr))", field: "range")
+    guard state.cidr.range.contains(range) else {
+      throw Rejection(.addressOutsidePool, "\(range) is not inside pool \(name) (\(state.cidr))", field: "range")
     }
     guard reason.utf8.count <= Limits.reasonBytes else {
       throw .invalid("reason", "at most \(Limits.reasonBytes) bytes")
@@ -30,7 +30,7 @@ extension Ledger {
   }
 
   private func checkNobodyHolds(_ range: AddressRange, _ state: PoolState) throws(Rejection) {
-    let name = state.pool.name
+    let name = state.name
     if let bits = state.allocated.firstMember(in: range.bits) {
       let ip = IPAddress(family: range.family, bits: bits)
       throw addressInUse(ip, tables.allocation(holding: ip, in: name))

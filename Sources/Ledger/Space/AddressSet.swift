@@ -15,6 +15,8 @@ struct AddressSet {
   private static let shift: UInt128 = 12
   private static let mask: UInt128 = 4_095
 
+  var isEmpty: Bool { spans.isEmpty }
+
   func contains(_ address: UInt128) -> Bool {
     let position = spans.position(atOrAfter: address >> AddressSet.shift)
     guard position != spans.end else { return false }

@@ -16,6 +16,7 @@ struct SpanList {
     var index: Int
   }
 
+  var isEmpty: Bool { blocks.isEmpty }
   var end: Position { Position(block: blocks.count, index: 0) }
   var start: Position { Position(block: 0, index: 0) }
 

@@ -74,6 +74,17 @@ struct HashIndex {
     count -= 1
   }
 
+  /// Forgets everything; a table that has become large is given back.
+  mutating func removeAll() {
+    guard count > 0 else { return }
+    if slots.count > 1 << 13 {
+      self = HashIndex()
+    } else {
+      for slot in slots.indices { slots[slot] = 0 }
+      count = 0
+    }
+  }
+
   /// Bytes held from the system.
   var residentBytes: Int { slots.count * 8 }
 }

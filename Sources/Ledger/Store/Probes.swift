@@ -88,40 +88,70 @@ extension ByteWriter {
   }
 }
 
-/// A tenant's owner, hashed once.
+/// A tenant's owner as bytes, compared without decoding a row: as in an allocation's row the owner, then the tenant
+/// unless it is the usual one.
 struct OwnerProbe: Hashable {
-  let tenant: TenantName
-  let owner: OwnerName
-
-  /// As in an allocation's row: the owner, then the tenant unless it is the usual one.
   private let bytes: [UInt8]
+  private let range: Range<Int>
+  private let hasTenant: Bool
 
   init(_ tenant: TenantName, _ owner: OwnerName) {
-    (self.tenant, self.owner) = (tenant, owner)
+    hasTenant = tenant != .standard
     var out = ByteWriter(capacity: 48)
     out.text(owner.text)
-    if tenant != .standard { out.text(tenant.text) }
+    if hasTenant { out.text(tenant.text) }
     bytes = out.bytes
+    range = 0..<bytes.count
   }
 
-  static func == (a: Self, b: Self) -> Bool { a.bytes == b.bytes }
+  /// The owner of an allocation given as its row's bytes; nil for any other row.
+  init?(row bytes: [UInt8]) { self.init(bytes, 0..<bytes.count) }
+
+  init?(_ bytes: [UInt8], _ row: Range<Int>) {
+    guard KeyProbe.isAllocation(bytes[row.lowerBound]) else { return nil }
+    let (start, hasTenant) = OwnerProbe.start(bytes, row)
+    var end = start
+    OwnerProbe.skipText(bytes, &end)
+    if hasTenant { OwnerProbe.skipText(bytes, &end) }
+    (self.bytes, range, self.hasTenant) = (bytes, start..<end, hasTenant)
+  }
+
+  /// Where an allocation's owner begins, and whether a tenant follows it.
+  private static func start(_ bytes: [UInt8], _ row: Range<Int>) -> (Int, hasTenant: Bool) {
+    var place = row.lowerBound + 2 + Int(bytes[row.lowerBound + 1])
+    place += bytes[place] == AddressFamily.ipv4.rawValue ? 5 : 17
+    let hasTenant = bytes[place] & 1 != 0
+    while bytes[place] & 0x80 != 0 { place += 1 }
+    return (place + 1, hasTenant)
+  }
+
+  /// An owner's name may have 128 bytes, so its length may take two.
+  private static func skipText(_ bytes: [UInt8], _ place: inout Int) {
+    var length = Int(bytes[place] & 0x7F)
+    if bytes[place] & 0x80 != 0 {
+      place += 1
+      length |= Int(bytes[place]) << 7
+    }
+    place += 1 + length
+  }
+
+  static func == (a: Self, b: Self) -> Bool {
+    a.hasTenant == b.hasTenant && a.range.count == b.range.count && a.isEqual(to: b.bytes, at: b.range.lowerBound)
+  }
 
   func hash(into hasher: inout Hasher) { hasher.combine(hash(seed: 0)) }
 
-  func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, 0..<bytes.count, seed: seed ^ 0xFF) }
+  func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, range, seed: seed ^ 0xFF) }
 
-  /// Whether the allocation stored in `other[row]` is this owner's, without decoding it.
+  /// Whether the allocation stored in `other[row]` is this owner's.
   func matches(_ other: [UInt8], _ row: Range<Int>) -> Bool {
     guard KeyProbe.isAllocation(other[row.lowerBound]) else { return false }
-    var place = row.lowerBound + 2 + Int(other[row.lowerBound + 1])
-    place += other[place] == AddressFamily.ipv4.rawValue ? 5 : 17
-    let hasTenant = other[place] & 1 != 0
-    while other[place] & 0x80 != 0 { place += 1 }
-    place += 1
-    guard hasTenant == (tenant != .standard), row.upperBound - place >= bytes.count else { return false }
-    for index in 0..<bytes.count where other[place + index] != bytes[index] { return false }
-    return true
+    let (start, hasTenant) = OwnerProbe.start(other, row)
+    return hasTenant == self.hasTenant && row.upperBound - start >= range.count && isEqual(to: other, at: start)
   }
 
-  func matches(_ allocation: Allocation) -> Bool { allocation.owner == owner && allocation.tenant == tenant }
+  private func isEqual(to other: [UInt8], at start: Int) -> Bool {
+    for offset in 0..<range.count where other[start + offset] != bytes[range.lowerBound + offset] { return false }
+    return true
+  }
 }

@@ -30,6 +30,12 @@ enum RowHash {
   }
 
   private static func word(_ bytes: [UInt8], _ start: Int, _ end: Int) -> UInt64 {
+    if end - start == 8 {
+      precondition(start >= 0 && end <= bytes.count, "a word outside of its bytes")
+      return unsafe bytes.withUnsafeBytes {
+        unsafe UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt64.self))
+      }
+    }
     var word: UInt64 = 0
     var index = end
     while index > start {

@@ -14,7 +14,8 @@ struct RowTable {
   private var arena = Arena()
   private var byKey = HashIndex()
   private var byOwner = HashIndex()
-  private let seed: UInt64
+  /// Scatters the indexes of this process.
+  let seed: UInt64
 
   init(seed: UInt64) { self.seed = seed }
 
@@ -88,9 +89,7 @@ struct RowTable {
   private mutating func remove(_ place: Arena.Place, _ hash: UInt32) -> [UInt8] {
     let row = arena.row(place)
     let bytes = Array(row.bytes[row.range])
-    if KeyProbe.isOfAddress(bytes[0]), case .allocation(let allocation) = decode(place) {
-      unlink(place, OwnerProbe(allocation.tenant, allocation.owner))
-    }
+    if let owner = OwnerProbe(row: bytes) { unlink(place, owner) }
     byKey.remove(hash, place)
     arena.remove(place)
     return bytes
@@ -125,7 +124,7 @@ struct RowTable {
   /// What an owner holds, in no order; at most `Limits.perOwner`.
   func allocations(_ owner: OwnerProbe) -> [Allocation] {
     var found: [Allocation] = []
-    var place = head(owner, owner.hash(seed: seed)) ?? 0
+    guard var place = head(owner, owner.hash(seed: seed)) else { return found }
     while place != 0 {
       if case .allocation(let allocation) = decode(place) { found.append(allocation) }
       place = arena.next(of: place)

@@ -28,24 +28,33 @@ package final class BerthAPI: Sendable {
   let feed: EventFeed
   let history: History
   let exports = ExportGate()
+  let security: Security
+  let logins = LoginGuard()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
   /// the log.
-  package init(engine: Engine, history index: any HistoryIndex, metrics: Metrics) {
+  package init(
+    engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security()
+  ) {
     self.engine = engine
     self.metrics = metrics
+    self.security = security
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
-    let feed = EventFeed(published: { engine.status.revision }) { () throws(LogFault) in try engine.reader() }
+    let feed = EventFeed(published: { engine.status.revision }, isAlive: { $0.isAlive(engine.tokens) }) {
+      () throws(LogFault) in try engine.reader()
+    }
     self.feed = feed
     engine.onPublish { feed.notify($0) }
     history = History(engine, index)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+    registerDoor()
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
+    + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -62,8 +71,9 @@ package final class BerthAPI: Sendable {
 
   /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: BerthAPI.anonymous)
+    var call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody)
     do throws(Problem) {
+      call.principal = try admit(endpoint, request)
       try endpoint.checkParameters(request)
       try endpoint.handler(call)
     } catch {
@@ -77,9 +87,6 @@ package final class BerthAPI: Sendable {
     history.stop()
     log.stop()
   }
-
-  /// Who asks while there are no tokens.
-  static let anonymous = "anonymous"
 
   /// Told of every answered request by the server, on a loop's thread.
   package var onCompletion: @Sendable (Completion) -> Void {

@@ -66,10 +66,17 @@ package struct TokenID: Hashable, Comparable, Sendable, CustomStringConvertible 
   package init(bits: UInt128) { self.bits = bits & (1 << 80 - 1) }
 
   /// Reads the text; nil if it breaks the rule.
-  package init?(_ text: some Collection<UInt8>) {
-    guard text.count == TokenID.length else { return nil }
+  package init?(_ text: String) {
+    let bytes = Array(text.utf8.prefix(TokenID.length + 1))
+    self.init(bytes, 0..<bytes.count)
+  }
+
+  /// Reads a part of `bytes`; nil if it breaks the rule.
+  package init?(_ bytes: [UInt8], _ range: Range<Int>) {
+    guard range.count == TokenID.length else { return nil }
     var bits: UInt128 = 0
-    for byte in text {
+    for index in range {
+      let byte = bytes[index]
       switch byte {
       case 97...122: bits = bits << 5 | UInt128(byte - 97)
       case 50...55: bits = bits << 5 | UInt128(byte - 24)

@@ -18,6 +18,7 @@ import Testing
                   unreserve, list, show, reservations, allocations, free, suggest, heatmap.
           ip      Addresses and who has them. allocate, release, renew, update, show, list, suggest,
                   who-has, history.
+          token   Tokens: who may come in. create, list, revoke.
           config  Settings and where they come from. show.
           log     The log of a stopped Berth. dump.
 
@@ -26,6 +27,7 @@ import Testing
           import      Take over addresses that are in use, from a CSV or JSON file.
           export      Write everything, as of one moment, as JSON.
           events      Follow the changes as they happen.
+          login       Keep a token for the servers of --server.
           doctor      Look whether a Berth is well, and say what to do if not.
           check       Check a data directory while no server runs on it.
           completion  Print a shell's completion of this command line.

@@ -73,7 +73,7 @@ extension Model {
     }
     let before = self
     do throws(Refused) {
-      let answer = try decide(submission, revision, time, seen: seen)
+      let answer = try answer(submission, revision, time, seen: seen)
       if submission.dryRun { self = before }
       return answer
     } catch {
@@ -82,7 +82,7 @@ extension Model {
     }
   }
 
-  private mutating func decide(
+  private mutating func answer(
     _ submission: Submission, _ revision: Revision, _ time: LogTime, seen: Answer
   ) throws(Refused) -> Answer {
     switch submission.command {

@@ -82,7 +82,8 @@ import Testing
   }
 
   @Test func anIDIsReadAsItIsWritten() {
-    for bits in [UInt128(0), 1, 1 << 79, 1 << 80 - 1, 0x1234_5678_9ABC_DEF0] {
+    let numbers: [UInt128] = [0, 1, 1 << 79, 1 << 80 - 1, 0x1234_5678_9ABC_DEF0]
+    for bits in numbers {
       let id = TokenID(bits: bits)
       #expect(TokenID("\(id)") == id && "\(id)".utf8.count == TokenID.length)
     }

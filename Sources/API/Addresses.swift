@@ -51,7 +51,8 @@ private func getPastAddress(
     switch result {
     case .success(let found):
       let matches = found.filter { network == nil || $0.pool.network == network }.prefix(matchesLimit)
-      call.send(rendered(ip, matches.map(AddressMatch.init).filter(visibility.sees)), revision: call.api.engine.status.revision)
+      call.send(
+        rendered(ip, matches.map(AddressMatch.init).filter(visibility.sees)), revision: call.api.engine.status.revision)
     case .failure(let fault): call.refuse(fault.problem)
     }
   }

@@ -20,7 +20,8 @@ private let generation = Endpoint.Parameter("generation", "Only if it is still t
 /// The allocations of a pool.
 let allocationEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}/allocations", id: "listAllocations", tag: "allocations", permission: .allocationsRead,
+    method: .get, pattern: "/api/v1/pools/{pool}/allocations", id: "listAllocations", tag: "allocations",
+    permission: .allocationsRead,
     summary: "A pool's allocations in the order of their addresses.", query: [.limit, .cursor] + allocationFilters,
     answers: [
       .init(
@@ -28,7 +29,8 @@ let allocationEndpoints: [Endpoint] = [
     ],
     refusals: [.init(404, "pool_not_found")], handler: listAllocations),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools/{pool}/allocations", id: "allocate", tag: "allocations", permission: .allocationsWrite,
+    method: .post, pattern: "/api/v1/pools/{pool}/allocations", id: "allocate", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Give addresses of a pool to an owner; asked again, the same ones.", body: Schemas.allocate,
     answers: [
       .init(201, "What is new: one allocation, or `{\"allocations\":[...]}` when `count` was given.", Schemas.granted),
@@ -36,23 +38,27 @@ let allocationEndpoints: [Endpoint] = [
     ],
     refusals: allocateRefusals, isCommand: true, handler: allocate),
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "getAllocation", tag: "allocations", permission: .allocationsRead,
+    method: .get, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "getAllocation", tag: "allocations",
+    permission: .allocationsRead,
     summary: "One allocation.", answers: [.init(200, "The allocation.", Schemas.allocation)], refusals: oneRefusals,
     handler: getAllocation),
   Endpoint(
-    method: .patch, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "updateAllocation", tag: "allocations", permission: .allocationsWrite,
+    method: .patch, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "updateAllocation", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Change what is noted beside an allocation; what is left out stays.", query: [generation], matches: true,
     body: Schemas.allocationPatch, answers: [.init(200, "The allocation.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation"), .init(412, "revision_mismatch")], isCommand: true,
     handler: updateAllocation),
   Endpoint(
-    method: .delete, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "release", tag: "allocations", permission: .allocationsWrite,
+    method: .delete, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "release", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Take an address back.", query: [generation], matches: true,
     answers: [.init(200, "What was released.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation", "managed_by_vm"), .init(412, "revision_mismatch")],
     isCommand: true, handler: release),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools/{pool}/allocations/{ip}/renew", id: "renew", tag: "allocations", permission: .allocationsWrite,
+    method: .post, pattern: "/api/v1/pools/{pool}/allocations/{ip}/renew", id: "renew", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Let a lease live on.", query: [generation], matches: true, body: Schemas.renew, bodyIsOptional: true,
     answers: [.init(200, "The allocation.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation", "not_leased"), .init(412, "revision_mismatch")],
@@ -81,7 +87,9 @@ let allocationEndpoints: [Endpoint] = [
 
 @Sendable private func allocate(_ call: Call) throws(Problem) {
   let name = try call.pool()
-  let request = try call.body { (body) throws(JSONFault) in try decodeAllocate(body, .pool(name), tenant: call.ownTenant) }
+  let request = try call.body { (body) throws(JSONFault) in
+    try decodeAllocate(body, .pool(name), tenant: call.ownTenant)
+  }
   try call.checkTenant(of: request)
   let isList = request.count != nil
   try call.submit(.allocate(request), watching: PoolWatch(name, call.api.counts)) { outcome in

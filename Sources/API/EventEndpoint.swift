@@ -44,6 +44,7 @@ let eventEndpoints: [Endpoint] = [
     ],
     handler: { (call) throws(Problem) in
       try call.api.history.answer(
-        call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) }, refuse: { call.refuse($0) })
+        call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) },
+        refuse: { call.refuse($0) })
     })
 ]

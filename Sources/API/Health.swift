@@ -17,7 +17,8 @@ let healthEndpoints: [Endpoint] = [
     answers: [.init(200, "They are.", Schemas.alive)], refusals: [.init(503, "stopping", "storage_full")],
     handler: ready),
   Endpoint(
-    method: .get, pattern: "/metrics", id: "metrics", tag: "health", permission: .metricsRead, summary: "Numbers for Prometheus.",
+    method: .get, pattern: "/metrics", id: "metrics", tag: "health", permission: .metricsRead,
+    summary: "Numbers for Prometheus.",
     answers: [.init(200, "Prometheus' text format 0.0.4.", .text(), type: metricsType)],
     handler: { call in
       call.send(call.api.metrics.exposition(), revision: call.api.engine.status.revision, type: metricsType)

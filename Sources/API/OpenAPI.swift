@@ -167,7 +167,8 @@ struct OpenAPI {
   private static func common(_ endpoint: Endpoint) -> [Endpoint.Refused] {
     var common: [Endpoint.Refused] = [
       .init(400, "invalid_field", "bad_request", "token_in_url"), .init(401, "unauthorized"),
-      .init(403, "forbidden", "outside_scope"), .init(429, "too_many_failures"), .init(408, "request_timeout"), .init(414, "uri_too_long"),
+      .init(403, "forbidden", "outside_scope"), .init(429, "too_many_failures"), .init(408, "request_timeout"),
+      .init(414, "uri_too_long"),
       .init(417, "expectation_failed"), .init(421, "misdirected_request"), .init(431, "header_too_large"),
       .init(503, "too_many_connections", "request_timeout")
     ]

@@ -95,7 +95,8 @@ package enum PermissionTable {
         "`\($0.method.rawValue) \($0.pattern)`"
       }
       lines.append(
-        "| `\(permission.rawValue)` | \((roles + scopes).joined(separator: " | ")) | \(routes.joined(separator: ", ")) |")
+        "| `\(permission.rawValue)` | \((roles + scopes).joined(separator: " | ")) | \(routes.joined(separator: ", ")) |"
+      )
     }
     return lines.joined(separator: "\n") + "\n"
   }

@@ -18,14 +18,16 @@ let poolEndpoints: [Endpoint] = [
     ],
     answers: [.init(200, "A page of pools.", .page(of: Schemas.pool))], handler: listPools),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools", id: "createPool", tag: "pools", permission: .poolsCreate, summary: "Make a pool.",
+    method: .post, pattern: "/api/v1/pools", id: "createPool", tag: "pools", permission: .poolsCreate,
+    summary: "Make a pool.",
     body: Schemas.poolCreate,
     answers: [
       .init(201, "The pool.", Schemas.pool), .init(200, "What it would be (`dry_run`).", Schemas.pool)
     ],
     refusals: [.init(409, "pool_exists", "pool_overlap", "too_many_pools")], isCommand: true, handler: createPool),
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}", id: "getPool", tag: "pools", permission: .poolsRead, summary: "A pool, and how full it is.",
+    method: .get, pattern: "/api/v1/pools/{pool}", id: "getPool", tag: "pools", permission: .poolsRead,
+    summary: "A pool, and how full it is.",
     answers: [.init(200, "The pool.", Schemas.pool)], refusals: [.init(404, "pool_not_found")], handler: getPool),
   Endpoint(
     method: .patch, pattern: "/api/v1/pools/{pool}", id: "updatePool", tag: "pools", permission: .poolsWrite,
@@ -36,7 +38,8 @@ let poolEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: updatePool),
   Endpoint(
-    method: .delete, pattern: "/api/v1/pools/{pool}", id: "deletePool", tag: "pools", permission: .poolsWrite, summary: "Delete an empty pool.",
+    method: .delete, pattern: "/api/v1/pools/{pool}", id: "deletePool", tag: "pools", permission: .poolsWrite,
+    summary: "Delete an empty pool.",
     matches: true, answers: [.init(200, "The pool that is gone.", Schemas.pool)],
     refusals: [.init(404, "pool_not_found"), .init(409, "pool_in_use"), .init(412, "revision_mismatch")],
     isCommand: true, handler: deletePool),
@@ -71,7 +74,8 @@ let poolEndpoints: [Endpoint] = [
   var goesOn = false
   let revision = forEachPool(call.api.engine, after: after) { state in
     let pool = state.pool
-    guard visibility.pool == nil || pool.name == visibility.pool, network == nil || pool.network == network, family == nil || pool.family == family,
+    guard visibility.pool == nil || pool.name == visibility.pool, network == nil || pool.network == network,
+      family == nil || pool.family == family,
       enabled == nil || pool.enabled == enabled, pool.labels.includes(labels)
     else { return true }
     if items.count == limit {

@@ -20,7 +20,8 @@ let allocationFilters: [Endpoint.Parameter] = [
 /// Allocations over all pools.
 let searchEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/allocations", id: "searchAllocations", tag: "allocations", permission: .allocationsRead,
+    method: .get, pattern: "/api/v1/allocations", id: "searchAllocations", tag: "allocations",
+    permission: .allocationsRead,
     summary:
       "Allocations by pool and address. With `owner` it is a look-up in `tenant` (default `default`); all else reads at most 65,536 rows a request.",
     query: [.limit, .cursor, .init("pool", "Only of this pool.", Schemas.poolName)] + allocationFilters,
@@ -30,7 +31,8 @@ let searchEndpoints: [Endpoint] = [
     ],
     handler: search),
   Endpoint(
-    method: .post, pattern: "/api/v1/allocations", id: "allocateAnywhere", tag: "allocations", permission: .allocationsChoose,
+    method: .post, pattern: "/api/v1/allocations", id: "allocateAnywhere", tag: "allocations",
+    permission: .allocationsChoose,
     summary: """
       Give addresses of pools that Berth chooses. What the owner holds in a matching pool is the answer; else, for each \
       family, of the enabled pools with `pool_labels` whose topology does not contradict `topology` the one that matches most \
@@ -46,7 +48,8 @@ let searchEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: allocateAnywhere),
   Endpoint(
-    method: .delete, pattern: "/api/v1/allocations", id: "releaseOwner", tag: "allocations", permission: .allocationsWrite,
+    method: .delete, pattern: "/api/v1/allocations", id: "releaseOwner", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Take back everything of an owner.",
     query: [
       .init("owner", "Whose.", Schemas.owner, isRequired: true),
@@ -113,7 +116,10 @@ private func cut(
 ) -> (page: Page<Grant>, revision: Revision) {
   guard found.page.items.count > limit else { return found }
   let last = found.page.items[limit - 1].allocation
-  return (Page(Array(found.page.items.prefix(limit)), next: AllocationPlace(pool: last.pool, ip: last.ip).cursor), found.revision)
+  return (
+    Page(Array(found.page.items.prefix(limit)), next: AllocationPlace(pool: last.pool, ip: last.ip).cursor),
+    found.revision
+  )
 }
 
 /// An owner's allocations by the index.

@@ -48,7 +48,8 @@ extension Security {
       SecurityFinding(
         check: "token expiry", isWell: forEver.isEmpty,
         detail: forEver.isEmpty
-          ? "every token ends some day" : "for ever: \(SecurityFinding.list(forEver)): replace them by tokens that end"))
+          ? "every token ends some day" : "for ever: \(SecurityFinding.list(forEver)): replace them by tokens that end")
+    )
     let admins = alive.filter { $0.isAdmin && !$0.isOneTime }
     if !tokens.isEmpty {
       found.append(

@@ -9,7 +9,8 @@ internal import Wire
 /// The simple API: one pool, one address per VM.
 let simpleEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", permission: .open, summary: "Whether the service is up.",
+    method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", permission: .open,
+    summary: "Whether the service is up.",
     answers: [.init(200, "It is.", Schemas.health)], handler: { call in health(call) }),
   Endpoint(
     method: .post, pattern: "/api/v1/ip/allocate", id: "simpleAllocate", tag: "simple", permission: .allocationsWrite,
@@ -27,13 +28,15 @@ let simpleEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: simpleAllocate),
   Endpoint(
-    method: .delete, pattern: "/api/v1/ip/release/{vm_id}", id: "simpleRelease", tag: "simple", permission: .allocationsWrite,
+    method: .delete, pattern: "/api/v1/ip/release/{vm_id}", id: "simpleRelease", tag: "simple",
+    permission: .allocationsWrite,
     summary: "Take a VM's address back.",
     answers: [.init(200, "What was released.", Schemas.simpleAllocation)],
     refusals: [.init(404, "allocation_not_found", "no_default_pool"), .init(409, "managed_by_vm")], isCommand: true,
     handler: simpleRelease),
   Endpoint(
-    method: .delete, pattern: "/api/v1/ip/release-by-ip/{ip}", id: "simpleReleaseByIP", tag: "simple", permission: .allocationsWrite,
+    method: .delete, pattern: "/api/v1/ip/release-by-ip/{ip}", id: "simpleReleaseByIP", tag: "simple",
+    permission: .allocationsWrite,
     summary: "Take an address back, whoever holds it.",
     answers: [.init(200, "What was released.", Schemas.simpleAllocation)],
     refusals: [
@@ -42,7 +45,8 @@ let simpleEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: simpleReleaseByIP),
   Endpoint(
-    method: .get, pattern: "/api/v1/ip/{vm_id}", id: "simpleGet", tag: "simple", permission: .allocationsRead, summary: "The address of a VM.",
+    method: .get, pattern: "/api/v1/ip/{vm_id}", id: "simpleGet", tag: "simple", permission: .allocationsRead,
+    summary: "The address of a VM.",
     answers: [.init(200, "Its address.", Schemas.simpleAllocation)],
     refusals: [.init(404, "allocation_not_found", "no_default_pool")], handler: simpleGet),
   Endpoint(
@@ -149,7 +153,9 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
   }
   out.endArray()
   out.field("count", count)
-  if let next = ahead > limit && walk.isFull ? next : walk.goesOnAfter { out.field("next_cursor", Cursor("\(next)").text) }
+  if let next = ahead > limit && walk.isFull ? next : walk.goesOnAfter {
+    out.field("next_cursor", Cursor("\(next)").text)
+  }
   out.endObject()
   call.send(out.finish(), revision: walk.revision)
 }

@@ -42,7 +42,8 @@ package struct CommandIO: Sendable {
     readLine: @escaping @Sendable () -> String? = { nil },
     readSecretLine: (@Sendable () -> String?)? = nil,
     readSecret: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8]? = { _ throws(FileUnreadable) in nil },
-    writeSecret: @escaping @Sendable (String, [UInt8]) throws(FileUnreadable) -> Void = { _, _ throws(FileUnreadable) in },
+    writeSecret: @escaping @Sendable (String, [UInt8]) throws(FileUnreadable) -> Void = { _, _ throws(FileUnreadable) in
+    },
     readFile: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8],
     pause: @escaping @Sendable (Duration) -> Void = { _ in },
     outputIsTerminal: Bool = false, errorIsTerminal: Bool = false, inputIsTerminal: Bool = false, width: Int? = nil

@@ -24,7 +24,8 @@ import Testing
     let node = try #require(CertificateIdentity(uri: "berth://node/n-1"))
     #expect(node.text == "node/n-1" && node.role == .viewer)
     #expect(CertificateIdentity(uri: "berth://agent/h1")?.role == .agent)
-    for uri in ["berth://node/", "berth://node/a/b", "berth://root/x", "http://node/n", "node/n-1", "berth://node/a b"] {
+    for uri in ["berth://node/", "berth://node/a/b", "berth://other/x", "http://node/n", "node/n-1", "berth://node/a b"]
+    {
       #expect(CertificateIdentity(uri: uri) == nil, "\(uri)")
     }
   }

@@ -23,7 +23,8 @@ final class House: Sendable {
 
   /// Starts a house; with `network` there is a pool `default`, made as `berth serve` makes it.
   init(
-    network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192, security: Security = Security(),
+    network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192,
+    security: Security = Security(),
     clock: (@Sendable () -> ClockReading)? = nil
   ) throws {
     self.log = log

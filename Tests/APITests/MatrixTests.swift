@@ -196,7 +196,8 @@ private struct Probe {
       ]
     case "GET /api/v1/events":
       return [
-        Probe(target: rule.pattern), Probe(target: rule.pattern + "?tenant=rival", tenant: MatrixTests.rival, namesTenant: true),
+        Probe(target: rule.pattern),
+        Probe(target: rule.pattern + "?tenant=rival", tenant: MatrixTests.rival, namesTenant: true),
         Probe(target: rule.pattern + "?pool=foreign", pool: PoolName(trusted: "foreign"), namesPool: true)
       ]
     case "POST /api/v1/allocations":
@@ -309,7 +310,8 @@ private struct Probe {
     switch person.scope {
     case .global: break
     case .tenant:
-      #expect(!answer.text.contains("host-secret") && !answer.text.contains("host-usual"), "\(question): \(answer.text)")
+      #expect(
+        !answer.text.contains("host-secret") && !answer.text.contains("host-usual"), "\(question): \(answer.text)")
     case .pool:
       #expect(!answer.text.contains("-foreign\"") && !answer.text.contains("10.2.0.0"), "\(question): \(answer.text)")
       #expect(!answer.text.contains("host-mine-default"), "\(question): \(answer.text)")

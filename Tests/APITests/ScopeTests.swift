@@ -52,11 +52,14 @@ import Wire
     try house.call("POST", pool + "/allocations", #"{"owner":"secret","ip":"172.16.0.5"}"#, key: admin, expect: 201)
     let mine = try house.call("POST", pool + "/allocations", #"{"owner":"a"}"#, key: acme, expect: 201)
     #expect(mine["tenant"] == "acme")
-    let other = try house.call("POST", pool + "/allocations", #"{"owner":"a","tenant":"rival"}"#, key: acme, expect: 403)
+    let other = try house.call(
+      "POST", pool + "/allocations", #"{"owner":"a","tenant":"rival"}"#, key: acme, expect: 403)
     #expect(other["code"] == "outside_scope")
-    let taken = try house.call("POST", pool + "/allocations", #"{"owner":"b","ip":"172.16.0.5"}"#, key: acme, expect: 409)
+    let taken = try house.call(
+      "POST", pool + "/allocations", #"{"owner":"b","ip":"172.16.0.5"}"#, key: acme, expect: 409)
     #expect(taken["code"] == "address_in_use" && !taken.text.contains("secret"))
-    #expect(try house.call("POST", "/api/v1/ip/allocate", #"{"vm_id":"s"}"#, key: acme, expect: 201)["ip"] == "172.16.0.3")
+    #expect(
+      try house.call("POST", "/api/v1/ip/allocate", #"{"vm_id":"s"}"#, key: acme, expect: 201)["ip"] == "172.16.0.3")
     try house.call("GET", "/api/v1/ip/s", key: acme, expect: 200)
     try house.call("GET", "/api/v1/ip/secret", key: acme, expect: 404)
     #expect(try house.call("GET", pool, key: acme, expect: 200).json?["capacity"] == nil)
@@ -64,7 +67,8 @@ import Wire
     #expect(rest["code"] == "pool_exhausted" && rest.json?["facts"] == nil)
     // What is another's is as if not there, and stays.
     for (method, path, body) in [
-      ("GET", "", nil), ("DELETE", "", nil), ("PATCH", "", #"{"hostname":"x"}"#), ("POST", "/renew", #"{"lease_seconds":9}"#)
+      ("GET", "", nil), ("DELETE", "", nil), ("PATCH", "", #"{"hostname":"x"}"#),
+      ("POST", "/renew", #"{"lease_seconds":9}"#)
     ] as [(String, String, String?)] {
       try house.call(method, pool + "/allocations/172.16.0.5" + path, body, key: acme, expect: 404)
     }

@@ -82,6 +82,9 @@ import Testing
               --server URL,...            Where Berth answers; several places are tried
                                           in turn. Default: http://127.0.0.1:8080.
                                           [BERTH_SERVER]
+              --token-file FILE           A file with the token to show; without it what
+                                          `berth login` kept for the server.
+                                          [BERTH_TOKEN_FILE]
           -o, --output table|json|yaml|name
                                           How results are printed; json is what the API
                                           says, unchanged. Default: table.

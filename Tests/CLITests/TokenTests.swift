@@ -10,8 +10,8 @@ import Testing
   private static let checksum = "blkewxh"
   private let made =
     #"{"id":"abcdefghijklmnop","role":"viewer","tenant":null,"pool":null,"description":"","created_at":"2026-01-01T00:00:00Z","expires_at":null,"created_by":"anonymous","one_time":false,"revision":1,"token":"\#(token)"}"#
-  private let home = ["HOME": "/home/a"]
-  private let store = "/home/a/.config/berth/token"
+  private let home = ["HOME": "/h"]
+  private let store = "/h/.config/berth/token"
 
   @Test func aMadeTokenIsPrintedOnceOrGoesIntoAFile() {
     withServer(ScriptedServer(.answer(201, made), .answer(201, made), .answer(201, made))) { server in
@@ -61,7 +61,8 @@ import Testing
       let old = "berth_x http://other\nberth_y \(server.url)\n"
       let again = Surroundings(
         environment: home, secrets: [store: old], typed: [Self.token], isTerminal: true)
-      #expect(berth("login", at: server, around: again).kept[store] == "\(Self.token) \(server.url)\nberth_x http://other\n")
+      #expect(
+        berth("login", at: server, around: again).kept[store] == "\(Self.token) \(server.url)\nberth_x http://other\n")
     }
   }
 
@@ -72,7 +73,8 @@ import Testing
       #expect(ran.code == 5 && ran.kept.isEmpty && ran.err.contains("not valid here"))
     }
     for (typed, words) in [
-      ("", "no token was typed"), ("secret", "begins with berth_"), (String(Self.token.dropLast()), "81: was it copied"),
+      ("", "no token was typed"), ("secret", "begins with berth_"),
+      (String(Self.token.dropLast()), "81: was it copied"),
       (Self.token.replacing("_aaa", with: "_aab"), "a character of the token is wrong")
     ] {
       let ran = berth("login", around: Surroundings(environment: home, typed: [typed], isTerminal: true))
@@ -107,7 +109,8 @@ import Testing
   @Test func theDoctorTellsWhatTheServerSaysOfItsSecurity() {
     let well = #"{"status":"ok","version":"1.2.3"}"#
     let findings = #"{"findings":[{"check":"access","ok":false,"detail":"everybody may"}]}"#
-    withServer(ScriptedServer(.ok(well), .ok(findings), .ok(well), .problem(403, "forbidden", "role viewer"))) { server in
+    withServer(ScriptedServer(.ok(well), .ok(findings), .ok(well), .problem(403, "forbidden", "role viewer"))) {
+      server in
       let ran = berth("doctor", at: server)
       #expect(ran.code == 7 && ran.out.contains("!!  access: everybody may"))
       let viewer = berth("doctor", at: server)

@@ -54,7 +54,8 @@ enum Samples {
     .answered(IdempotencyKey(key: 1 << 127 | 2, request: 3), 4, 5),
     .token(
       Token(
-        id: TokenID(bits: 1 << 79 | 2), hash: TokenHash(high: 1 << 127 | 3, low: 4), role: .clusterAdmin, scope: .global,
+        id: TokenID(bits: 1 << 79 | 2), hash: TokenHash(high: 1 << 127 | 3, low: 4), role: .clusterAdmin,
+        scope: .global,
         createdAt: 5, createdBy: "anonymous", revision: 6)),
     .token(
       Token(
@@ -63,7 +64,8 @@ enum Samples {
         isOneTime: true, revision: 300)),
     .token(
       Token(
-        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .poolAdmin, scope: .pool(PoolName(trusted: "web")),
+        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .poolAdmin,
+        scope: .pool(PoolName(trusted: "web")),
         createdAt: 10, expiresAt: 1_000, createdBy: "", revision: 1))
   ]
 

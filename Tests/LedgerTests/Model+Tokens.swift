@@ -50,7 +50,8 @@ extension Asking {
     return .createToken(
       TokenRequest(
         id: tokenID(), hash: TokenHash(high: 1, low: UInt128(number(0...9))), role: role, scope: scope,
-        note: oneIn(9) ? String(repeating: "n", count: 129) : "ci", lifetimeSeconds: [nil, 0, 60, 90, 100][number(0...4)],
+        note: oneIn(9) ? String(repeating: "n", count: 129) : "ci",
+        lifetimeSeconds: [nil, 0, 60, 90, 100][number(0...4)],
         isOneTime: oneIn(3), creator: creator))
   }
 

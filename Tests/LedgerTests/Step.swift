@@ -18,7 +18,9 @@ struct Step: CustomStringConvertible {
   var description: String { "\(kind)(\(numbers))" }
 
   private static let weighted: [Kind] =
-    Kind.allCases + [.give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken]
+    Kind.allCases + [
+      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken
+    ]
     + [.makeToken, .release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows, .create]
 
   static func sequence(_ random: inout SeededRandom, length: Int) -> [Step] {

@@ -71,7 +71,8 @@ import Testing
     #expect(desk.ask(.release(.address(foreign))).code == .allocationNotFound)
     #expect(desk.ask(.release(.address(free))).code == .allocationNotFound)
     #expect(desk.ask(.updateAllocation(foreign, AllocationPatch())).code == .allocationNotFound)
-    #expect(desk.ask(.release(.address(AllocationTarget(pool: web, ip: ip("10.0.0.2"), tenant: .standard)))).code == nil)
+    #expect(
+      desk.ask(.release(.address(AllocationTarget(pool: web, ip: ip("10.0.0.2"), tenant: .standard)))).code == nil)
   }
 
   @Test func halvesAreComparedWhole() {

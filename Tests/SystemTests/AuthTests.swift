@@ -86,7 +86,9 @@ import Wire
     let berth = try ChildProcess(
       Berth.binary, ["serve", "--data-dir", data, "--listen", "0.0.0.0:0", "--insecure", "--auth", "required"])
     #expect(eventually { berth.errors.contains("unencrypted") && Files.exists(file) }, "\(berth.errors)")
-    let refused = try Berth.run(["serve", "--data-dir", temporary.file("x"), "--listen", "0.0.0.0:0", "--auth", "required"])
+    let refused = try Berth.run([
+      "serve", "--data-dir", temporary.file("x"), "--listen", "0.0.0.0:0", "--auth", "required"
+    ])
     #expect(refused.status == .exited(2) && refused.errors.contains("TLS"), "\(refused)")
   }
 

@@ -55,7 +55,8 @@ let tokenCommands: [Command] = [
       """,
     place: .login,
     examples: [
-      Example("berth login", "asks for the token"), Example("berth login < admin.token", "from a file")
+      Example("berth login", "asks for the token"),
+      Example("berth login --server berth.example:8080", "for a server elsewhere")
     ], action: logIn)
 ]
 

@@ -28,13 +28,15 @@ package final class BerthAPI: Sendable {
   let feed: EventFeed
   let history: History
   let exports = ExportGate()
+  let scrub: Scrub
   let security: Security
   let logins = LoginGuard()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
-  /// the log.
+  /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
   package init(
-    engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security()
+    engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security(),
+    scrubEvery: Duration? = nil, alarm: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.engine = engine
     self.metrics = metrics
@@ -46,6 +48,7 @@ package final class BerthAPI: Sendable {
     self.feed = feed
     engine.onPublish { feed.notify($0) }
     history = History(engine, index)
+    scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
     registerDoor()
   }
@@ -83,6 +86,7 @@ package final class BerthAPI: Sendable {
 
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
+    scrub.stop()
     feed.stop()
     history.stop()
     log.stop()

@@ -34,6 +34,14 @@ package final class TokenRegister: @unchecked Sendable {
   /// expired token live or a good one die.
   package var time: LogTime { offset.load(ordering: .relaxed) + WallClock.bootMicroseconds }
 
+  /// Begins anew with other tables.
+  func replace(_ tables: Tables) {
+    lock.withLock {
+      tokens = Dictionary(tables.tokens.map { ($0.id, $0) }) { _, new in new }
+      count.store(tokens.count, ordering: .releasing)
+    }
+  }
+
   /// Takes over what a batch changed; the engine's thread alone calls it, before the batch is answered.
   func follow(_ entries: [Entry], time: LogTime) {
     offset.store(time - WallClock.bootMicroseconds, ordering: .relaxed)

@@ -120,7 +120,11 @@ struct Serve {
     _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ security: Security
   ) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
-      return BerthAPI(engine: engine, history: try directory.history(), metrics: metrics, security: security)
+      let logger = logger
+      let every = settings.scrubSeconds
+      return BerthAPI(
+        engine: engine, history: try directory.history(), metrics: metrics, security: security,
+        scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
   }
 

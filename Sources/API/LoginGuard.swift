@@ -77,7 +77,7 @@ extension BerthAPI {
   /// What metrics tell of the door, beside what is counted at it.
   func registerDoor() {
     let (engine, logins, isRequired) = (engine, logins, security.isRequired)
-    metrics.gauge("berth_tokens", "Tokens kept, expired ones included.") { Double(engine.tokens.all.count) }
+    metrics.gauge("berth_tokens", "Tokens kept, expired ones included.") { Double(engine.tokens.count) }
     metrics.gauge("berth_auth_anonymous_allowed", "1 while requests without a token are let in.") {
       !isRequired && engine.tokens.isEmpty ? 1 : 0
     }

@@ -68,7 +68,7 @@ struct TokenStore {
   }
 
   /// Whether a server's name says that it is on this machine.
-  private static func isHere(_ server: String) -> Bool {
+  static func isHere(_ server: String) -> Bool {
     var host = server[...]
     for scheme in ["http://", "https://"] where host.hasPrefix(scheme) { host = host.dropFirst(scheme.count) }
     if host.hasPrefix("unix:") { return true }

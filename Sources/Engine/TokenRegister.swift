@@ -9,18 +9,21 @@ internal import Synchronization
 package final class TokenRegister: @unchecked Sendable {
   private let lock = Lock()
   private var tokens: [TokenID: Token] = [:]
-  private let count = Atomic<Int>(0)
+  private let kept = Atomic<Int>(0)
   /// What the monotonic clock must be added to for the log's time.
   private let offset: Atomic<Int64>
 
   init(_ tables: Tables) {
     offset = Atomic(max(tables.time, WallClock.microseconds) - WallClock.bootMicroseconds)
     for token in tables.tokens { tokens[token.id] = token }
-    count.store(tokens.count, ordering: .relaxed)
+    kept.store(tokens.count, ordering: .relaxed)
   }
 
-  /// Whether there is no token at all; no lock.
-  package var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
+  /// How many there are; no lock.
+  package var count: Int { kept.load(ordering: .acquiring) }
+
+  /// Whether there is none at all.
+  package var isEmpty: Bool { count == 0 }
 
   /// The token with this public half, expired or not.
   package func token(_ id: TokenID) -> Token? { lock.withLock { tokens[id] } }
@@ -38,7 +41,7 @@ package final class TokenRegister: @unchecked Sendable {
   func replace(_ tables: Tables) {
     lock.withLock {
       tokens = Dictionary(tables.tokens.map { ($0.id, $0) }) { _, new in new }
-      count.store(tokens.count, ordering: .releasing)
+      kept.store(tokens.count, ordering: .releasing)
     }
   }
 
@@ -50,7 +53,7 @@ package final class TokenRegister: @unchecked Sendable {
         for effect in entry.effects {
           if case .token(let token) = effect.row { tokens[token.id] = effect.isPut ? token : nil }
         }
-        count.store(tokens.count, ordering: .releasing)
+        kept.store(tokens.count, ordering: .releasing)
       }
     }
   }

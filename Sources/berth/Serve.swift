@@ -168,10 +168,13 @@ struct Serve {
     let status = parts.engine.status
     let text = """
       berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
-      try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
 
       """
     CurrentProcess.say(Array(text.utf8))
+    if parts.engine.tokens.isEmpty {
+      let body = "-H 'Content-Type: application/json' -d '{\"vm_id\":\"vm-1\"}'"
+      CurrentProcess.say(Array("try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n".utf8))
+    }
     if let path = parts.oneTimeToken {
       let way = "berth token create --role cluster-admin"
       CurrentProcess.say(Array("one-time admin token in \(path): `\(way)` uses it, for 24 hours\n".utf8))

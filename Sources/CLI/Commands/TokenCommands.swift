@@ -133,6 +133,9 @@ private func logIn(_ run: Invocation) throws(Failure) -> ExitCode {
     let text = TokenStore.keeping(token, for: run.serverNames, in: before)
     try run.io.writeSecret(path, Array(text.utf8))
   } catch { throw Failure(.refused, "the token could not be kept: \(error.reason)") }
+  if !run.serverNames.allSatisfy(TokenStore.isHere) {
+    run.io.remark("warning: the connection is not encrypted, and whoever listens on the way has read the token")
+  }
   let who = "\(cellText(me.at("role"))) (\(cellText(me.at("principal"))))"
   run.io.remark("you are \(printable(who)) at \(run.serverNames.joined(separator: ", ")); kept in \(path)")
   return .ok

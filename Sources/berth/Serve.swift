@@ -166,19 +166,15 @@ struct Serve {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
     let url = "http://\(host):\(parts.server.port)"
     let status = parts.engine.status
-    let text = """
-      berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
-
-      """
-    CurrentProcess.say(Array(text.utf8))
+    var text = "berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))\n"
     if parts.engine.tokens.isEmpty {
       let body = "-H 'Content-Type: application/json' -d '{\"vm_id\":\"vm-1\"}'"
-      CurrentProcess.say(Array("try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n".utf8))
+      text += "try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n"
     }
     if let path = parts.oneTimeToken {
-      let way = "berth token create --role cluster-admin"
-      CurrentProcess.say(Array("one-time admin token in \(path): `\(way)` uses it, for 24 hours\n".utf8))
+      text += "one-time admin token in \(path): `berth token create --role cluster-admin` uses it, for 24 hours\n"
     }
+    CurrentProcess.say(Array(text.utf8))
     if parts.directory.crashed { logger.log(.info, "the last run did not end in good order; the log is whole") }
   }
 

@@ -64,6 +64,15 @@ struct Evidence {
   let passedOn: String?
 }
 
+extension Evidence {
+  /// Who asks without a token; nil = what a node passes on names nobody.
+  func person(isAnonymousAllowed: Bool) -> Principal? {
+    guard let certificate else { return isAnonymousAllowed ? .anonymous : .nobody }
+    guard case .node = certificate, let passedOn else { return .certificate(certificate) }
+    return CertificateIdentity(text: passedOn).map(Principal.certificate)
+  }
+}
+
 extension BerthAPI {
   /// Lets a request in, or says why not.
   func admit(_ endpoint: Endpoint, _ request: Request) throws(Problem) -> Principal {
@@ -93,16 +102,11 @@ extension BerthAPI {
     case .repeated: throw deny(.wrongToken, "repeated", .nobody, endpoint, request)
     case .none: break
     }
-    if let certificate = evidence.certificate {
-      if case .node = certificate, let passedOn = evidence.passedOn {
-        guard let identity = CertificateIdentity(text: passedOn) else {
-          throw deny(.wrongToken, "passed_on", .certificate(certificate), endpoint, request)
-        }
-        return .certificate(identity)
-      }
-      return .certificate(certificate)
+    guard let person = evidence.person(isAnonymousAllowed: isAnonymousAllowed) else {
+      throw deny(.wrongToken, "passed_on", .nobody, endpoint, request)
     }
-    return isAnonymousAllowed ? .anonymous : nil
+    if case .nobody = person { return nil }
+    return person
   }
 
   /// Whether somebody without any token is let in.

@@ -30,6 +30,19 @@ import Testing
     }
   }
 
+  @Test func onlyANodePassesOthersOnAndNamesThemWell() {
+    func who(_ uri: String?, _ passedOn: String?, anonymous: Bool = false) -> String? {
+      let evidence = Evidence(
+        authorization: .none, certificate: uri.flatMap { CertificateIdentity(uri: $0) }, passedOn: passedOn)
+      return evidence.person(isAnonymousAllowed: anonymous)?.text
+    }
+    #expect(who("berth://node/n1", "agent/h1") == "agent/h1" && who("berth://node/n1", nil) == "node/n1")
+    #expect(who("berth://node/n1", "root") == nil)
+    // An agent's word about others counts as little as that of somebody without a certificate.
+    #expect(who("berth://agent/h1", "node/n1") == "agent/h1")
+    #expect(who(nil, "node/n1") == "nobody" && who(nil, "node/n1", anonymous: true) == "anonymous")
+  }
+
   @Test func everyPermissionHasARouteAndAnAdministrator() {
     for permission in Permission.allCases {
       #expect(permission.isGranted(to: .clusterAdmin) && permission.reaches(.global))

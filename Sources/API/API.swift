@@ -74,9 +74,12 @@ package final class BerthAPI: Sendable {
 
   /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
-    var call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody)
+    let principal: Principal
+    do throws(Problem) { principal = try admit(endpoint, request) } catch {
+      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+    }
+    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
     do throws(Problem) {
-      call.principal = try admit(endpoint, request)
       try endpoint.checkParameters(request)
       try endpoint.handler(call)
     } catch {

@@ -14,7 +14,7 @@ struct Call: Sendable {
   let request: Request
   let reply: Reply
   /// Who asks.
-  var principal: Principal
+  let principal: Principal
 
   // MARK: Answers
 

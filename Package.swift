@@ -61,6 +61,7 @@ let package = Package(
     room("LogMemory", ["Log", "Platform"]),
     room("HTTPServer", ["Wire", "Platform"]),
     room("HTTPClient", ["Wire", "Platform"]),
+    room("LogEtcd", ["Log", "Wire", "HTTPClient", "Platform"]),
 
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
@@ -87,6 +88,10 @@ let package = Package(
       name: "berth-bench",
       dependencies: ["CLinux", "Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
+    room("Simulation", ["LogEtcd", "Log", "Platform", "TestSupport"]),
+    .executableTarget(
+      name: "berth-sim", dependencies: ["Simulation", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
     tests("LedgerTests", ["Ledger", "Domain", "Addressing", "TestSupport"]),
@@ -95,6 +100,8 @@ let package = Package(
     tests("TelemetryTests", ["Telemetry", "TestSupport"]),
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
+    tests(
+      "LogEtcdTests", ["LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",

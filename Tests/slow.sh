@@ -1,6 +1,7 @@
 #!/bin/bash
 # The slow parts of the proof: `make test-all`, or Tests/slow.sh PART... for some of them. Each part prints one line:
-# what it found and how long it took, or why it was skipped. Whatever is downloaded goes below .build.
+# what it found and how long it took, or why it was skipped. Whatever is downloaded goes below .build. On two cores all
+# of it takes about 25 minutes: release 1 to 4, crash_loop 7, schemathesis 2, fuzz 5, threads 5, soak 1.
 #   BERTH_FUZZ_SECONDS  time for each fuzz target (20)
 #   BERTH_EXAMPLES      examples for each operation of the API (60)
 #   BERTH_SOAK          requests of the soak (100000; a release is soaked with 1000000)

@@ -19,13 +19,14 @@ struct Serve {
   let sink: BufferedSink
 
   init(_ settings: ServeOptions) {
+    // Before the first thread exists, and the sink has one.
+    TerminationSignals.block()
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
   }
 
   func run() -> Int32 {
-    TerminationSignals.block()
     do throws(Complaint) {
       for row in settings.settings.rows {
         logger.log(

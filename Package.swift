@@ -62,6 +62,7 @@ let package = Package(
     room("LogMemory", ["Log", "Platform"]),
     room("HTTPServer", ["Wire", "Platform"]),
     room("HTTPClient", ["Wire", "Platform"]),
+    room("LogEtcd", ["Log", "Wire", "HTTPClient", "Platform"]),
 
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
@@ -90,6 +91,12 @@ let package = Package(
         .byName(name: $0)
       },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
+    room(
+      "Simulation",
+      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
+    .executableTarget(
+      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
     tests("LedgerTests", ["Ledger", "Domain", "Addressing", "TestSupport"]),
@@ -99,10 +106,15 @@ let package = Package(
     tests("TelemetryTests", ["Telemetry", "TestSupport"]),
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
+    tests(
+      "LogEtcdTests", ["Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
-      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "TestSupport"]),
+      [
+        "Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry",
+        "TestSupport"
+      ]),
     tests(
       "APITests",
       [

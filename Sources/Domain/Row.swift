@@ -14,6 +14,8 @@ package enum Row: Hashable, Sendable {
   indirect case cursor(PoolName, IPAddress)
   /// A request answered under an idempotency key.
   indirect case answered(IdempotencyKey, Revision, LogTime)
+  /// What lets somebody in.
+  case token(Token)
   /// A node, a VM, a quota or kept capacity.
   indirect case fleet(FleetRow)
 
@@ -26,6 +28,7 @@ package enum Row: Hashable, Sendable {
     case .released(let released): .address(released.pool, released.block.first)
     case .cursor(let pool, _): .cursor(pool)
     case .answered(let key, _, _): .answered(key.key)
+    case .token(let token): .token(token.id)
     case .fleet(let row): .fleet(row.key)
     }
   }
@@ -43,6 +46,8 @@ package enum RowKey: Hashable, Sendable {
   case cursor(PoolName)
   /// An idempotency key's digest.
   case answered(UInt128)
+  /// A token by its public half.
+  case token(TokenID)
   /// A row of the fleet.
   case fleet(FleetKey)
 }

@@ -165,7 +165,7 @@ extension Fleet {
     return sum
   }
 
-  private func crowd(_ node: Int, _ group: Int32, _ scope: Scope) -> Int32 {
+  private func crowd(_ node: Int, _ group: Int32, _ scope: PlaceScope) -> Int32 {
     min(1_000, groups[Int(group)].count(scope, places.domain(scope, node: node, rack: rack[node])))
   }
 }

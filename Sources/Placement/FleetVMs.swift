@@ -222,7 +222,7 @@ extension Fleet {
   mutating func moveGroups(ofVM slot: Int, on number: Int, _ change: Int32) {
     guard let compiled = rules[Int(vms.rules[slot])] else { return }
     for group in compiled.members {
-      for scope in Scope.allCases {
+      for scope in PlaceScope.allCases {
         groups[Int(group)].add(change, scope, places.domain(scope, node: number, rack: rack[number]))
       }
     }

@@ -29,14 +29,14 @@ struct CompiledRules {
     let group: Int32
     let isAnti: Bool
     let isMember: Bool
-    let scope: Scope
+    let scope: PlaceScope
     let weight: Int32?
     let most: Int32
   }
 
   struct Spread {
     let group: Int32
-    let scope: Scope
+    let scope: PlaceScope
     let least: Int
   }
 
@@ -61,7 +61,7 @@ struct CompiledRules {
 struct Group {
   /// The hard rules of one kind that VMs hold against this group, counted by place.
   struct Guard {
-    let scope: Scope
+    let scope: PlaceScope
     let most: Int32
     let isMember: Bool
     var holders: [Int32: Int32] = [:]
@@ -74,12 +74,12 @@ struct Group {
   /// Members that had to give way and are not back.
   var disrupted: Int32 = 0
 
-  func count(_ scope: Scope, _ domain: Int32) -> Int32 { counts[Int(scope.rawValue)][domain] ?? 0 }
+  func count(_ scope: PlaceScope, _ domain: Int32) -> Int32 { counts[Int(scope.rawValue)][domain] ?? 0 }
 
   /// How many places have a member.
-  func occupied(_ scope: Scope) -> Int { counts[Int(scope.rawValue)].count }
+  func occupied(_ scope: PlaceScope) -> Int { counts[Int(scope.rawValue)].count }
 
-  mutating func add(_ change: Int32, _ scope: Scope, _ domain: Int32) {
+  mutating func add(_ change: Int32, _ scope: PlaceScope, _ domain: Int32) {
     let sum = (counts[Int(scope.rawValue)][domain] ?? 0) + change
     counts[Int(scope.rawValue)][domain] = sum == 0 ? nil : sum
     if scope == .node { members += change }
@@ -97,9 +97,9 @@ struct Group {
   }
 
   /// Everything, in an order of its own, for comparison; `name` tells a place without its number.
-  func fingerprint(_ name: (Scope, Int32) -> String) -> [String] {
+  func fingerprint(_ name: (PlaceScope, Int32) -> String) -> [String] {
     var lines: [String] = ["members \(members) disrupted \(disrupted)"]
-    for scope in Scope.allCases {
+    for scope in PlaceScope.allCases {
       lines += counts[Int(scope.rawValue)].map { "\(scope) \(name(scope, $0.key)) \($0.value)" }.sorted()
     }
     for held in guards {

@@ -39,7 +39,7 @@ struct Places {
   }
 
   /// What counts as one place for a node in this rack.
-  func domain(_ scope: Scope, node: Int, rack: Int32) -> Int32 {
+  func domain(_ scope: PlaceScope, node: Int, rack: Int32) -> Int32 {
     switch scope {
     case .node: Int32(node)
     case .rack: rack
@@ -49,7 +49,7 @@ struct Places {
   }
 
   /// A domain without its number.
-  func words(_ scope: Scope, _ domain: Int32) -> String {
+  func words(_ scope: PlaceScope, _ domain: Int32) -> String {
     let found = topology.indices.first { self.domain(scope, node: 0, rack: Int32($0)) == domain }
     guard let found else { return "nowhere" }
     let place = topology[found]

@@ -80,6 +80,8 @@ extension Samples {
     asked: Resources(cpu: 4_000, memory: 8_192), left: Resources(cpu: 1_000), priority: 700, expiresAt: 1_000,
     reason: "Start", createdAt: 3, revision: 4)
 
+  static let allRows = rows + fleet
+
   static let fleet: [Row] = [
     .fleet(.node(plainNode)), .fleet(.node(fullNode)), .fleet(.vm(plainVM)), .fleet(.vm(fullVM)),
     .fleet(.quota(quota)), .fleet(.capacity(capacity))

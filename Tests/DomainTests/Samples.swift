@@ -35,25 +35,39 @@ enum Samples {
     isStatic: true, manager: .kube, labels: labels, createdAt: 1_700_000_000_000_000, expiresAt: 1_700_000_060_000_000,
     generation: 5, revision: 9)
 
-  static let rows: [Row] =
-    [
-      .pool(plainPool), .pool(fullPool),
-      .reservation(
-        Reservation(
-          pool: PoolName(trusted: "web"), range: AddressRange(ip("10.1.0.5"), ip("10.1.0.9")), reason: "Drucker \u{fc}",
-          createdAt: 3, revision: 4)),
-      .allocation(plainAllocation), .allocation(fullAllocation),
-      .released(
-        Released(
-          pool: PoolName(trusted: "web"), block: cidr("10.1.0.2/32"), owner: OwnerName(trusted: "vm-1"), order: 6,
-          releasedAt: 9, quarantineUntil: nil)),
-      .released(
-        Released(
-          pool: PoolName(trusted: "web"), block: cidr("10.1.0.16/28"), owner: OwnerName(trusted: "vm-1"), order: 6,
-          releasedAt: 9, quarantineUntil: 1_000)),
-      .cursor(PoolName(trusted: "web"), ip("10.1.0.2")), .cursor(PoolName(trusted: "v6"), ip("fd00::2")),
-      .answered(IdempotencyKey(key: 1 << 127 | 2, request: 3), 4, 5)
-    ] + fleet
+  static let rows: [Row] = [
+    .pool(plainPool), .pool(fullPool),
+    .reservation(
+      Reservation(
+        pool: PoolName(trusted: "web"), range: AddressRange(ip("10.1.0.5"), ip("10.1.0.9")), reason: "Drucker \u{fc}",
+        createdAt: 3, revision: 4)),
+    .allocation(plainAllocation), .allocation(fullAllocation),
+    .released(
+      Released(
+        pool: PoolName(trusted: "web"), block: cidr("10.1.0.2/32"), owner: OwnerName(trusted: "vm-1"), order: 6,
+        releasedAt: 9, quarantineUntil: nil)),
+    .released(
+      Released(
+        pool: PoolName(trusted: "web"), block: cidr("10.1.0.16/28"), owner: OwnerName(trusted: "vm-1"), order: 6,
+        releasedAt: 9, quarantineUntil: 1_000)),
+    .cursor(PoolName(trusted: "web"), ip("10.1.0.2")), .cursor(PoolName(trusted: "v6"), ip("fd00::2")),
+    .answered(IdempotencyKey(key: 1 << 127 | 2, request: 3), 4, 5),
+    .token(
+      Token(
+        id: TokenID(bits: 1 << 79 | 2), hash: TokenHash(high: 1 << 127 | 3, low: 4), role: .clusterAdmin,
+        scope: .global,
+        createdAt: 5, createdBy: "anonymous", revision: 6)),
+    .token(
+      Token(
+        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .operator,
+        scope: .tenant(TenantName(trusted: "acme")), note: "ci", createdAt: 10, expiresAt: 1_000, createdBy: "system",
+        isOneTime: true, revision: 300)),
+    .token(
+      Token(
+        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .poolAdmin,
+        scope: .pool(PoolName(trusted: "web")),
+        createdAt: 10, expiresAt: 1_000, createdBy: "", revision: 1))
+  ]
 
   static let grants = [
     Grant(plainAllocation, gateway: ip("10.1.0.1"), network: cidr("10.1.0.0/24")),
@@ -67,7 +81,7 @@ enum Samples {
     ]
     return Entry(
       revision: Revision(place + 1) << 10, kind: kind, actor: "anonymous", requestID: "r-\(place)", asked: "POST /x",
-      effects: [.put(.allocation(plainAllocation)), .delete(rows[place % 10])], told: told[place % 3])
+      effects: [.put(.allocation(plainAllocation)), .delete(rows[place % rows.count])], told: told[place % 3])
   }
 }
 

@@ -122,7 +122,7 @@ import Testing
     #expect(fleet.run(12, member, tenant: "other").node == "a")
   }
 
-  @Test(arguments: Scope.allCases) func hardAntiAffinityKeepsApartInItsScope(scope: Scope) {
+  @Test(arguments: PlaceScope.allCases) func hardAntiAffinityKeepsApartInItsScope(scope: PlaceScope) {
     // Two nodes that share everything above `scope`, and one that shares nothing.
     let levels = [place("d", "z", "r"), place("d", "z", "r2"), place("d", "z2", "r"), place("d2", "z", "r")]
     var fleet = Fleet([

@@ -25,7 +25,7 @@ struct Model {
   }
 
   /// Members of a group of the tenant in the same place as `node`.
-  func members(_ group: GroupName, _ tenant: TenantName, near node: Node?, _ scope: Scope) -> [VM] {
+  func members(_ group: GroupName, _ tenant: TenantName, near node: Node?, _ scope: PlaceScope) -> [VM] {
     vms.values.filter { vm in
       guard vm.key.tenant == tenant, vm.spec.groups.contains(group), let other = vm.node.flatMap({ nodes[$0] }) else {
         return false
@@ -34,7 +34,7 @@ struct Model {
     }
   }
 
-  static func domain(_ node: Node, _ scope: Scope) -> [String?] {
+  static func domain(_ node: Node, _ scope: PlaceScope) -> [String?] {
     let place = node.topology
     switch scope {
     case .node: return [node.name.text]

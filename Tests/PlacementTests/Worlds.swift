@@ -75,13 +75,13 @@ struct World {
     for _ in 0..<below(3) {
       spec.affinity.append(
         AffinityRule(
-          isAnti: !random.oneIn(3), group: random.pick(World.groups), scope: random.pick(Scope.allCases),
+          isAnti: !random.oneIn(3), group: random.pick(World.groups), scope: random.pick(PlaceScope.allCases),
           weight: random.oneIn(2) ? nil : UInt16(1 + below(50)), most: UInt16(1 + below(2))))
     }
     if random.oneIn(5) { spec.strategy = .domains }
     if random.oneIn(5) {
       spec.locality.spreading = Spreading(
-        group: spec.groups[0], scope: random.pick(Scope.allCases), least: UInt16(1 + below(4)))
+        group: spec.groups[0], scope: random.pick(PlaceScope.allCases), least: UInt16(1 + below(4)))
     }
   }
 

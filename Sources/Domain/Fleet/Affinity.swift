@@ -1,5 +1,5 @@
 /// How far a rule reaches: members in the same node, rack, zone or datacenter are together.
-package enum Scope: UInt8, Hashable, Sendable, CaseIterable {
+package enum PlaceScope: UInt8, Hashable, Sendable, CaseIterable {
   /// The same node.
   case node = 0
   /// The same rack.
@@ -20,14 +20,14 @@ package struct AffinityRule: Hashable, Sendable {
   /// Whose members count; of the VM's own tenant.
   package var group: GroupName
   /// What counts as the same place.
-  package var scope: Scope
+  package var scope: PlaceScope
   /// 1...1000 = how bad it is to break it; nil = it is never broken.
   package var weight: UInt16?
   /// Away: so many members may share a place, this VM among them if it is one.
   package var most: UInt16
 
   /// Makes a rule as it is.
-  package init(isAnti: Bool, group: GroupName, scope: Scope = .node, weight: UInt16? = nil, most: UInt16 = 1) {
+  package init(isAnti: Bool, group: GroupName, scope: PlaceScope = .node, weight: UInt16? = nil, most: UInt16 = 1) {
     (self.isAnti, self.group, self.scope, self.weight, self.most) = (isAnti, group, scope, weight, most)
   }
 }
@@ -37,12 +37,12 @@ package struct Spreading: Hashable, Sendable {
   /// Whose members count.
   package var group: GroupName
   /// What fails as one.
-  package var scope: Scope
+  package var scope: PlaceScope
   /// In at least so many places; while there are fewer, each new member takes a place of its own.
   package var least: UInt16
 
   /// Makes a rule as it is.
-  package init(group: GroupName, scope: Scope, least: UInt16) {
+  package init(group: GroupName, scope: PlaceScope, least: UInt16) {
     (self.group, self.scope, self.least) = (group, scope, least)
   }
 }

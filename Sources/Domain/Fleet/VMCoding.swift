@@ -230,7 +230,7 @@ extension ByteReader {
   private mutating func affinity() throws(CodingFault) -> AffinityRule {
     let isAnti = try flag()
     let group: GroupName = try name()
-    let scope: Scope = try kind()
+    let scope: PlaceScope = try kind()
     let weight: UInt16 = try small()
     return AffinityRule(
       isAnti: isAnti, group: group, scope: scope, weight: weight == 0 ? nil : weight, most: try small())

@@ -25,6 +25,7 @@ package struct Fleet: ~Copyable {
   var bands: [Amounts] = []
   var numbers: [NodeName: Int32] = [:]
   private var vacantNodes: [Int32] = []
+  /// Nodes in the fleet.
   package internal(set) var nodeCount = 0
 
   /// Nodes with room, without devices and with.

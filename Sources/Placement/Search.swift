@@ -153,7 +153,7 @@ extension Fleet {
     for name in reservationsOn[node] ?? [] {
       guard let row = reservations[name], isOpen(row, asked) else { continue }
       sum &+= row.left.amounts
-      own = own || row.tenant == asked.request.key.tenant
+      own = own || row.tenant == asked.request.key.tenant && row.left != .none
     }
     return (sum, own)
   }

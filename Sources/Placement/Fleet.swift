@@ -56,6 +56,8 @@ package struct Fleet: ~Copyable {
   var verdictCount = 0
   /// How many VMs might have to give way.
   var preemptibleCount = 0
+  /// How many VMs migrate.
+  var shadowCount = 0
   var reservations: [CapacityName: CapacityReservation] = [:]
   /// The names of the reservations on a node, in order.
   var reservationsOn: [Int32: [CapacityName]] = [:]

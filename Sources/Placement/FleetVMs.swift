@@ -5,9 +5,11 @@ extension Fleet {
   /// counts on both nodes.
   package mutating func put(_ vm: VM) {
     setAway(vm.id.raw, vm.state == .preempted ? RuleSet(vm.key, vm.spec) : nil)
-    if vm.state != .migrating, let node = vm.node, isUnchanged(vm, node) { return }
-    removeVM(vm.id.raw)
-    removeVM(Fleet.shadow(vm.id))
+    if let found = vms.slots[vm.id.raw] {
+      if vm.state != .migrating, let node = vm.node, isUnchanged(vm, node, found) { return }
+      removeVM(vm.id.raw)
+    }
+    if shadowCount > 0 { removeVM(Fleet.shadow(vm.id)) }
     if let node = vm.node { add(vm, node, id: vm.id.raw) }
     if vm.state == .migrating, let leaving = vm.leaving { add(vm, leaving, id: Fleet.shadow(vm.id)) }
   }
@@ -16,12 +18,12 @@ extension Fleet {
   package mutating func remove(vm id: VMID) {
     setAway(id.raw, nil)
     removeVM(id.raw)
-    removeVM(Fleet.shadow(id))
+    if shadowCount > 0 { removeVM(Fleet.shadow(id)) }
   }
 
   /// Most reports of a node change nothing of what is counted.
-  private func isUnchanged(_ vm: VM, _ node: NodeName) -> Bool {
-    guard let found = vms.slots[vm.id.raw], vms.slots[Fleet.shadow(vm.id)] == nil else { return false }
+  private func isUnchanged(_ vm: VM, _ node: NodeName, _ found: Int32) -> Bool {
+    if shadowCount > 0, vms.slots[Fleet.shadow(vm.id)] != nil { return false }
     let slot = Int(found)
     return nodes[Int(vms.node[slot])]?.name == node && vms.priority[slot] == vm.spec.priority
       && vms.isPreemptible[slot] == vm.spec.isPreemptible && (vms.seats[found] ?? .plain) == vm.seat
@@ -31,6 +33,7 @@ extension Fleet {
 
   /// Notes that members of a VM's groups are away until it is placed again: disruption budgets count them.
   mutating func setAway(_ id: UInt64, _ set: RuleSet?) {
+    if set == nil, away.isEmpty { return }
     let old = away[id]
     if old == set { return }
     journal.append(.away(id, old))
@@ -63,6 +66,7 @@ extension Fleet {
     guard let number = numbers[record.node] else { return }
     let slot = vms.newSlot()
     vms.slots.insert(record.id, Int32(slot))
+    if record.id >> 63 == 1 { shadowCount += 1 }
     vms.id[slot] = record.id
     vms.name[slot] = record.key.name
     vms.tenant[slot] = vms.tenants.retain(record.key.tenant).number
@@ -90,6 +94,7 @@ extension Fleet {
     unlink(slot, number)
     settle(number)
     vms.slots.remove(id)
+    if id >> 63 == 1 { shadowCount -= 1 }
     _ = vms.tenants.release(vms.tenant[slot])
     releaseShape(vms.shape[slot])
     if vms.rules[slot] >= 0 { releaseRules(vms.rules[slot]) }

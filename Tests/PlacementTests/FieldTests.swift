@@ -230,15 +230,11 @@ import Testing
     var count = 0
     while fleet.run(UInt64(count + 1), spec { $0.isPinned = true }).node != nil { count += 1 }
     #expect(count == 8)
-    var shared = Fleet([
-      node("a") {
-        $0.profile = .aggressive
-        $0.physical = Resources(cpu: 8_000, memory: 64_000)
-      }
-    ])
+    // What four of them have is not promised to others too: of 30.4 vCPUs they take 15.2.
+    for id in 5...8 as ClosedRange<UInt64> { fleet.remove(vm: VMID(revision: id)) }
     count = 0
-    while shared.run(UInt64(count + 1), spec()).node != nil { count += 1 }
-    #expect(count == 30)
+    while fleet.run(UInt64(count + 10), spec()).node != nil { count += 1 }
+    #expect(count == 15)
   }
 
   @Test func devicesAreExclusive() {

@@ -200,7 +200,7 @@ extension World {
   }
 
   private func spoil(_ message: inout EtcdWatchMessage, _ index: Int) {
-    switch Int.random(in: 0..<5, using: &random) {
+    switch Int.random(in: 0..<6, using: &random) {
     case 0:
       saw("a watch lost an event")
       message.events.remove(at: Int.random(in: 0..<message.events.count, using: &random))
@@ -210,6 +210,11 @@ extension World {
     case 2:
       saw("a watch told events out of order")
       message.events.reverse()
+    case 4:
+      // The bytes of `previous` in an encoded batch.
+      guard let at = message.events.firstIndex(where: { $0.kv.value.count > 90 }) else { return }
+      saw("a watch told other bytes")
+      message.events[at].kv.value[60] ^= 0x10
     case 3:
       saw("a watch went back in time")
       watches[index].next = max(watches[index].watch.startRevision, watches[index].next - 6)

@@ -25,10 +25,12 @@ struct Truth {
   /// Who was told that its append is durable.
   private var durableBy: [UInt64: Int] = [:]
   private(set) var restores = 0
+  private var lostFrom: UInt64 = 0
   private(set) var acknowledgedInPeace = 0
   private(set) var readInPeace = 0
   private var isLate = false
-  private var logID: SHA256Digest?
+  /// Nodes that have history which etcd lost: they must not serve.
+  private var mustNotice: Set<Int> = []
 
   mutating func beginPeace() { isLate = true }
 
@@ -100,6 +102,7 @@ struct Truth {
     case .violated(let what): world.violate("node \(index): \(what)")
     case .acknowledged(let operation, let sequence):
       if world.isPeace, isLate { acknowledgedInPeace += 1 }
+      serves(index, in: world)
       guard sequence <= UInt64(log.count), log[Int(sequence) - 1].operations.contains(operation) else {
         return world.violate("operation \(operation) was acknowledged in batch \(sequence), which does not have it")
       }
@@ -111,6 +114,7 @@ struct Truth {
     case .unknown: world.saw("an operation's fate stayed unknown")
     case .read(let ticket, let sequence):
       if world.isPeace, isLate { readInPeace += 1 }
+      serves(index, in: world)
       let before = asked.removeValue(forKey: ticket) ?? 0
       if sequence < before {
         world.violate("a read saw batch \(sequence), batch \(before) had been acknowledged before it was asked")
@@ -124,16 +128,25 @@ struct Truth {
     }
   }
 
+  private func serves(_ index: Int, in world: World) {
+    if mustNotice.contains(index) { world.violate("node \(index) serves although etcd lost what it has") }
+  }
+
   mutating func asked(_ ticket: UInt64) { asked[ticket] = newestAcknowledged }
 
   /// A node has only its archive now.
-  mutating func forgot(_ index: Int, in world: World) { applied[index] = world.nodes[index].engine.head.sequence }
+  mutating func forgot(_ index: Int, in world: World) {
+    applied[index] = world.nodes[index].engine.head.sequence
+    if world.nodes[index].engine.head.sequence <= lostFrom { mustNotice.remove(index) }
+  }
 
   /// etcd went back: what was written since is gone, and nothing that rests on it may be told any more.
   mutating func restored(in world: World) {
     restores += 1
     let left = world.etcd.state.names.last { $0.hasPrefix("/berth/log/") && world.etcd.now($0) != nil }
     let end = left.flatMap { UInt64($0.dropFirst(11)) } ?? 0
+    lostFrom = end
+    mustNotice = Set(world.nodes.indices.filter { world.nodes[$0].engine.head.sequence > end })
     for place in log[Int(end)...] { for operation in place.operations { written.remove(operation) } }
     log.removeLast(log.count - Int(end))
     newestAcknowledged = min(newestAcknowledged, end)

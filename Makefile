@@ -10,7 +10,7 @@ TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
-.PHONY: help deps build run test test-all check fmt bench docs image
+.PHONY: help deps build run test test-all check fmt bench cluster chaos docs image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,14 @@ fmt: ## format all sources in place
 
 bench: deps ## measure against peers and write docs/benchmarks.md
 	Benchmarks/run.py $(ARGS)
+
+cluster: build ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
+	@type etcd >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends etcd-server; }
+	@Tests/scripts/cluster.sh .build/release/berth
+
+chaos: build ## 105 faults of 15 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
+	Tests/chaos/chaos.py --cycles 105 $(ARGS)
 
 docs: build ## run every command of the README and the guides
 	Tests/docs.py .build/release/berth

@@ -67,17 +67,19 @@ let package = Package(
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
     room(
       "API",
-      ["Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform", "Telemetry"]),
+      [
+        "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
+        "Telemetry"
+      ]),
+    room("Cluster", ["Engine", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
     room("Offline", ["Engine", "Log", "Ledger", "Domain", "Addressing", "Platform"]),
     .executableTarget(
       name: "berth",
       dependencies: [
-        "Wire", "CLI", "API", "Engine", "Ledger", "HTTPServer", "LogSQLite", "Log", "Offline", "Config", "Telemetry",
-        "Platform",
-        "Domain",
-        "Addressing"
+        "Wire", "CLI", "API", "Cluster", "Engine", "Ledger", "HTTPServer", "HTTPClient", "LogSQLite", "LogEtcd", "Log",
+        "Offline", "Config", "Telemetry", "Platform", "Domain", "Addressing"
       ].map { .byName(name: $0) },
       swiftSettings: strict + [.strictMemorySafety()]),
 
@@ -109,10 +111,12 @@ let package = Package(
     tests(
       "APITests",
       [
-        "API", "APITypes", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire", "Domain",
-        "Addressing",
-        "Platform", "TestSupport"
+        "API", "APITypes", "Cluster", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire",
+        "Domain", "Addressing", "Platform", "TestSupport", "Telemetry"
       ]),
+    tests(
+      "ClusterTests",
+      ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "TestSupport"]),
     tests(
       "OfflineTests",

@@ -15,6 +15,10 @@ struct Call: Sendable {
   let reply: Reply
   /// Who asks.
   let principal: String
+  /// The idempotency key that this node gave a request without one before it passed it on.
+  var ownKey: String?
+  /// Whether it was passed on already and came back, because this node leads now.
+  var wasPassedOn = false
 
   // MARK: Answers
 

@@ -33,6 +33,7 @@ extension Call {
       case .outcome(let outcome, let revision):
         watching?.answered(outcome, since: request.receivedAt)
         send(render(outcome), revision: revision, isDryRun: isDryRun && endpoint.isCommand)
+      case .unavailable(.notLeading) where mayPassOn: passOnOrRefuse()
       case .unavailable(let reason):
         let problem = Problem(reason)
         watching?.refused(problem.code)
@@ -47,6 +48,10 @@ extension Call {
 
   /// Tells again what was told under the same idempotency key.
   private func replay(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
+    whenReadable(upTo: entry, at: now) { lookUp(entry, now, render) }
+  }
+
+  private func lookUp(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
     let isTaken = api.log.entry(at: entry) { found in
       switch found {
       case .success(let logged?):
@@ -74,7 +79,7 @@ extension Call {
 
   /// The digests of an `Idempotency-Key` and of the request it belongs to.
   private func idempotencyKey() throws(Problem) -> IdempotencyKey? {
-    guard let key = request.header("idempotency-key") else { return nil }
+    guard let key = request.header("idempotency-key") ?? ownKey else { return nil }
     guard (1...128).contains(key.utf8.count), key.utf8.allSatisfy({ (32...126).contains($0) }) else {
       throw .invalid("Idempotency-Key", "must be 1 to 128 printable ASCII characters")
     }

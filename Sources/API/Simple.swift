@@ -10,7 +10,7 @@ internal import Wire
 let simpleEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", summary: "Whether the service is up.",
-    answers: [.init(200, "It is.", Schemas.health)], handler: { call in health(call) }),
+    answers: [.init(200, "It is.", Schemas.health)], isLocal: true, handler: { call in health(call) }),
   Endpoint(
     method: .post, pattern: "/api/v1/ip/allocate", id: "simpleAllocate", tag: "simple",
     summary: "Give a VM an address of the pool `default`; asked again, the same one.",

@@ -11,13 +11,21 @@ package struct Handlers: Sendable {
   /// Prints a log.
   package var dumpLog: @Sendable (LogDumpOptions, CommandIO) -> Int32
 
+  /// Moves a node's archive aside.
+  package var rejoin: @Sendable (_ directory: String, CommandIO) -> Int32
+  /// Moves a log from one medium to the other.
+  package var migrate: @Sendable (MigrateOptions, CommandIO) -> Int32
+
   /// Joins the handlers.
   package init(
     version: String, serve: @escaping @Sendable (ServeOptions, CommandIO) -> Int32,
     check: @escaping @Sendable (CheckOptions, CommandIO) -> Int32,
-    dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32
+    dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32,
+    rejoin: @escaping @Sendable (_ directory: String, CommandIO) -> Int32 = { _, _ in 1 },
+    migrate: @escaping @Sendable (MigrateOptions, CommandIO) -> Int32 = { _, _ in 1 }
   ) {
     (self.version, self.serve, self.check, self.dumpLog) = (version, serve, check, dumpLog)
+    (self.rejoin, self.migrate) = (rejoin, migrate)
   }
 }
 
@@ -49,8 +57,36 @@ package struct ServeOptions: Sendable {
   package let snapshotEvery: UInt64?
   /// All of the log is read again once in so many seconds; 0 = never.
   package let scrubSeconds: Int
+  /// The cluster that it is a node of; nil = it keeps its own log.
+  package let cluster: ClusterSettings?
+  /// At most so many commands in one batch; nil = whatever waits.
+  package let batchMax: Int?
   /// All values with their origins.
   package let settings: Settings
+}
+
+/// What a node of a cluster was told.
+package struct ClusterSettings: Sendable {
+  /// Where etcd answers.
+  package let etcd: [String]
+  /// What its keys begin with.
+  package let prefix: String
+  /// This node's name.
+  package let node: String
+  /// Where other nodes reach it.
+  package let advertise: String
+}
+
+/// What `berth cluster migrate` was told.
+package struct MigrateOptions: Sendable {
+  /// The log of one machine.
+  package let directory: String
+  /// Where etcd answers.
+  package let etcd: [String]
+  /// What its keys begin with.
+  package let prefix: String
+  /// Whether etcd is the target.
+  package let isIntoCluster: Bool
 }
 
 /// What `berth check` was told.

@@ -1,11 +1,12 @@
-internal import HTTPClient
+package import HTTPClient
 
 /// Where a Berth answers, as people write it: `http://host:port`, `host:port`, `host`, `[::1]:8080`, `unix:/path`.
 package struct ServerAddress: Hashable, Sendable {
   /// Taken when nobody names one.
   package static let standardPort: UInt16 = 8080
 
-  let endpoint: Endpoint
+  /// How it is reached.
+  package let endpoint: Endpoint
 
   /// Why a text names no server.
   package struct Fault: Error, Hashable, Sendable {
@@ -13,8 +14,8 @@ package struct ServerAddress: Hashable, Sendable {
     package let rule: String
   }
 
-  /// Reads one address.
-  package init(_ text: String) throws(Fault) {
+  /// Reads one address; `standardPort` is taken when it names no port.
+  package init(_ text: String, standardPort: UInt16 = ServerAddress.standardPort) throws(Fault) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5))
       guard path.hasPrefix("/"), path.utf8.count < 108 else {
@@ -30,7 +31,7 @@ package struct ServerAddress: Hashable, Sendable {
     guard isPlain else { throw Fault(rule: "is no server: write http://HOST:PORT") }
     let (host, port) = Self.split(rest)
     guard !host.isEmpty else { throw Fault(rule: "names no host: write http://HOST:PORT") }
-    guard let number = port.map({ UInt16($0) }) ?? Self.standardPort, number > 0,
+    guard let number = port.map({ UInt16($0) }) ?? standardPort, number > 0,
       port?.utf8.allSatisfy({ (48...57).contains($0) }) != false
     else { throw Fault(rule: "has no port from 1 to 65535") }
     endpoint = .tcp(host: host, port: number)

@@ -7,6 +7,7 @@ enum Delivery: Sendable {
   case stream(Connection, Response, ResponseStream)
   case streamChanged(Connection, ResponseStream)
   case adopt(Socket, SocketAddress, isSurplus: Bool)
+  case resume(Connection, @Sendable () -> Void)
 }
 
 /// Numbers that others read while the loop counts.
@@ -157,6 +158,12 @@ final class Loop: @unchecked Sendable {
       guard connection.phase == .streaming, connection.stream === stream else { return }
       connection.settle()
     case .adopt(let socket, let peer, let isSurplus): adopt(socket, peer, isSurplus: isSurplus)
+    case .resume(let connection, let work):
+      guard connection.phase == .answering else { return }
+      handling = connection
+      work()
+      handling = nil
+      connection.process()
     }
   }
 

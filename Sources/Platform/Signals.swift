@@ -18,6 +18,17 @@ package enum TerminationSignals {
     return number == SIGINT ? "SIGINT" : "SIGTERM"
   }
 
+  /// Whether one of them waits to be taken.
+  package static var isPending: Bool {
+    var set = sigset_t()
+    guard unsafe sigpending(&set) == 0 else { return false }
+    let members = unsafe (sigismember(&set, SIGTERM), sigismember(&set, SIGINT))
+    return members.0 == 1 || members.1 == 1
+  }
+
+  /// Ends the wait as a signal from outside would.
+  package static func raise() { kill(getpid(), SIGTERM) }
+
   /// From now on a second one ends the process at once.
   package static func unblock() {
     var set = signals()
@@ -37,6 +48,15 @@ package enum TerminationSignals {
 package enum ProcessEnd {
   /// Ends at once, without any further answer or clean-up.
   package static func now(_ code: Int32) -> Never { _exit(code) }
+
+  /// Begins this program again in the same process, with the same arguments and one variable more; returns only when
+  /// the system refuses.
+  package static func again(_ name: String, _ value: String) {
+    unsafe setenv(name, value, 1)
+    var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
+    unsafe arguments.append(nil)
+    unsafe execv("/proc/self/exe", arguments)
+  }
 
   /// Ends with buffers flushed.
   package static func orderly(_ code: Int32) -> Never { exit(code) }

@@ -1,6 +1,7 @@
 import API
 import Addressing
 import CLI
+import Cluster
 import Config
 import Domain
 import Engine
@@ -17,6 +18,7 @@ struct Serve {
   let settings: ServeOptions
   let logger: Logger
   let sink: BufferedSink
+  let begun = Rejoining()
 
   init(_ settings: ServeOptions) {
     self.settings = settings
@@ -38,8 +40,14 @@ struct Serve {
       TerminationSignals.unblock()
       logger.log(.info, "stopping", ["signal": .text(name)])
       stop(parts)
-      return 0
+      return try begun.goOn()
     } catch {
+      // Whoever stops a node that has not joined yet gets what was asked for.
+      if settings.cluster != nil, TerminationSignals.isPending {
+        logger.log(.info, "stopped before it had joined the cluster")
+        sink.close()
+        return 0
+      }
       logger.log(.error, error.text)
       sink.close()
       return error.code
@@ -51,6 +59,8 @@ struct Serve {
     let engine: Engine
     let api: BerthAPI
     let server: Server
+    var cluster: ClusterNode?
+    var first: FirstPool?
   }
 
   /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
@@ -69,6 +79,7 @@ struct Serve {
   private func start() throws(Complaint) -> Parts {
     // Checked before anything is made: a wrong flag must not leave a data directory behind.
     let simple = try simpleExtent(network: settings.network, gateway: settings.gateway)
+    if let cluster = settings.cluster { return try join(cluster, simple) }
     let directory: DataDirectory
     do throws(LogFault) {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
@@ -83,9 +94,10 @@ struct Serve {
     return Parts(directory: directory, engine: engine, api: api, server: server)
   }
 
-  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
+  func engineOptions(_ metrics: Metrics) -> EngineOptions {
     var options = EngineOptions()
     options.metrics = metrics
+    if let most = settings.batchMax { options.batchMax = most }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
@@ -94,8 +106,12 @@ struct Serve {
       sink.flush()
       ProcessEnd.now(70)
     }
+    return options
+  }
+
+  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
     do throws(EngineFault) {
-      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: options)
+      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: engineOptions(metrics))
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
@@ -124,17 +140,19 @@ struct Serve {
     }
   }
 
-  private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
+  func openAPI(
+    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ cluster: ClusterNode? = nil
+  ) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
       let logger = logger
       let every = settings.scrubSeconds
       return BerthAPI(
-        engine: engine, history: try directory.history(), metrics: metrics,
+        engine: engine, history: try directory.history(), metrics: metrics, cluster: cluster,
         scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  private func listen(_ api: BerthAPI) throws(Complaint) -> Server {
+  func listen(_ api: BerthAPI) throws(Complaint) -> Server {
     var options = ServerOptions()
     options.host = settings.host
     options.port = settings.port
@@ -154,8 +172,9 @@ struct Serve {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
     let url = "http://\(host):\(parts.server.port)"
     let status = parts.engine.status
+    let part = parts.cluster.map { "node \($0.name), " } ?? ""
     let text = """
-      berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
+      berth serves \(url) (\(part)data in \(settings.dataDirectory), revision \(status.revision))
       try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
 
       """
@@ -164,7 +183,9 @@ struct Serve {
   }
 
   private func stop(_ parts: Parts) {
+    parts.first?.stop()
     parts.server.drain()
+    parts.cluster?.stop()
     parts.api.stop()
     parts.engine.stop()
     sink.close()
@@ -173,7 +194,7 @@ struct Serve {
 
 /// Waits for one answer of the engine.
 // Unchecked because `lock` guards `answer`.
-private final class Waiter: @unchecked Sendable {
+final class Waiter: @unchecked Sendable {
   private let lock = Lock()
   private let filled = Condition()
   private var answer: Answer?

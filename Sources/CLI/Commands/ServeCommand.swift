@@ -28,6 +28,14 @@ enum ServeSettings {
     Setting("loops", .integer(1...64), value: "N", help: "Threads that serve connections."),
     Setting(
       "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries."),
+    Setting("etcd", .list, value: "URL,...", help: "Be a node of the cluster whose log is in this etcd."),
+    Setting("node", .text, value: "NAME", help: "With --etcd: this node's name, unique in the cluster."),
+    Setting(
+      "advertise", .text, value: "URL",
+      help: "With --etcd: where the other nodes reach this one; where it listens, when left out."),
+    Setting("etcd_prefix", .text, value: "TEXT", help: "What the keys in etcd begin with, /berth/ when left out."),
+    Setting(
+      "batch_max", .integer(1...4_096), value: "N", help: "At most so many commands in one batch; else whatever waits."),
     Setting(
       "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
       help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
@@ -59,7 +67,7 @@ enum ServeSettings {
 
   /// Variables that look like ours and that no command knows.
   static func unknownVariables(_ settings: Settings) -> [String] {
-    let known = ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC"]
+    let known = ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC", "BERTH_REJOINED"]
     return settings.unknownVariables.filter { !known.contains($0) }
   }
 }
@@ -80,7 +88,36 @@ extension ServeOptions {
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
-      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0, settings: settings)
+      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
+      cluster: try Self.cluster(settings, host: host, port: port),
+      batchMax: settings.integer("batch_max").map { Int($0) }, settings: settings)
+  }
+
+  private static func cluster(_ settings: Settings, host: String, port: UInt16) throws(Failure) -> ClusterSettings? {
+    let etcd = settings.list("etcd")
+    guard !etcd.isEmpty else {
+      guard settings.text("node") == nil, settings.text("advertise") == nil else {
+        throw .usage("--node and --advertise are for a node of a cluster", "add --etcd, or leave them out")
+      }
+      return nil
+    }
+    guard let node = settings.text("node") else {
+      throw .usage("a node of a cluster needs a name", "add --node NAME, another one for each node")
+    }
+    let isPlain = node.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ",") }
+    guard isPlain, node.utf8.count <= 63 else {
+      throw .usage("'\(node)' is no name for a node", "use up to 63 letters, digits, dots and dashes")
+    }
+    let prefix = settings.text("etcd_prefix") ?? "/berth/"
+    guard prefix.hasPrefix("/"), prefix.hasSuffix("/"), prefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw .usage("--etcd-prefix '\(prefix)' does not begin and end with a slash", "such as /berth/")
+    }
+    let shown = host.contains(":") ? "[\(host)]" : host
+    let isUseful = port > 0 && host != "0.0.0.0" && host != "::"
+    guard let advertise = settings.text("advertise") ?? (isUseful ? "http://\(shown):\(port)" : nil) else {
+      throw .usage("the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
+    }
+    return ClusterSettings(etcd: etcd, prefix: prefix, node: node, advertise: advertise)
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
@@ -134,7 +171,8 @@ let serveCommand = Command(
   examples: [
     Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
     Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
-    Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection")
+    Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection"),
+    Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd")
   ]
 ) { invocation throws(Failure) in
   let settings = try ServeSettings.resolve(invocation)

@@ -22,12 +22,13 @@ struct Serve {
 
   init(_ settings: ServeOptions) {
     self.settings = settings
+    // Before the first thread exists: a signal must not find one that would die of it.
+    TerminationSignals.block()
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
   }
 
   func run() -> Int32 {
-    TerminationSignals.block()
     do throws(Complaint) {
       for row in settings.settings.rows {
         logger.log(

@@ -139,7 +139,7 @@ struct ClusterCommandTests {
       """#
     town.follower.cluster.stop()
     try town.call(town.leader, "POST", "/api/v1/cluster/nodes", other, expect: 200)
-    #expect(eventually { town.leader.alarms.all.contains { $0.contains("node-1 has another batch 2") } })
+    #expect(eventually { town.leader.alarms.all.contains { $0.contains("node-1 has another batch 2") } }, "\(town.leader.alarms.all.suffix(3))")
     let view = try town.call(town.leader, "GET", "/api/v1/cluster", expect: 200)
     #expect(view.list("alarms").count == 1)
     // What it says to every node from now on makes them say it too.

@@ -1,12 +1,12 @@
 #!/bin/bash
 # Three members of etcd and three nodes of Berth on this machine, for a first try: `make cluster`.
 # Everything is below ./berth-cluster and stays there: the next start goes on with it. Ctrl-C stops everything.
-#   BERTH_CLUSTER       the directory (./berth-cluster)
-#   BERTH_CLUSTER_PORT  the first node's port (8081); etcd is 10,000 above it
+#   CLUSTER_DIRECTORY       the directory (./berth-cluster)
+#   CLUSTER_PORT  the first node's port (8081); etcd is 10,000 above it
 set -uo pipefail
 binary=${1:-.build/release/berth}
-directory=${BERTH_CLUSTER:-./berth-cluster}
-first=${BERTH_CLUSTER_PORT:-8081}
+directory=${CLUSTER_DIRECTORY:-./berth-cluster}
+first=${CLUSTER_PORT:-8081}
 etcd=$(type -P etcd) || { echo "there is no etcd here: apt-get install etcd-server" >&2; exit 1; }
 [ -x "$binary" ] || { echo "there is no $binary: make build" >&2; exit 1; }
 mkdir -p "$directory" || exit 1
@@ -56,7 +56,7 @@ urls=()
 for number in 1 2 3; do
   served=
   for _ in $(seq 300); do
-    grep -q '^try:' "$directory/node-$number.out" && { served=1; break; }
+    grep -qs "^try:" "$directory/node-$number.out" && { served=1; break; }
     kill -0 "${nodes[$((number - 1))]}" 2>/dev/null || break
     sleep 0.1
   done

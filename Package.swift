@@ -107,7 +107,10 @@ let package = Package(
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
-      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry", "TestSupport"]),
+      [
+        "Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry",
+        "TestSupport"
+      ]),
     tests(
       "APITests",
       [

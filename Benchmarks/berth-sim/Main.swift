@@ -46,6 +46,7 @@ internal import Simulation
     exit(violation == nil ? 0 : 1)
   }
 
+  /// A variable's number; empty is as good as unset.
   static func number(_ name: String) -> UInt64? {
     unsafe getenv(name).flatMap { unsafe UInt64(String(cString: $0)) }
   }

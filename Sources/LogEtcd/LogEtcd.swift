@@ -15,8 +15,7 @@
 //
 // What it does not rest on: leases and answers to keepalives (they decide who tries, not who may), plain reads, the
 // completeness or order of a watch (each batch is checked against the chain; whatever does not fit is read again), any
-// clock. An unknown outcome is asked again, the same bytes at the same place,
-// until it is definite.
+// clock. An unknown outcome is asked again, the same bytes at the same place, until it is definite.
 //
 // Refused: giving up on an unknown append (it may land later), several appends in flight (one batch carries thousands
 // of entries), deposing a leader on one node's view of the network, etcd's own locks and elections (they cannot fence).
@@ -74,8 +73,8 @@ package struct EtcdFlaws: OptionSet, Hashable, Sendable {
   package static let noWitness = EtcdFlaws(rawValue: 1 << 8)
   /// Does not check that a batch continues the chain.
   package static let noChainCheck = EtcdFlaws(rawValue: 1 << 9)
-  /// Leads before all earlier batches are applied.
-  package static let noCatchUp = EtcdFlaws(rawValue: 1 << 10)
+  /// Leads before it has caught up, and takes a read from before its epoch for proof that its batch is not there.
+  package static let staleResolve = EtcdFlaws(rawValue: 1 << 10)
   /// Takes a compare that failed for a refusal, without looking whose batch is there.
   package static let refuseOwn = EtcdFlaws(rawValue: 1 << 11)
   /// Removes the log up to the newest snapshot's end instead of the older one's anchor.

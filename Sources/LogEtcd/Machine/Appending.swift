@@ -129,6 +129,8 @@ extension EtcdMachine {
   /// A write of ours that etcd ordered after the end of the epoch did not find the batch: no attempt can land any more.
   func resolveFlight(atRevision revision: Int64, epoch: Int64) {
     guard let flight, epoch != Int64(flight.batch.epoch), head.sequence + 1 == flight.batch.sequence else { return }
+    // A read from before the epoch says nothing about its end.
+    guard revision > Int64(flight.batch.epoch) || options.flaws.contains(.staleResolve) else { return }
     endFlight(.refused(.fenced))
   }
 }

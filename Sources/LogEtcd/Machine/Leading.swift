@@ -154,7 +154,7 @@ extension EtcdMachine {
     lead.seenAt = max(lead.seenAt, Int64(epoch))
     lead.renewAt = now + EtcdTiming.renewEvery
     sync.isWanted = true
-    if options.flaws.contains(.noCatchUp) { caughtUp() }
+    if options.flaws.contains(.staleResolve) { caughtUp() }
   }
 
   /// Everything that earlier epochs wrote is applied.

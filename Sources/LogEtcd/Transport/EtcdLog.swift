@@ -3,11 +3,13 @@ package import Log
 internal import Platform
 
 /// The log in etcd: the machine with a thread of its own, and connections for what it asks.
-// Unchecked because the compiler cannot see the rule: `machine`, `then` and `tell` belong to the machine's thread once
+// Unchecked because the compiler cannot see the rule: `machine`, `shownAt` and `told` belong to the machine's thread once
 // it runs; the rest is guarded by `lock`.
 package final class EtcdLog: SharedLog, @unchecked Sendable {
   /// Inputs that may wait before a watch has to.
   private static let maxWaiting = 1_024
+  /// Microseconds that a shown status may be old while things happen.
+  private static let showEvery: Int64 = 100_000
 
   private let options: EtcdOptions
   private let calls: EtcdCalls
@@ -20,6 +22,7 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
   private var told: @Sendable (LogEvent) -> Void = { _ in }
   private var shownHead: LogHead
   private var shownStatus = SharedLogStatus()
+  private var shownAt = Int64.min / 2
   private var isClosing = false
   private var thread: Thread?
 
@@ -134,10 +137,13 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
   }
 
   private func show() {
-    let (head, status) = (machine.toldHead, machine.status)
+    let head = machine.toldHead
+    let now = EtcdLog.microseconds
+    let status = now - shownAt >= EtcdLog.showEvery ? machine.status : nil
+    if status != nil { shownAt = now }
     lock.withLock {
       shownHead = head
-      shownStatus = status
+      if let status { shownStatus = status }
     }
   }
 

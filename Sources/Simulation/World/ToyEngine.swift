@@ -41,10 +41,14 @@ package final class ToyEngine: SimulatedEngine {
     self.flaws = flaws
   }
 
+  /// The end of what is archived.
   package var archived: LogHead? { archive.heads.last }
+  /// Whether it leads.
   package var leads: Bool { epoch != nil }
+  /// Equal in engines with equal lists.
   package var digest: UInt64 { operations.reduce(UInt64(operations.count)) { ($0 ^ $1) &* 0x100_0000_01B3 } }
 
+  /// Takes an event of its log.
   package func take(_ event: LogEvent) {
     switch event {
     case .opened(let head): open(head)
@@ -130,12 +134,14 @@ package final class ToyEngine: SimulatedEngine {
     queue = []
   }
 
+  /// Queues an operation, if it leads.
   package func write(_ operation: UInt64) -> Bool {
     guard !isLost, epoch != nil else { return false }
     queue.append(operation)
     return true
   }
 
+  /// Queues a read behind the next barrier.
   package func read(_ ticket: UInt64) {
     if isLost { return said.append(.unread(ticket)) }
     if flaws.contains(.readWithoutBarrier), epoch != nil {
@@ -146,6 +152,7 @@ package final class ToyEngine: SimulatedEngine {
     waiting.append((ticket, asked))
   }
 
+  /// What it wants now.
   package func step() -> [EngineWish] {
     var wishes: [EngineWish] = []
     if needsBarrier {
@@ -189,11 +196,13 @@ package final class ToyEngine: SimulatedEngine {
     return SnapshotImage(anchor: head, bytes: bytes)
   }
 
+  /// What was said since it was last asked.
   package func reports() -> [EngineReport] {
     defer { said = [] }
     return said
   }
 
+  /// Keeps the archive alone, perhaps without its end.
   package func crash(unsynced: Int) {
     let kept = max(min(archive.heads.count, 1), archive.heads.count - unsynced)
     archive.heads = Array(archive.heads.prefix(kept))
@@ -206,6 +215,7 @@ package final class ToyEngine: SimulatedEngine {
     lastSnapshot = head.sequence
   }
 
+  /// Keeps nothing.
   package func wipe() {
     archive = ([], [])
     crash(unsynced: 0)

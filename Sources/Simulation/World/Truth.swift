@@ -70,6 +70,8 @@ struct Truth {
       applied[index] = head.sequence
     case .bootstrap(let image):
       world.saw("a node was bootstrapped")
+      // All that it had was trimmed in etcd: nothing is left by which it could tell.
+      if mustNotice.remove(index) != nil { world.saw("a witness was trimmed past") }
       check(index, image.anchor.sequence, image.anchor.hash, in: world)
     case .ended(.durable):
       let sequence = world.nodes[index].engine.head.sequence

@@ -57,6 +57,7 @@ package final class World {
   }
 
   let plan: WorldPlan
+  /// What makes this run this run.
   package let seed: UInt64
   var random: SeededRandom
   let etcd = SimulatedEtcd()

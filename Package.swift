@@ -90,9 +90,11 @@ let package = Package(
       name: "berth-bench",
       dependencies: ["CLinux", "Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
-    room("Simulation", ["LogEtcd", "Log", "Platform", "TestSupport"]),
+    room(
+      "Simulation",
+      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
     .executableTarget(
-      name: "berth-sim", dependencies: ["Simulation", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
@@ -103,7 +105,7 @@ let package = Package(
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
     tests(
-      "LogEtcdTests", ["LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+      "LogEtcdTests", ["Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",

@@ -9,6 +9,10 @@ cd "$(dirname "$0")/.."
 target=${1:?"which target? one of: $(cd Fuzz && echo *.swift | sed 's/\.swift//g')"}
 fuzzed=$(sed -n '1s|^// fuzzes: ||p' "Fuzz/$target.swift")
 [ -n "$fuzzed" ] || { echo "Fuzz/$target.swift does not say in its first line what it fuzzes" >&2; exit 1; }
+program=.build/fuzz/$target
+if [ -x "$program" ] && [ -z "$(find $fuzzed "Fuzz/$target.swift" Fuzz/build.sh Sources/C -newer "$program" -print -quit)" ]; then
+  exit 0
+fi
 modules=$(basename -a Sources/*/ | grep -vx C | paste -sd'|')
 copy=.build/fuzz/$target-sources
 rm -rf "$copy"
@@ -22,4 +26,4 @@ done
 flags=()
 for room in Sources/C/*/include; do flags+=(-I "$room"); done
 swiftc -O -wmo -swift-version 6 -package-name berth -module-name "$target" -sanitize=fuzzer,address -parse-as-library \
-  "${flags[@]}" -lcrypto -lzstd -suppress-warnings "$copy"/*.swift "Fuzz/$target.swift" -o ".build/fuzz/$target"
+  "${flags[@]}" -lcrypto -lzstd -suppress-warnings "$copy"/*.swift "Fuzz/$target.swift" -o "$program"

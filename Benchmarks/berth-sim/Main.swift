@@ -1,5 +1,6 @@
 // Runs the simulated cluster: `SEEDS=n` runs that many seeds, `SEED=n` one with all that its nodes were told.
 internal import Glibc
+internal import Engine
 internal import LogEtcd
 internal import Simulation
 
@@ -33,6 +34,9 @@ internal import Simulation
     var plan = WorldPlan()
     plan.nodes = seed % 5 == 0 ? 5 : 3
     plan.restores = seed % 4 == 0
+    // Odd seeds run the real engine, even ones the toy.
+    let flaws = CoreFlaws(rawValue: number("CORE_FLAWS").map { Int($0) } ?? 0)
+    if seed % 2 == 1 || !flaws.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: flaws) } }
     plan.flaws = EtcdFlaws(rawValue: number("FLAWS").map { Int($0) } ?? 0)
     return plan
   }

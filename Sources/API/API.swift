@@ -35,17 +35,24 @@ package final class BerthAPI: Sendable {
   let scrub: Scrub
   let waits: RevisionWaits
   let cluster: ClusterNode?
+  let security: Security
+  let logins = LoginGuard()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
   /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
   package init(
-    engine: Engine, history index: any HistoryIndex, metrics: Metrics, cluster: ClusterNode? = nil,
+    engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security(),
+    cluster: ClusterNode? = nil,
     scrubEvery: Duration? = nil, alarm: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.engine = engine
     self.metrics = metrics
+    self.security = security
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
-    let feed = EventFeed(published: { engine.readableRevision }, newest: { engine.status.revision }) {
+    let feed = EventFeed(
+      published: { engine.readableRevision }, newest: { engine.status.revision },
+      isAlive: { $0.isAlive(engine.tokens) }
+    ) {
       () throws(LogFault) in try engine.reader()
     }
     self.feed = feed
@@ -59,12 +66,14 @@ package final class BerthAPI: Sendable {
     history = History(engine, index)
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+    registerDoor()
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + clusterEndpoints + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
+    + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -81,7 +90,11 @@ package final class BerthAPI: Sendable {
 
   /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: BerthAPI.anonymous)
+    let principal: Principal
+    do throws(Problem) { principal = try admit(endpoint, request) } catch {
+      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+    }
+    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
     do throws(Problem) {
       try endpoint.checkParameters(request)
       try call.enter()
@@ -98,9 +111,6 @@ package final class BerthAPI: Sendable {
     history.stop()
     log.stop()
   }
-
-  /// Who asks while there are no tokens.
-  static let anonymous = "anonymous"
 
   /// Told of every answered request by the server, on a loop's thread.
   package var onCompletion: @Sendable (Completion) -> Void {

@@ -8,17 +8,17 @@ internal import Wire
 /// The cluster itself.
 let clusterEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/cluster", id: "cluster", tag: "cluster",
+    method: .get, pattern: "/api/v1/cluster", id: "cluster", tag: "cluster", permission: .clusterRead,
     summary: "Who leads, which nodes there are and how far they are, and how etcd is; as the leader sees it.",
     answers: [.init(200, "The cluster.", Schemas.cluster)], refusals: [.init(404, "not_clustered"), .init(503, "busy")],
     isLocal: true, handler: showCluster),
   Endpoint(
-    method: .post, pattern: "/api/v1/cluster/depose", id: "deposeLeader", tag: "cluster",
+    method: .post, pattern: "/api/v1/cluster/depose", id: "deposeLeader", tag: "cluster", permission: .clusterWrite,
     summary: "End the leadership of the node that leads; the nodes choose again at once.",
     answers: [.init(200, "It is ended.", Schemas.deposed)],
     refusals: [.init(404, "not_clustered"), .init(503, "no_leader")], isLocal: true, handler: deposeLeader),
   Endpoint(
-    method: .post, pattern: "/api/v1/cluster/nodes", id: "reportNode", tag: "cluster",
+    method: .post, pattern: "/api/v1/cluster/nodes", id: "reportNode", tag: "cluster", permission: .clusterWrite,
     summary: "What a node tells the leader of itself, once a second; for nodes alone.", body: Schemas.clusterNode,
     bodyLimit: 64 << 10, answers: [.init(200, "What the leader says of itself.", Schemas.clusterNode)],
     refusals: [.init(404, "not_clustered"), .init(503, "no_leader")], isLocal: true, handler: reportNode)

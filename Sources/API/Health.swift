@@ -10,21 +10,22 @@ internal import Wire
 /// For machines that watch: liveness, readiness, metrics, and the document about all routes.
 let healthEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/healthz", id: "alive", tag: "health", summary: "The process answers.",
+    method: .get, pattern: "/healthz", id: "alive", tag: "health", permission: .open, summary: "The process answers.",
     answers: [.init(200, "It does.", Schemas.alive)], isLocal: true,
     handler: { call in call.send(alive, revision: call.api.engine.status.revision) }),
   Endpoint(
-    method: .get, pattern: "/readyz", id: "ready", tag: "health", summary: "Commands are taken.",
-    answers: [.init(200, "They are.", Schemas.alive)], 
+    method: .get, pattern: "/readyz", id: "ready", tag: "health", permission: .open, summary: "Commands are taken.",
+    answers: [.init(200, "They are.", Schemas.alive)],
     refusals: [.init(503, "stopping", "storage_full", "no_leader", "history_lost")], isLocal: true, handler: ready),
   Endpoint(
-    method: .get, pattern: "/metrics", id: "metrics", tag: "health", summary: "Numbers for Prometheus.",
+    method: .get, pattern: "/metrics", id: "metrics", tag: "health", permission: .metricsRead,
+    summary: "Numbers for Prometheus.",
     answers: [.init(200, "Prometheus' text format 0.0.4.", .text(), type: metricsType)], isLocal: true,
     handler: { call in
       call.send(call.api.metrics.exposition(), revision: call.api.engine.status.revision, type: metricsType)
     }),
   Endpoint(
-    method: .get, pattern: "/openapi.json", id: "openapi", tag: "health", summary: "This document.",
+    method: .get, pattern: "/openapi.json", id: "openapi", tag: "health", permission: .open, summary: "This document.",
     answers: [.init(200, "OpenAPI 3.0.3.", .anything)], isLocal: true,
     handler: { call in
       let document = OpenAPI(endpoints: BerthAPI.table, version: BerthAPI.version).document

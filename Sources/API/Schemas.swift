@@ -288,6 +288,7 @@ enum Schemas {
     case "pool": (poolName, "The pool's name.")
     case "vm_id": (owner, "The VM's id.")
     case "ip": (ip, "An address; of a child prefix its network address.")
+    case "id": (tokenID, "The token's public half.")
     case "first": (ip, "The first address of the reservation.")
     default: preconditionFailure("path parameter \(name) has no schema")
     }

@@ -45,7 +45,7 @@ struct Failure: Error, Sendable {
   private init(_ refusal: Refusal) {
     let exit: ExitCode =
       switch (refusal.status, refusal.code) {
-      case (401, _), (403, _): .notAllowed
+      case (401, _), (403, _), (429, _): .notAllowed
       case (404, _): .notFound
       case (503, "storage_failed"): .storageFailed
       case (504, _): .outcomeUnknown

@@ -45,6 +45,8 @@ package struct ServeOptions: Sendable {
   package let debug: Bool
   /// Whether a public address without TLS and tokens was allowed.
   package let insecure: Bool
+  /// Whether everybody needs a token from the start.
+  package let authRequired: Bool
   /// Origins whose pages may call the API.
   package let corsOrigins: [String]
   /// Host names that requests may be addressed to while listening on loopback.
@@ -75,6 +77,8 @@ package struct ClusterSettings: Sendable {
   package let node: String
   /// Where other nodes reach it.
   package let advertise: String
+  /// The file with the token that it shows the other nodes.
+  package let peerTokenFile: String?
 }
 
 /// What `berth cluster migrate` was told.

@@ -29,11 +29,28 @@ package struct CoreOptions {
   package var answering: (() -> Void) -> Void = { $0() }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// Deliberate bugs, for the simulator alone.
+  package var flaws: CoreFlaws = []
 
   /// What every core needs.
   package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
     (self.random, self.metrics) = (random, metrics)
   }
+}
+
+/// Deliberate bugs that the simulator must catch; empty in every program that ships.
+package struct CoreFlaws: OptionSet, Hashable, Sendable {
+  /// The bits.
+  package let rawValue: Int
+  /// Makes a set from bits.
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Answers when the append begins.
+  package static let answerBeforeAppend = CoreFlaws(rawValue: 1 << 0)
+  /// Answers repeats and refusals without asking whether somebody else leads.
+  package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
+  /// Leaves pending what was refused.
+  package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
@@ -56,6 +73,8 @@ package final class Core {
   package private(set) var leadership: Leadership
   /// The end of the log as this node has taken it; the next batch follows it.
   package private(set) var head: LogHead
+  /// The newest batch that another node wrote.
+  private var newestForeign: UInt64 = 0
   private var loading: Loading?
   private var barriers = BarrierQueue()
   /// The epoch that is to be taken over as soon as nothing is in flight.
@@ -108,7 +127,7 @@ package final class Core {
   }
 
   /// Believes the wall clock and lets held expiries go.
-  func confirm(_ reading: ClockReading) {
+  package func confirm(_ reading: ClockReading) {
     clock.confirm(reading)
     expiry.release()
   }
@@ -139,7 +158,10 @@ package final class Core {
       sequence: head.sequence + 1, epoch: leadership.epoch, nonce: options.random(), time: time, seed: draft.seed,
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash,
       entries: draft.encoded)
-    inFlight = InFlight(batch: batch, entries: draft.entries, answers: draft.answers, due: due, began: .now)
+    let isEager = options.flaws.contains(.answerBeforeAppend)
+    if isEager { for answer in draft.answers { answer.send() } }
+    inFlight = InFlight(
+      batch: batch, entries: draft.entries, answers: isEager ? [] : draft.answers, due: due, began: .now)
     append(batch)
     return true
   }
@@ -168,14 +190,19 @@ package final class Core {
     }
   }
 
-  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now, and
-  /// only a barrier begun after they were asked for proves that nobody did.
+  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now. A
+  /// barrier begun after they were asked for shows what the log is: if it brings batches of others, what they wrote
+  /// may have been acknowledged before, and an answer from the state without them would be a look at the past.
   private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
-    guard options.isShared else { return options.answering { for answer in answers { answer.send() } } }
+    guard options.isShared, !options.flaws.contains(.answerWithoutBarrier) else {
+      return options.answering { for answer in answers { answer.send() } }
+    }
+    let decidedAt = head.sequence
     wait(barrier: barrier) { end in
-      switch end {
-      case .passed: for answer in answers { answer.send() }
-      case .failed: for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
+      if case .passed = end, self.newestForeign <= decidedAt {
+        for answer in answers { answer.send() }
+      } else {
+        for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
       }
     }
   }
@@ -214,7 +241,7 @@ package final class Core {
   private func archive(_ stored: StoredBatch) { if options.isShared { options.archive(stored) } }
 
   private func takeBack(_ flight: InFlight, _ why: Unavailable) {
-    ledger.revoke()
+    if !options.flaws.contains(.keepRefused) { ledger.revoke() }
     ledger.putBack(flight.due)
     options.answering { for answer in flight.answers { answer.done(.unavailable(why)) } }
   }
@@ -276,6 +303,7 @@ package final class Core {
 
   private func apply(_ stored: StoredBatch) {
     let batch = stored.batch
+    newestForeign = batch.sequence
     do {
       if loading != nil {
         try loading?.take(batch)

@@ -215,6 +215,9 @@ package final class Engine: @unchecked Sendable {
     return try published.lock.read { () throws(E) in try body(published.tables) }
   }
 
+  /// The published tokens.
+  package var tokens: TokenRegister { published.tokens }
+
   /// Calls `notify` with the newest revision that readers of the log find, after each publish and each time that there
   /// is more to read; on the engine's thread, or the archiver's.
   package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) { inbox.add(listener: notify) }

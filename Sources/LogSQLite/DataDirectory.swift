@@ -135,11 +135,13 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
-  /// A reader of the history index as it is; nil when there is none to look at, a fault when it cannot be read.
+  /// A reader of the history index as it is; nil when there is none to look at, be it that a crash has interrupted its
+  /// making; a fault when it cannot be read.
   package func historyReader() throws(LogFault) -> (any HistoryReader)? {
     let file = "\(path)/\(DirectoryLayout.history)"
     let kind = try onFiles { () throws(FileFault) in try FileSystem.kind(of: file) }
-    guard kind != .absent else { return nil }
+    if kind == .absent { return nil }
+    if try SQLiteHistory.isUnfinished(file) { return nil }
     return try SQLiteHistory.reader(of: file)
   }
 

@@ -95,6 +95,17 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   /// A reader on a connection of its own.
   package func reader() throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path) }
 
+  /// Whether a crash has left an index without its tables: they are made in one transaction, and what is left of that
+  /// is an empty database or a journal to roll back. The next server makes it anew, as if there were none.
+  static func isUnfinished(_ path: String) throws(LogFault) -> Bool {
+    do throws(SQLiteFailure) {
+      return try Connection(path, .readOnly).number("SELECT count(*) FROM sqlite_schema") == 0
+    } catch {
+      if error.needsRollback { return true }
+      throw error.fault
+    }
+  }
+
   /// A reader of an index that nobody here writes.
   static func reader(of path: String) throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path) }
 

@@ -34,8 +34,32 @@ package enum EngineReport: Hashable {
   case read(UInt64, sequence: UInt64)
   /// A read cannot be answered.
   case unread(UInt64)
+  /// An answer that rests on the state at this revision; with a key, it said that this is the key's value there.
+  case claimed(UInt64, revision: UInt64, key: String?, value: String?)
   /// The engine itself found something that must not be.
   case violated(String)
+}
+
+/// What a batch says: an operation that it holds, or that something has a value from now on (nil = none).
+package struct StoryLine: Hashable {
+  /// The operation, if this line is about one.
+  package let operation: UInt64?
+  /// The entry that says so.
+  package let revision: UInt64
+  /// What has a value.
+  package let key: String?
+  /// The value.
+  package let value: String?
+  /// Whether a value may only follow none, or itself.
+  package let isExclusive: Bool
+
+  /// Makes a line.
+  package init(
+    operation: UInt64? = nil, revision: UInt64, key: String? = nil, value: String? = nil, isExclusive: Bool = false
+  ) {
+    (self.operation, self.revision) = (operation, revision)
+    (self.key, self.value, self.isExclusive) = (key, value, isExclusive)
+  }
 }
 
 /// A node's engine as the world drives it; what it archives survives a crash.
@@ -51,7 +75,7 @@ package protocol SimulatedEngine: AnyObject {
   /// Takes an event of its log.
   func take(_ event: LogEvent)
   /// Goes on: what it wants of its log now.
-  func step() -> [EngineWish]
+  func step(now: Int64) -> [EngineWish]
   /// A client writes an operation; false if this node does not lead.
   func write(_ operation: UInt64) -> Bool
   /// A client reads.
@@ -62,4 +86,6 @@ package protocol SimulatedEngine: AnyObject {
   func crash(unsynced: Int)
   /// Loses the archive too.
   func wipe()
+  /// What a batch says.
+  func story(of batch: Batch) -> [StoryLine]
 }

@@ -21,9 +21,9 @@ struct Serve {
   let begun = Rejoining()
 
   init(_ settings: ServeOptions) {
-    self.settings = settings
-    // Before the first thread exists: a signal must not find one that would die of it.
+    // Before the first thread exists, and the sink has one.
     TerminationSignals.block()
+    self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
   }
@@ -34,8 +34,9 @@ struct Serve {
         logger.log(
           .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
       }
-      try refuseOpenDoors()
-      let parts = try start()
+      let doors = try Doors(settings, hasTLS: false)
+      if let warning = doors.warning { logger.log(.warn, warning) }
+      let parts = try start(doors)
       greet(parts)
       let name = TerminationSignals.wait()
       TerminationSignals.unblock()
@@ -60,27 +61,16 @@ struct Serve {
     let engine: Engine
     let api: BerthAPI
     let server: Server
+    /// Where the one-time token lies, if there is one.
+    let oneTimeToken: String?
     var cluster: ClusterNode?
     var first: FirstPool?
   }
 
-  /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
-  private func refuseOpenDoors() throws(Complaint) {
-    if isLoopback(settings.host) { return }
-    guard settings.insecure else {
-      throw Complaint(
-        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: "
-          + "listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
-      )
-    }
-    logger.log(
-      .warn, "INSECURE: anybody who reaches \(settings.host):\(settings.port) can give out and release addresses")
-  }
-
-  private func start() throws(Complaint) -> Parts {
+  private func start(_ doors: Doors) throws(Complaint) -> Parts {
     // Checked before anything is made: a wrong flag must not leave a data directory behind.
     let simple = try simpleExtent(network: settings.network, gateway: settings.gateway)
-    if let cluster = settings.cluster { return try join(cluster, simple) }
+    if let cluster = settings.cluster { return try join(cluster, doors, simple) }
     let directory: DataDirectory
     do throws(LogFault) {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
@@ -89,10 +79,12 @@ struct Serve {
     let engine = try openEngine(directory, metrics)
     engine.start()
     try prepareSimplePool(engine, simple)
-    let api = try openAPI(directory, engine, metrics)
+    let keeper = TokenKeeper(settings.dataDirectory, engine)
+    let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
+    let api = try openAPI(directory, engine, metrics, security(doors, keeper))
     let server = try listen(api)
     server.start()
-    return Parts(directory: directory, engine: engine, api: api, server: server)
+    return Parts(directory: directory, engine: engine, api: api, server: server, oneTimeToken: oneTimeToken)
   }
 
   func engineOptions(_ metrics: Metrics) -> EngineOptions {
@@ -142,15 +134,34 @@ struct Serve {
   }
 
   func openAPI(
-    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ cluster: ClusterNode? = nil
+    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ security: Security,
+    _ cluster: ClusterNode? = nil
   ) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
       let logger = logger
       let every = settings.scrubSeconds
       return BerthAPI(
-        engine: engine, history: try directory.history(), metrics: metrics, cluster: cluster,
+        engine: engine, history: try directory.history(), metrics: metrics, security: security, cluster: cluster,
         scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
+  }
+
+  func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
+    var security = Security()
+    (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
+    (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)
+    security.oneTimeTokenIsGone = { keeper.removeFile() }
+    let logger = logger
+    security.audit = { denial in
+      logger.log(
+        .warn, "denied",
+        [
+          "code": .text(denial.code), "reason": .text(denial.reason), "principal": .text(denial.principal),
+          "peer": .text(denial.peer), "method": .text(denial.method), "route": .text(denial.route),
+          "request": .text(denial.requestID)
+        ])
+    }
+    return security
   }
 
   func listen(_ api: BerthAPI) throws(Complaint) -> Server {
@@ -174,11 +185,14 @@ struct Serve {
     let url = "http://\(host):\(parts.server.port)"
     let status = parts.engine.status
     let part = parts.cluster.map { "node \($0.name), " } ?? ""
-    let text = """
-      berth serves \(url) (\(part)data in \(settings.dataDirectory), revision \(status.revision))
-      try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
-
-      """
+    var text = "berth serves \(url) (\(part)data in \(settings.dataDirectory), revision \(status.revision))\n"
+    if parts.engine.tokens.isEmpty {
+      let body = "-H 'Content-Type: application/json' -d '{\"vm_id\":\"vm-1\"}'"
+      text += "try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n"
+    }
+    if let path = parts.oneTimeToken {
+      text += "one-time admin token in \(path): `berth token create --role cluster-admin` uses it, for 24 hours\n"
+    }
     CurrentProcess.say(Array(text.utf8))
     if parts.directory.crashed { logger.log(.info, "the last run did not end in good order; the log is whole") }
   }

@@ -16,7 +16,9 @@ import Telemetry
 
 /// `berth serve --etcd`: the same parts over a log that several nodes share.
 extension Serve {
-  func join(_ wish: ClusterSettings, _ simple: (cidr: Prefix, gateway: IPAddress?)) throws(Complaint) -> Parts {
+  func join(
+    _ wish: ClusterSettings, _ doors: Doors, _ simple: (cidr: Prefix, gateway: IPAddress?)
+  ) throws(Complaint) -> Parts {
     let log = try etcdLog(wish.etcd, node: wish.node, url: wish.advertise, prefix: wish.prefix)
     guard (try? ServerAddress(wish.advertise)) != nil else {
       throw Complaint("--advertise: '\(wish.advertise)' is no URL such as http://10.0.0.1:8080")
@@ -28,8 +30,9 @@ extension Serve {
     let metrics = Metrics()
     let engine = try joinedEngine(log, archive, metrics)
     guard let directory = archive.directory else { preconditionFailure("joined without an archive") }
-    let cluster = ClusterNode(engine, part(wish), metrics)
-    let api = try openAPI(directory, engine, metrics, cluster)
+    let cluster = ClusterNode(engine, try part(wish), metrics)
+    let keeper = TokenKeeper(settings.dataDirectory, engine)
+    let api = try openAPI(directory, engine, metrics, security(doors, keeper), cluster)
     let server = try listen(api)
     engine.start()
     server.start()
@@ -37,7 +40,18 @@ extension Serve {
     let pool = Pool(name: .simple, extent: Extent(cidr: simple.cidr, gateway: simple.gateway))
     let first = FirstPool(engine, pool)
     first.start()
-    return Parts(directory: directory, engine: engine, api: api, server: server, cluster: cluster, first: first)
+    return Parts(
+      directory: directory, engine: engine, api: api, server: server,
+      oneTimeToken: oneTimeToken(engine, keeper, doors), cluster: cluster, first: first)
+  }
+
+  /// Of a cluster's nodes the leader alone can make it, and it lies where it leads.
+  private func oneTimeToken(_ engine: Engine, _ keeper: TokenKeeper, _ doors: Doors) -> String? {
+    guard case .leading = engine.leadership else { return nil }
+    do throws(Complaint) { return try keeper.prepare(isRequired: doors.isTokenRequired) } catch {
+      logger.log(.warn, error.text)
+      return nil
+    }
   }
 
   private func joinedEngine(
@@ -54,8 +68,17 @@ extension Serve {
     }
   }
 
-  private func part(_ wish: ClusterSettings) -> ClusterOptions {
+  private func part(_ wish: ClusterSettings) throws(Complaint) -> ClusterOptions {
     var part = ClusterOptions(node: wish.node, url: wish.advertise, version: BerthAPI.version)
+    if let path = wish.peerTokenFile {
+      let bytes: [UInt8]?
+      do throws(SecretFile.Fault) { bytes = try SecretFile.read(path) } catch {
+        throw Complaint("--peer-token-file: \(error)")
+      }
+      guard let bytes else { throw Complaint("--peer-token-file: there is no \(path)") }
+      let line = bytes.prefix { $0 > 0x20 }
+      part.headers = [("authorization", "Bearer \(String(decoding: line, as: UTF8.self))")]
+    }
     let logger = logger
     part.log = { sentence in logger.log(sentence.hasPrefix("ALARM") ? .error : .info, sentence) }
     return part

@@ -44,6 +44,22 @@ struct NumberTests {
     ] { #expect(stats[path] == value, "\(path): \(stats.text)") }
   }
 
+  /// Trap 3: all addresses, those that can be given, and those whose last number is neither 0 nor 255.
+  @Test func trap3_threeNumbersThatLookAlikeAreToldApart() throws {
+    let house = try House(network: "192.168.0.0/16")
+    func capacity(_ name: String) throws -> String? { try house.get("/api/v1/pools/default")["capacity.\(name)"] }
+    #expect(try [capacity("total"), capacity("usable"), capacity("reserved")] == ["65536", "65533", "3"])
+    // Who wants no address that ends in .0 or .255 reserves them; the first and the last are reserved anyway.
+    for third in 0..<255 {
+      let range = "192.168.\(third).255-192.168.\(third + 1).0"
+      try house.post("/api/v1/pools/default/reservations", #"{"range":"\#(range)","reason":"looks odd"}"#, expect: 201)
+    }
+    #expect(try capacity("usable") == "\(256 * 254 - 1)", "all but the gateway")
+    #expect(try [capacity("total"), capacity("allocated")] == ["65536", "0"])
+    let stats = try house.get("/api/admin/stats")
+    #expect(stats["ipPool.total"] == "65023" && stats["ipPool.expansionCapability.maxWith16Subnet"] == "65536")
+  }
+
   /// What rests in quarantine counts as used: it cannot be given.
   @Test func s4_19_theRecommendationFollowsTheUtilisation() throws {
     let house = try House(network: "10.0.0.0/24")

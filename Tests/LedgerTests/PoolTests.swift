@@ -135,7 +135,7 @@ import Testing
     desk.ask(.expandPool(pool, patch))
     #expect(
       desk.state(pool).reservations.map { "\($0.range)" } == ["192.168.100.0", "192.168.100.1", "192.168.100.255"])
-    #expect(desk.state(pool).reservations[1].reason.hasPrefix("gateway of 192.168.100.0/24"))
+    #expect(desk.state(pool).reservations.contains { $0.reason.hasPrefix("gateway of 192.168.100.0/24") })
     #expect(desk.state(pool).usableCount == AddressCount(65_533 - 3))
     for taken in ["192.168.100.0", "192.168.100.1", "192.168.100.255"] {
       #expect(desk.allocate(pool, "new") { $0.address = ip(taken) }.code == .addressReserved)

@@ -1,3 +1,4 @@
+import Engine
 import LogEtcd
 import Simulation
 import Testing
@@ -54,6 +55,26 @@ import Testing
     ("acknowledges what is decided", .ackDecided), ("keeps what was refused", .keepRefused)
   ]) func theSimulatorCatchesABugOfTheEngine(name: String, flaw: ToyEngine.Flaws) {
     #expect(seedThatCatches(from: 1, plan: { plan($0, [], flaw) }) != nil, "\(name) was not caught")
+  }
+
+  private func realPlan(_ seed: UInt64, _ flaws: CoreFlaws = []) -> WorldPlan {
+    var plan = plan(seed)
+    plan.engine = { CoreEngine(seed: $0, flaws: flaws) }
+    return plan
+  }
+
+  @Test func theRealEngineKeepsItsPromisesUnderEveryFault() {
+    for seed in 1...10 as ClosedRange<UInt64> {
+      if let violation = World(seed: seed, plan: realPlan(seed)).run() { Issue.record("\(violation)") }
+    }
+  }
+
+  @Test(arguments: [
+    ("answers before the append", CoreFlaws.answerBeforeAppend, 1),
+    ("answers repeats and refusals without a barrier", .answerWithoutBarrier, 1),
+    ("keeps what was refused", .keepRefused, 1)
+  ]) func theSimulatorCatchesABugOfTheRealEngine(name: String, flaw: CoreFlaws, hint: UInt64) {
+    #expect(seedThatCatches(from: hint, plan: { realPlan($0, flaw) }) != nil, "\(name) was not caught")
   }
 
   /// The first seeds are those that are known to catch it, which only saves time.

@@ -66,6 +66,16 @@ import Wire
     try expectMended(by: try check("--rebuild"))
   }
 
+  /// What a crash leaves of an index that it caught in the making is no damage: the next start makes it anew.
+  @Test func anIndexThatWasNeverFinishedIsNoFinding() throws {
+    for name in Files.names(in: data) where name.hasPrefix("history.db") { Files.remove("\(data)/\(name)") }
+    Files.write([], to: "\(data)/history.db")
+    let found = try check()
+    #expect(found.status == .exited(0), "\(found)")
+    let berth = try Berth(data)
+    #expect(try berth.get("/api/v1/history?owner=vm-19")["items"]?.elements?.count == 1)
+  }
+
   @Test func s0_24_aDamagedSnapshotIsNamedAndReplacedWithCounts() throws {
     try flip(newestSnapshot, at: -40)
     let found = try check()

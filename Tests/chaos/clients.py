@@ -12,6 +12,8 @@ import uuid
 # How long one try may take, and all tries of one operation.
 TRY_SECONDS = 2.0
 OPERATION_SECONDS = 30.0
+# A node that did not answer is asked last for so long, by this writer; as `berth` itself does.
+AVOID_SECONDS = 3.0
 
 
 def ask(node, method, target, body=None, headers=None, timeout=TRY_SECONDS):
@@ -92,8 +94,7 @@ class Clients:
     # The work.
 
     def work(self, number):
-        connections = {}
-        held = []
+        connections, held = {}, []
         while not self.is_stopping:
             if held and (len(held) > 20 or random.random() < 0.4):
                 self.release(connections, held.pop(random.randrange(len(held))))
@@ -112,7 +113,7 @@ class Clients:
 
     def read(self, connections, given):
         """A consistent read right after the acknowledgement, at any node: it must be there."""
-        node = random.choice(self.world.nodes)
+        node = self.choose(connections, random.randrange(3))
         begun = time.monotonic()
         status, body, _ = self.attempt(connections, node, "GET", f"/api/v1/pools/chaos/allocations/{given['ip']}", None, {})
         if status not in (200, 404):
@@ -129,7 +130,7 @@ class Clients:
         item = {"op": op, "owner": owner, "key": key, "target": target, "begun": begun, "tries": 0}
         turn = random.randrange(3)
         while time.monotonic() < begun + OPERATION_SECONDS:
-            node = self.world.nodes[turn % 3]
+            node = self.choose(connections, turn)
             turn += 1
             item["tries"] += 1
             status, answer, headers = self.attempt(
@@ -150,6 +151,14 @@ class Clients:
         self.note(item)
         return None
 
+    def choose(self, connections, turn):
+        """The next node in turn, of those that have answered lately if there are any."""
+        now = time.monotonic()
+        avoided = connections.setdefault("avoided", {})
+        good = [node for node in self.world.nodes if avoided.get(node.name, 0) < now]
+        nodes = good or self.world.nodes
+        return nodes[turn % len(nodes)]
+
     def attempt(self, connections, node, method, target, body, headers):
         begun = time.monotonic()
         connection = connections.get(node.name)
@@ -161,6 +170,7 @@ class Clients:
         except (OSError, socket.timeout, http.client.HTTPException, ValueError):
             connection.close()
             connections.pop(node.name, None)
+            connections.setdefault("avoided", {})[node.name] = time.monotonic() + AVOID_SECONDS
             found = (0, None, {})
         with self.lock:
             self.tries.append((begun, found[0] in (0, 503, 504)))

@@ -7,7 +7,7 @@ enum ServeSettings {
   static let table = SettingTable([
     Setting(
       "listen", .text, value: "HOST:PORT",
-      help: "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs --insecure."),
+      help: "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs TLS, or --insecure."),
     Setting(
       "port", .integer(0...65_535), letter: "p", value: "PORT", default: .integer(8080),
       help: "The port, when --listen names none; 0 takes any free one."),
@@ -22,6 +22,9 @@ enum ServeSettings {
     Setting(
       "insecure", .boolean, default: .boolean(false),
       help: "Serve on a public address without TLS and tokens: whoever reaches it may change everything."),
+    Setting(
+      "auth", .choice(["auto", "required"]), default: .text("auto"),
+      help: "Who needs a token: everybody once there is one (auto), or everybody from the start (required)."),
     Setting("cors_origin", .list, value: "ORIGIN", help: "A web page's origin that may call the API."),
     Setting("host_name", .list, value: "NAME", help: "A name that requests may use for a server on loopback."),
     Setting("log_format", .choice(["text", "json"]), default: .text("text"), help: "The form of log lines."),
@@ -33,6 +36,9 @@ enum ServeSettings {
     Setting(
       "advertise", .text, value: "URL",
       help: "With --etcd: where the other nodes reach this one; where it listens, when left out."),
+    Setting(
+      "peer_token_file", .text, value: "FILE",
+      help: "With --etcd, once there are tokens: a cluster-admin's, with which this node tells the leader how it is."),
     Setting("etcd_prefix", .text, value: "TEXT", help: "What the keys in etcd begin with, /berth/ when left out."),
     Setting(
       "batch_max", .integer(1...4_096), value: "N", help: "At most so many commands in one batch; else whatever waits."),
@@ -84,7 +90,8 @@ extension ServeOptions {
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
-      insecure: settings.flag("insecure"), corsOrigins: settings.list("cors_origin"),
+      insecure: settings.flag("insecure"), authRequired: settings.text("auth") == "required",
+      corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
@@ -117,7 +124,8 @@ extension ServeOptions {
     guard let advertise = settings.text("advertise") ?? (isUseful ? "http://\(shown):\(port)" : nil) else {
       throw .usage("the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
     }
-    return ClusterSettings(etcd: etcd, prefix: prefix, node: node, advertise: advertise)
+    return ClusterSettings(
+      etcd: etcd, prefix: prefix, node: node, advertise: advertise, peerTokenFile: settings.text("peer_token_file"))
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
@@ -171,6 +179,7 @@ let serveCommand = Command(
   examples: [
     Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
     Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
+    Example("berth serve --auth required", "nobody gets in without a token, not even from this machine"),
     Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection"),
     Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd")
   ]

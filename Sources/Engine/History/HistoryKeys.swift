@@ -68,7 +68,7 @@ extension Entry {
         keys.append(HistoryKey.pool(pool.name))
         keys.append(HistoryKey.network(pool.cidr))
       case .reservation(let row): keys.append(HistoryKey.reservations(of: row.pool))
-      case .cursor, .answered: break
+      case .cursor, .answered, .token: break
       }
     }
     var seen: Set<[UInt8]> = []

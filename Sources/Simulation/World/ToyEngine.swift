@@ -153,7 +153,7 @@ package final class ToyEngine: SimulatedEngine {
   }
 
   /// What it wants now.
-  package func step() -> [EngineWish] {
+  package func step(now: Int64) -> [EngineWish] {
     var wishes: [EngineWish] = []
     if needsBarrier {
       needsBarrier = false
@@ -213,6 +213,14 @@ package final class ToyEngine: SimulatedEngine {
       nil, nil, nil, [], [], false, [], false, 0
     )
     lastSnapshot = head.sequence
+  }
+
+  /// One operation an entry.
+  package func story(of batch: Batch) -> [StoryLine] {
+    batch.entries.enumerated().map { index, bytes in
+      StoryLine(
+        operation: bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }, revision: batch.firstRevision + UInt64(index))
+    }
   }
 
   /// Keeps nothing.

@@ -9,7 +9,10 @@ struct Truth {
     let hash: SHA256Digest
     let epoch: UInt64
     let operations: [UInt64]
+    let lastRevision: UInt64
   }
+
+  private var newestRevision: UInt64 { log.last?.lastRevision ?? 0 }
 
   /// The log as it was written, batch 1 first.
   private(set) var log: [Place] = []
@@ -20,6 +23,10 @@ struct Truth {
   private var newestAcknowledged: UInt64 = 0
   private var refused: Set<UInt64> = []
   private var written: Set<UInt64> = []
+  /// What the log says of each key, and from which entry on.
+  private var facts: [String: [(revision: UInt64, value: String?)]] = [:]
+  /// The newest acknowledged revision at the time of asking for a write.
+  private var askedWrites: [UInt64: UInt64] = [:]
   /// The newest acknowledged batch at the time of asking.
   private var asked: [UInt64: UInt64] = [:]
   /// Who was told that its append is durable.
@@ -41,9 +48,11 @@ struct Truth {
     guard sequence == UInt64(log.count) + 1 else {
       return world.violate("batch \(sequence) was written when the log had \(log.count)")
     }
+    let story = world.nodes[0].engine.story(of: batch)
     let place = Place(
-      bytes: value, hash: SHA256Digest(of: value), epoch: batch.epoch,
-      operations: batch.entries.map { $0.reversed().reduce(0) { $0 << 8 | UInt64($1) } })
+      bytes: value, hash: SHA256Digest(of: value), epoch: batch.epoch, operations: story.compactMap(\.operation),
+      lastRevision: batch.nextRevision - 1)
+    for line in story { tell(line, sequence, in: world) }
     if batch.sequence != sequence { world.violate("batch \(batch.sequence) was written as \(key)") }
     if let last = log.last, batch.previous != last.hash { world.violate("batch \(sequence) does not follow") }
     if let last = log.last, batch.epoch < last.epoch { world.violate("the epoch went back at batch \(sequence)") }
@@ -58,6 +67,15 @@ struct Truth {
     }
     log.append(place)
     world.fold(sequence, batch.epoch, batch.nonce)
+  }
+
+  /// What the log says of a key from a batch on.
+  private mutating func tell(_ line: StoryLine, _ sequence: UInt64, in world: World) {
+    guard let key = line.key else { return }
+    if line.isExclusive, let value = line.value, let before = facts[key]?.last?.value, before != value {
+      world.violate("batch \(sequence) gives \(key) to \(value) while \(before) has it")
+    }
+    facts[key, default: []].append((line.revision, line.value))
   }
 
   /// A node was told something by its machine.
@@ -127,6 +145,19 @@ struct Truth {
         world.violate("a read was answered from a state that is not the log's")
       }
     case .unread(let ticket): asked[ticket] = nil
+    case .claimed(let operation, let revision, let key, let value):
+      let before = askedWrites.removeValue(forKey: operation) ?? 0
+      if revision < before {
+        world.violate(
+          "operation \(operation) was answered at revision \(revision), \(before) was known before it was asked")
+      }
+      if revision > newestRevision { world.violate("operation \(operation) was answered from what is not in the log") }
+      guard let key else { return }
+      let fact = facts[key]?.last { $0.revision <= revision }?.value
+      if fact != value {
+        world.violate(
+          "operation \(operation) was told that \(key) has \(value ?? "none") at \(revision), not \(fact ?? "none")")
+      }
     }
   }
 
@@ -135,6 +166,10 @@ struct Truth {
   }
 
   mutating func asked(_ ticket: UInt64) { asked[ticket] = newestAcknowledged }
+
+  mutating func asked(write operation: UInt64) {
+    askedWrites[operation] = newestAcknowledged == 0 ? 0 : log[Int(newestAcknowledged) - 1].lastRevision
+  }
 
   /// A node has only its archive now.
   mutating func forgot(_ index: Int, in world: World) {
@@ -151,6 +186,9 @@ struct Truth {
     mustNotice = Set(world.nodes.indices.filter { world.nodes[$0].engine.head.sequence > end })
     for place in log[Int(end)...] { for operation in place.operations { written.remove(operation) } }
     log.removeLast(log.count - Int(end))
+    askedWrites = [:]
+    let newest = newestRevision
+    for key in facts.keys { facts[key]?.removeAll { $0.revision > newest } }
     newestAcknowledged = min(newestAcknowledged, end)
     asked = [:]
     durableBy = durableBy.filter { $0.key <= end }

@@ -223,7 +223,7 @@ package final class World {
     guard node.life == life, node.machine != nil else { return }
     let resume = max(node.pausedUntil, node.wedgedUntil)
     guard resume <= now else { return queue.add(.step(node: index, life: life), at: resume) }
-    for wish in node.engine.step() {
+    for wish in node.engine.step(now: now + node.clockOffset % 5_000_000) {
       switch wish {
       case .append(let batch): deliver(.append(batch), to: index, life)
       case .barrier(let number): deliver(.barrier(number), to: index, life)
@@ -270,6 +270,7 @@ package final class World {
       for candidate in [index] + nodes.indices.filter({ $0 != index }) {
         guard nodes[candidate].machine != nil, nodes[candidate].pausedUntil <= now else { continue }
         guard nodes[candidate].engine.write(nextOperation) else { continue }
+        truth.asked(write: nextOperation)
         nextOperation += 1
         break
       }

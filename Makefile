@@ -53,9 +53,7 @@ fmt: ## format all sources in place
 bench: deps ## measure against peers and write docs/benchmarks.md
 	Benchmarks/run.py $(ARGS)
 
-cluster: build ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
-	@type etcd >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y -qq --no-install-recommends etcd-server; }
+cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
 	@Tests/scripts/cluster.sh .build/release/berth
 
 chaos: build ## 105 faults of 15 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"

@@ -78,7 +78,8 @@ let package = Package(
     .executableTarget(
       name: "berth",
       dependencies: [
-        "Wire", "CLI", "API", "Cluster", "Engine", "Ledger", "HTTPServer", "HTTPClient", "LogSQLite", "LogEtcd", "Log",
+        "Wire", "CLI", "Client", "API", "Cluster", "Engine", "Ledger", "HTTPServer", "HTTPClient", "LogSQLite",
+        "LogEtcd", "Log",
         "Offline", "Config", "Telemetry", "Platform", "Domain", "Addressing"
       ].map { .byName(name: $0) },
       swiftSettings: strict + [.strictMemorySafety()]),

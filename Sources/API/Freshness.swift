@@ -68,7 +68,11 @@ extension Call {
   func whenReadable(upTo entry: Revision, at now: Revision, _ body: @escaping @Sendable () -> Void) {
     if !api.engine.isShared || api.engine.readableRevision >= entry { return body() }
     let isTaken = api.waits.wait(for: entry, .readable) { isHere in
-      if isHere { body() } else { refuse(.notCaughtUp("this node has not archived revision \(entry) yet"), revision: now) }
+      if isHere {
+        body()
+      } else {
+        refuse(.notCaughtUp("this node has not archived revision \(entry) yet"), revision: now)
+      }
     }
     if !isTaken { refuse(.busy, revision: now) }
   }

@@ -206,7 +206,6 @@ package final class ClusterNode: @unchecked Sendable {
     var found: [(NodeReport, Witness.Finding)] = []
     for claim in claims { found.append((claim, Witness.compare(claim, reader))) }
     let alarms = lock.withLock { witness.settle(found) }
-    for (claim, finding) in found { options.log("DEBUG \(claim.node) \(claim.sequence) \(claim.hash.prefix(6)) \(finding)") }
     for alarm in alarms { options.log("ALARM: \(alarm)") }
   }
 

@@ -14,13 +14,14 @@ import Testing
         Usage: berth COMMAND [arguments] [flags]
 
         Nouns, each with verbs:
-          pool    Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
-                  unreserve, list, show, reservations, allocations, free, suggest, heatmap.
-          ip      Addresses and who has them. allocate, release, renew, update, show, list, suggest,
-                  who-has, history.
-          token   Tokens: who may come in. create, list, revoke.
-          config  Settings and where they come from. show.
-          log     The log of a stopped Berth. dump.
+          pool     Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
+                   unreserve, list, show, reservations, allocations, free, suggest, heatmap.
+          ip       Addresses and who has them. allocate, release, renew, update, show, list, suggest,
+                   who-has, history.
+          token    Tokens: who may come in. create, list, revoke.
+          cluster  The nodes, their leader, and etcd. status, depose, rejoin, migrate.
+          config   Settings and where they come from. show.
+          log      The log of a stopped Berth. dump.
 
         Commands:
           serve       Run a server.

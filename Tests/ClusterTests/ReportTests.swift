@@ -21,7 +21,8 @@ struct ReportTests {
     for text in ["", "[]", "{}", #"{"node":"a"}"#, #"{"node":"","url":"","version":"","role":"leader"}"#] {
       #expect(NodeReport(parsing: Array(text.utf8)) == nil)
     }
-    let later = #"{"node":"a","url":"u","version":"9","role":"dreaming","revision":1,"sequence":1,"hash":"x","new":[1]}"#
+    let later =
+      #"{"node":"a","url":"u","version":"9","role":"dreaming","revision":1,"sequence":1,"hash":"x","new":[1]}"#
     #expect(NodeReport(parsing: Array(later.utf8))?.role == .follower)
   }
 }

@@ -73,7 +73,8 @@ enum ServeSettings {
 
   /// Variables that look like ours and that no command knows.
   static func unknownVariables(_ settings: Settings) -> [String] {
-    let known = ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC", "BERTH_REJOINED"]
+    let known =
+      ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC", "BERTH_REJOINED"]
     return settings.unknownVariables.filter { !known.contains($0) }
   }
 }
@@ -122,7 +123,8 @@ extension ServeOptions {
     let shown = host.contains(":") ? "[\(host)]" : host
     let isUseful = port > 0 && host != "0.0.0.0" && host != "::"
     guard let advertise = settings.text("advertise") ?? (isUseful ? "http://\(shown):\(port)" : nil) else {
-      throw .usage("the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
+      throw .usage(
+        "the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
     }
     return ClusterSettings(
       etcd: etcd, prefix: prefix, node: node, advertise: advertise, peerTokenFile: settings.text("peer_token_file"))

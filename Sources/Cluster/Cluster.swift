@@ -28,13 +28,13 @@ package struct ClusterOptions: Sendable {
   /// The version of the program.
   package var version: String
   /// Threads that pass requests on, made as they are needed.
-  package var workers = 48
+  package var workers = 128
   /// Requests that may wait for one of them.
   package var queue = 1_024
   /// How long a request is passed on, with all its tries: longer than a change of leaders takes.
   package var patience = Duration.seconds(8)
-  /// How long one try may take.
-  package var attempt = Duration.seconds(2)
+  /// How long one try may take, and a second more for each MiB of its body: shorter than a paused leader lasts.
+  package var attempt = Duration.seconds(1)
   /// The pause between two tries, and between two looks at who leads.
   package var pause = Duration.milliseconds(25)
   /// How often the leader is told how this node is.

@@ -225,7 +225,7 @@ final class PassingThreads: @unchecked Sendable {
     let left = Duration.nanoseconds(max(1, job.deadline - .now))
     let request = ClientRequest(
       job.request.method, job.request.target, headers: job.request.headers, body: job.request.body,
-      timeout: min(left, options.attempt), mayRepeat: true)
+      timeout: min(left, options.attempt + .seconds((job.request.body?.count ?? 0) >> 20)), mayRepeat: true)
     do throws(HTTPClientFault) {
       let response = try place.send(request)
       let answer = PassedAnswer(status: response.status, headers: response.headers, body: response.body)

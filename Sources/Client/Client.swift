@@ -103,7 +103,7 @@ package final class Client: Sendable {
         ending = .answered(answer)
       } catch {
         let name = "\(place.endpoint)"
-        let sentence = error.sentence.contains(name) ? error.sentence : "\(name): \(error.sentence)"
+        let sentence = error.sentence.holds(name) ? error.sentence : "\(name): \(error.sentence)"
         ending = .failed(error.kind, wasSent: error.wasSent, sentence)
       }
       switch attempts.next(after: ending, left: .nanoseconds(max(0, deadline - .now))) {
@@ -128,4 +128,9 @@ package final class Client: Sendable {
     let nobody = Condition()
     lock.withLock { _ = nobody.wait(lock, timeout: duration) }
   }
+}
+
+extension String {
+  /// Whether `part` stands somewhere in the text; `contains` of a text would link the regular expressions.
+  fileprivate func holds(_ part: String) -> Bool { indices.contains { self[$0...].hasPrefix(part) } }
 }

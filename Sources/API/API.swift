@@ -62,7 +62,8 @@ package final class BerthAPI: Sendable {
 
   /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: BerthAPI.anonymous)
+    let call = Call(
+      api: self, isCommand: endpoint.isCommand, request: request, reply: reply, principal: BerthAPI.anonymous)
     do throws(Problem) {
       try endpoint.checkParameters(request)
       try endpoint.handler(call)

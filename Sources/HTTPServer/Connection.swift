@@ -54,6 +54,8 @@ final class Connection: @unchecked Sendable {
   /// Over the limit of connections: one refusal, then the end.
   let isSurplus: Bool
   let ticket = Ticket()
+  /// Whether a handler is running: its answer needs no inbox. Means something on the loop's thread only.
+  var isHandling = false
 
   var socket: Socket?
   var interest = Interest.receive
@@ -75,6 +77,8 @@ final class Connection: @unchecked Sendable {
 
   var output: [UInt8] = []
   var sent = 0
+  /// Whether it is on the loop's list of those that send at the end of the turn.
+  var sendsLater = false
   var progressAt: MonotonicTime
   var stream: ResponseStream?
 
@@ -89,6 +93,9 @@ final class Connection: @unchecked Sendable {
     progressAt = loop.now
     parser = HTTPHeadParser(.request, limits: loop.state.options.head)
   }
+
+  /// Whether the caller is the handler that the loop has called.
+  var isHandlingHere: Bool { loop.isOwnThread && isHandling }
 
   /// Takes what epoll said.
   func handle(_ event: Interest) {

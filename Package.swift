@@ -55,7 +55,7 @@ let package = Package(
   targets: [
     // C libraries: a header and an empty .c each.
     cRoom("CLinux"),
-    cRoom("CCrypto", links: ["crypto"]),
+    cRoom("COpenSSL", links: ["ssl", "crypto"]),
     cRoom("CZstd", links: ["zstd"]),
     cRoom("CSQLite", links: ["sqlite3"]),
 
@@ -68,7 +68,7 @@ let package = Package(
     room("APITypes", ["Domain", "Addressing", "Wire"]),
 
     // The edge to the machine.
-    room("Platform", ["CLinux", "CCrypto", "CZstd"]),
+    room("Platform", ["CLinux", "COpenSSL", "CZstd"]),
     room("Telemetry", ["Platform"]),
     room("Log", ["Platform"]),
     room("LogSQLite", ["Log", "Platform", "CSQLite"]),

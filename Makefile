@@ -5,6 +5,8 @@ SHELL := /bin/bash
 # Headers and static archives of the three C libraries; nothing else is linked.
 PACKAGES := libsqlite3-dev libssl-dev libzstd-dev
 SOURCES := Sources Tests Benchmarks Package.swift
+# A test run that takes longer than this hangs.
+TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
@@ -28,10 +30,10 @@ check: deps ## format, arrows between rooms, warnings as errors
 	swift build --build-tests --explicit-target-dependency-import-check error
 
 test: deps ## every test but the slow ones, with the coverage figure
-	swift test --enable-code-coverage
+	timeout --foreground -s INT -k 20 $(TEST_SECONDS) swift test --enable-code-coverage
 	@python3 Tests/coverage.py "$$(swift test --enable-code-coverage --show-codecov-path)"
 
-test-all: test ## the slow parts too; what is skipped says why
+test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why
 	Tests/slow.sh
 
 fmt: ## format all sources in place

@@ -28,10 +28,14 @@ package final class BerthAPI: Sendable {
   let feed: EventFeed
   let history: History
   let exports = ExportGate()
+  let scrub: Scrub
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
-  /// the log.
-  package init(engine: Engine, history index: any HistoryIndex, metrics: Metrics) {
+  /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
+  package init(
+    engine: Engine, history index: any HistoryIndex, metrics: Metrics, scrubEvery: Duration? = nil,
+    alarm: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
     self.engine = engine
     self.metrics = metrics
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
@@ -39,6 +43,7 @@ package final class BerthAPI: Sendable {
     self.feed = feed
     engine.onPublish { feed.notify($0) }
     history = History(engine, index)
+    scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
   }
 
@@ -74,6 +79,7 @@ package final class BerthAPI: Sendable {
 
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
+    scrub.stop()
     feed.stop()
     history.stop()
     log.stop()

@@ -53,6 +53,7 @@ private let alive = Array(#"{"status":"ok"}"#.utf8)
     out.field("storage_full", status.isStorageFull)
     out.field("clock_held", status.isClockHeld)
     out.field("expiry_held", status.isExpiryHeld)
+    out.field("findings", call.api.scrub.findings)
   }
   call.send(out.finish(), revision: status.revision)
 }

@@ -1,6 +1,7 @@
 internal import APITypes
 internal import Domain
 internal import Engine
+internal import Log
 
 /// Refusals of the rooms below as answers.
 extension Problem {
@@ -28,6 +29,10 @@ extension Problem {
       self.init(
         504, "outcome_unknown", "nobody knows whether this happened: repeat it with the same Idempotency-Key, or look")
     case .refused(let why): self.init(503, "log_refused", "the log took nothing: \(why)", retryAfter: 1)
+    case .notLeading(let leader):
+      let who = leader.map { "node \($0.node) (\($0.url)) leads" } ?? "no node leads at the moment"
+      self.init(503, "no_leader", "this node does not lead and \(who): repeat this shortly", retryAfter: 1)
+    case .lost(let why): self.init(503, "history_lost", why)
     }
   }
 

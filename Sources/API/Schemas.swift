@@ -59,7 +59,8 @@ enum Schemas {
       .must("status", .oneOf(["ok"])), .must("version", .text()), .must("revision", .revision), .must("time", .time),
       .must("storage_full", .boolean, "The last write found no room; reads go on."),
       .must("clock_held", .boolean, "A step of the wall clock waits for `POST /api/v1/clock/confirm`."),
-      .must("expiry_held", .boolean, "Expiries wait for `POST /api/v1/clock/confirm`.")
+      .must("expiry_held", .boolean, "Expiries wait for `POST /api/v1/clock/confirm`."),
+      .must("findings", .integer(0, Int(Int32.max)), "What the last scrub found wrong; the server's log names it.")
     ]))
 
   // MARK: Pools

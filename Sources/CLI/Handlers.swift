@@ -47,6 +47,8 @@ package struct ServeOptions: Sendable {
   package let loops: Int?
   /// A snapshot after this many entries; nil = the engine's own number.
   package let snapshotEvery: UInt64?
+  /// All of the log is read again once in so many seconds; 0 = never.
+  package let scrubSeconds: Int
   /// All values with their origins.
   package let settings: Settings
 }

@@ -14,6 +14,7 @@
 // thread (measured: worth nothing), a timer that gathers batches (latency for nothing: what waits during a flush is
 // the next batch).
 package import Domain
+package import Log
 
 /// The answer to a submission.
 package enum Answer: Sendable {
@@ -33,6 +34,10 @@ package enum Unavailable: Hashable, Sendable {
   case unknownOutcome
   /// The log refused for this reason.
   case refused(String)
+  /// This node does not lead; who does, if it is known.
+  case notLeading(Leader?)
+  /// The log has lost history that this node has; says what to run.
+  case lost(String)
 }
 
 /// Why an engine cannot be opened over a log.

@@ -1,55 +1,92 @@
-internal import Domain
-internal import Ledger
-internal import Log
+package import Domain
+package import Ledger
+package import Log
 internal import Platform
 internal import Telemetry
 
 /// A submission on its way, and whom to answer.
-struct Waiting: Sendable {
+package struct Waiting: Sendable {
   let submission: Submission
   let done: @Sendable (Answer) -> Void
+
+  /// Pairs a submission with whom to answer.
+  package init(submission: Submission, done: @escaping @Sendable (Answer) -> Void) {
+    (self.submission, self.done) = (submission, done)
+  }
+}
+
+/// What the core needs of the world, handed in so that the simulator can be the world.
+package struct CoreOptions {
+  /// Seeds and nonces.
+  package var random: () -> UInt64
+  /// Where it counts.
+  package var metrics: EngineMetrics
+  /// Whether other nodes write the log too.
+  package var isShared = false
+  /// Told of each durable batch in order, the node's own included; only over a shared log.
+  package var archive: (StoredBatch) -> Void = { _ in }
+  /// Called around the answers of one batch.
+  package var answering: (() -> Void) -> Void = { $0() }
+
+  /// What every core needs.
+  package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
+    (self.random, self.metrics) = (random, metrics)
+  }
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
 ///
 /// Owned by one thread at a time. It waits for nothing: an append that is still under way leaves `inFlight` set, and
-/// its end is the next event.
-final class Core {
-  let ledger: Ledger
+/// its end is the next event. Over a shared log it also publishes what others wrote, and decides only while it leads.
+package final class Core {
+  private(set) var ledger: Ledger
   let published: Published
-  private let log: any BatchLog
-  private let random: () -> UInt64
-  private let metrics: EngineMetrics
+  private let options: CoreOptions
   private var clock: LogClock
   private var queue: [Waiting] = []
   private var queueHead = 0
   private(set) var inFlight: InFlight?
+  /// Whether an append is under way.
+  package var isAppending: Bool { inFlight != nil }
   private(set) var expiry = ExpiryBrake()
   private(set) var isStorageFull = false
+  /// What this node may do with the log.
+  package private(set) var leadership: Leadership
+  /// The end of the log as this node has taken it; the next batch follows it.
+  package private(set) var head: LogHead
+  private var loading: Loading?
+  private var barriers = BarrierQueue()
+  /// The epoch that is to be taken over as soon as nothing is in flight.
+  private var claimed: UInt64?
 
   /// A batch that is being appended, and the answers that hang on it.
   struct InFlight {
     let batch: Batch
     let entries: [Entry]
-    let answers: [(done: @Sendable (Answer) -> Void, outcome: Outcome, revision: Revision)]
+    let answers: [PendingAnswer]
     let due: [DueRow]
     let began: MonotonicTime
   }
 
-  init(
-    _ ledger: Ledger, _ published: Published, _ log: any BatchLog, clock: ClockReading, random: @escaping () -> UInt64,
-    metrics: EngineMetrics
-  ) {
-    (self.ledger, self.published, self.log, self.random) = (ledger, published, log, random)
-    self.clock = LogClock(clock)
-    self.metrics = metrics
+  /// A core that starts with a state, for a world that drives it itself.
+  package convenience init(_ tables: Tables, head: LogHead, clock: ClockReading, options: CoreOptions) {
+    self.init(Ledger(tables), Published(tables, head: head), head: head, clock: clock, options: options)
   }
+
+  init(_ ledger: Ledger, _ published: Published, head: LogHead, clock: ClockReading, options: CoreOptions) {
+    (self.ledger, self.published, self.head, self.options) = (ledger, published, head, options)
+    self.clock = LogClock(clock)
+    leadership = options.isShared ? .following(nil) : .alone
+  }
+
+  /// What is durable; for the thread that drives the core.
+  package var tables: Tables { published.tables }
 
   var isClockHeld: Bool { clock.isHeld }
   var queued: Int { queue.count - queueHead }
 
-  /// When something falls due by itself; nil = never, or held.
-  var nextDue: LogTime? { expiry.isHeld ? nil : ledger.nextDue }
+  /// When something falls due by itself; nil = never, held, or another node's business.
+  var nextDue: LogTime? { expiry.isHeld || !leadership.decides ? nil : ledger.nextDue }
 
   /// Whether a lease or a quarantine ends by the log's time now.
   func isDue(_ reading: ClockReading) -> Bool {
@@ -57,7 +94,9 @@ final class Core {
     return nextDue <= clock.reckon(reading, after: published.tables.time).time
   }
 
-  func add(_ waiting: [Waiting]) {
+  /// Takes submissions; who cannot be decided for is answered at once.
+  package func add(_ waiting: [Waiting]) {
+    guard leadership.decides else { return dismiss(waiting, Unavailable(leadership)) }
     if queueHead == queue.count {
       queue = waiting
       queueHead = 0
@@ -72,13 +111,17 @@ final class Core {
     expiry.release()
   }
 
+  // MARK: Deciding
+
   /// Decides as much of what waits as fits a batch, and appends it; true if there was anything to do.
-  func begin(_ reading: ClockReading, append: (Batch) -> Void) -> Bool {
+  package func begin(_ reading: ClockReading, append: (Batch) -> Void, barrier: (UInt64) -> Void) -> Bool {
     precondition(inFlight == nil, "one append at a time")
+    if let epoch = claimed { return takeOver(epoch, reading, append) }
+    guard leadership.decides else { return false }
     let time = clock.time(reading, after: published.tables.time)
     let due = dueRows(at: time)
     guard queued > 0 || !due.isEmpty else { return false }
-    var draft = Draft(revision: published.tables.revision, time: time, seed: random())
+    var draft = Draft(revision: published.tables.revision, time: time, seed: options.random())
     if !due.isEmpty {
       let expire = Submission(.expire(due), actor: "system", requestID: "", asked: "")
       _ = draft.take(ledger.decide(expire, draft.context))
@@ -86,12 +129,11 @@ final class Core {
     fill(&draft)
     draft.seal(ledger)
     guard !draft.entries.isEmpty else {
-      for answer in draft.answers { answer.done(.outcome(answer.outcome, answer.revision)) }
+      answer(unchanged: draft.answers, barrier)
       return true
     }
-    let head = log.head
     let batch = Batch(
-      sequence: head.sequence + 1, epoch: 0, nonce: random(), time: time, seed: draft.seed,
+      sequence: head.sequence + 1, epoch: leadership.epoch, nonce: options.random(), time: time, seed: draft.seed,
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash,
       entries: draft.encoded)
     inFlight = InFlight(batch: batch, entries: draft.entries, answers: draft.answers, due: due, began: .now)
@@ -107,13 +149,13 @@ final class Core {
 
   /// Decides from the queue until it is empty, the batch is full, or a structural command must be alone.
   private func fill(_ draft: inout Draft) {
-    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursors {
+    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
       let next = queue[queueHead]
       let isStructural = Ledger.isStructural(next.submission.command)
       if isStructural, !draft.entries.isEmpty { return }
       let decision = ledger.decide(next.submission, draft.context)
       let revision = draft.take(decision)
-      draft.answers.append((next.done, decision.outcome, revision))
+      draft.answers.append(PendingAnswer(done: next.done, outcome: decision.outcome, revision: revision))
       queueHead += 1
       if isStructural, decision.entry != nil { return }
     }
@@ -123,39 +165,180 @@ final class Core {
     }
   }
 
+  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now, and
+  /// only a barrier begun after they were asked for proves that nobody did.
+  private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
+    guard options.isShared else { return options.answering { for answer in answers { answer.send() } } }
+    wait(barrier: barrier) { end in
+      switch end {
+      case .passed: for answer in answers { answer.send() }
+      case .failed: for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
+      }
+    }
+  }
+
+  /// Calls `done` once everything acknowledged anywhere before now is published here, or that cannot be known.
+  package func wait(barrier: (UInt64) -> Void, _ done: @escaping (BarrierEnd) -> Void) { barrier(barriers.add(done)) }
+
+  // MARK: Ends
+
   /// The append under way has ended.
   func ended(_ end: AppendEnd) {
     guard let flight = inFlight else { preconditionFailure("an append ended that was not begun") }
     inFlight = nil
-    metrics.flush.observe(nanoseconds: MonotonicTime.now - flight.began)
+    options.metrics.flush.observe(nanoseconds: MonotonicTime.now - flight.began)
     switch end {
     case .durable:
       isStorageFull = false
-      published.publish(flight.entries, time: flight.batch.time, sequence: flight.batch.sequence)
+      advance(past: StoredBatch(batch: flight.batch, hash: flight.batch.hash))
+      published.publish(flight.entries, time: flight.batch.time, head: head)
       ledger.published(flight.entries)
-      metrics.batches.add()
-      metrics.entries.add(UInt64(flight.entries.count))
-      for answer in flight.answers { answer.done(.outcome(answer.outcome, answer.revision)) }
+      options.metrics.batches.add()
+      options.metrics.entries.add(UInt64(flight.entries.count))
+      options.answering { for answer in flight.answers { answer.send() } }
     case .refused(let refusal):
-      ledger.revoke()
-      ledger.putBack(flight.due)
+      takeBack(flight, Unavailable(refusal))
       if refusal == .storageFull { isStorageFull = true }
-      metrics.refused.add()
-      answer(flight, Unavailable(refusal))
+      options.metrics.refused.add()
     case .unknown:
-      answer(flight, .unknownOutcome)
+      takeBack(flight, .unknownOutcome)
     }
   }
 
-  private func answer(_ flight: InFlight, _ why: Unavailable) {
-    for answer in flight.answers { answer.done(.unavailable(why)) }
+  private func advance(past stored: StoredBatch) {
+    head = head.advanced(by: stored.batch, hash: stored.hash)
+    if options.isShared { options.archive(stored) }
+  }
+
+  private func takeBack(_ flight: InFlight, _ why: Unavailable) {
+    ledger.revoke()
+    ledger.putBack(flight.due)
+    options.answering { for answer in flight.answers { answer.done(.unavailable(why)) } }
+  }
+
+  /// Nobody will hear of the end of the append under way, nor of a barrier's.
+  func giveUp() {
+    barriers.end(through: .max, .failed("the node is stopping"))
+    guard let flight = inFlight else { return }
+    inFlight = nil
+    takeBack(flight, .unknownOutcome)
   }
 
   /// Answers everything that still waits with `why`.
   func dismiss(_ why: Unavailable) {
-    for waiting in queue[queueHead...] { waiting.done(.unavailable(why)) }
+    let left = Array(queue[queueHead...])
     queue = []
     queueHead = 0
+    dismiss(left, why)
+  }
+
+  private func dismiss(_ waiting: [Waiting], _ why: Unavailable) {
+    if waiting.isEmpty { return }
+    options.answering { for item in waiting { item.done(.unavailable(why)) } }
+  }
+
+  // MARK: A shared log
+
+  /// Takes the next event of a shared log.
+  package func handle(_ event: LogEvent, _ reading: ClockReading) {
+    if case .lost = leadership { return }
+    switch event {
+    case .opened(let head): self.head = head
+    case .bootstrap(let image): load(image)
+    case .applied(let stored): apply(stored)
+    case .takeover(let epoch):
+      (leadership, claimed) = (.takingOver(epoch: epoch), epoch)
+    case .leads(let epoch):
+      clock = LogClock(reading)
+      expiry = ExpiryBrake()
+      leadership = .leading(epoch: epoch)
+    case .follows(let leader):
+      (leadership, claimed) = (.following(leader), nil)
+      dismiss(.notLeading(leader))
+    case .ended(let end): ended(end)
+    case .barrier(let through, let end): barriers.end(through: through, end)
+    case .lost(let why): lose(why)
+    }
+  }
+
+  private func load(_ image: SnapshotImage) {
+    do {
+      loading = try Loading(image, seed: options.random())
+      head = image.anchor
+      finishLoading()
+    } catch {
+      lose("the snapshot of the cluster cannot be read: \(error)")
+    }
+  }
+
+  private func apply(_ stored: StoredBatch) {
+    let batch = stored.batch
+    do {
+      if loading != nil {
+        try loading?.take(batch)
+        advance(past: stored)
+        return finishLoading()
+      }
+      // The log's contract is kept by the log; what the rows add up to can only be checked here.
+      guard batch.stateHash == published.tables.stateHash else {
+        throw EngineFault.state("this node's state differs from the leader's before batch \(batch.sequence)")
+      }
+      let entries = try batch.entries.map { bytes throws(LogFault) in try Recovery.entry(bytes, in: batch) }
+      advance(past: stored)
+      published.publish(entries, time: batch.time, head: head)
+      options.metrics.batches.add()
+      options.metrics.entries.add(UInt64(entries.count))
+    } catch {
+      lose("\(error)")
+    }
+  }
+
+  private func finishLoading() {
+    guard let tables = loading?.whole else { return }
+    loading = nil
+    published.replace(tables, head: head)
+    ledger = Ledger(tables)
+  }
+
+  /// Takes an epoch over: an empty batch after the head, so that nothing of an older epoch can follow. A follower keeps
+  /// no index of free space; it is made here, from the rows, as at a start.
+  private func takeOver(_ epoch: UInt64, _ reading: ClockReading, _ append: (Batch) -> Void) -> Bool {
+    claimed = nil
+    guard loading == nil else { return false }
+    // What was pending under an older epoch is gone with the ledger that held it.
+    ledger = Ledger(published.tables)
+    let time = max(published.tables.time, head.time)
+    let batch = Batch(
+      sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),
+      firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash, entries: [])
+    inFlight = InFlight(batch: batch, entries: [], answers: [], due: [], began: .now)
+    append(batch)
+    return true
+  }
+
+  private func lose(_ why: String) {
+    leadership = .lost(why)
+    claimed = nil
+    giveUp()
+    dismiss(.lost(why))
+  }
+}
+
+/// What waits for a barrier, in the order of their numbers.
+struct BarrierQueue {
+  private var waiting: [(number: UInt64, done: (BarrierEnd) -> Void)] = []
+  private var last: UInt64 = 0
+
+  mutating func add(_ done: @escaping (BarrierEnd) -> Void) -> UInt64 {
+    last += 1
+    waiting.append((last, done))
+    return last
+  }
+
+  mutating func end(through number: UInt64, _ end: BarrierEnd) {
+    let passed = waiting.prefix { $0.number <= number }
+    waiting.removeFirst(passed.count)
+    for item in passed { item.done(end) }
   }
 }
 
@@ -164,53 +347,16 @@ extension Unavailable {
     switch refusal {
     case .storageFull: self = .storageFull
     case .tooLarge: self = .refused("the batch is too large")
-    case .fenced: self = .refused("another node leads now")
+    case .fenced: self = .notLeading(nil)
     case .readOnly(let why): self = .refused(why)
     }
   }
-}
 
-/// A batch in the making.
-private struct Draft {
-  /// Once a batch has this many bytes it takes no further entry; a single entry stays below the other half of
-  /// `Batch.maxBytes`.
-  static let bytesEnough = Batch.maxBytes * 3 / 8
-
-  /// A batch that has moved this many cursors takes no further entry: each is a row on its last one.
-  static let cursors = 256
-
-  private let base: Revision
-  let time: LogTime
-  let seed: UInt64
-  var entries: [Entry] = []
-  var encoded: [[UInt8]] = []
-  var answers: [(done: @Sendable (Answer) -> Void, outcome: Outcome, revision: Revision)] = []
-  private var bytes = 0
-
-  init(revision: Revision, time: LogTime, seed: UInt64) { (base, self.time, self.seed) = (revision, time, seed) }
-
-  var context: Ledger.Context {
-    Ledger.Context(revision: base + UInt64(entries.count) + 1, time: time, seed: seed)
-  }
-
-  var isFull: Bool {
-    entries.count == Batch.maxEntries || bytes >= Draft.bytesEnough || answers.count == Batch.maxEntries
-  }
-
-  /// Adds what the batch as a whole changes to its last entry.
-  mutating func seal(_ ledger: Ledger) {
-    ledger.seal(&entries)
-    if let last = entries.last { encoded[encoded.count - 1] = last.encoded }
-  }
-
-  /// Adds a decision's entry; returns the revision to answer with.
-  mutating func take(_ decision: Ledger.Decision) -> Revision {
-    if let entry = decision.entry {
-      let form = entry.encoded
-      entries.append(entry)
-      encoded.append(form)
-      bytes += form.count + 4
+  init(_ leadership: Leadership) {
+    switch leadership {
+    case .following(let leader): self = .notLeading(leader)
+    case .lost(let why): self = .lost(why)
+    case .alone, .takingOver, .leading: self = .notLeading(nil)
     }
-    return base + UInt64(entries.count)
   }
 }

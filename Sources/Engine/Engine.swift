@@ -11,6 +11,8 @@ package struct EngineOptions: Sendable {
   package var ringCapacity = 8_192
   /// A snapshot is taken after this many entries.
   package var snapshotEvery: UInt64 = 200_000
+  /// Over a shared log also after this many batches, so that its tail stays short.
+  package var snapshotEveryBatches: UInt64 = 20_000
   /// Where the engine's metrics are registered.
   package var metrics = Metrics()
   /// The machine's clocks.
@@ -19,6 +21,12 @@ package struct EngineOptions: Sendable {
   package var random: @Sendable () -> UInt64 = { Entropy.uint64() }
   /// Called when nobody knows whether an append happened: must end the process.
   package var unknownOutcome: @Sendable (String) -> Void = { _ in }
+  /// Called around the answers of one batch, so that they can leave together.
+  package var answering: @Sendable (_ answers: () -> Void) -> Void = { $0() }
+  /// Called when this node must start again to go on: the cluster has trimmed what it missed.
+  package var mustRestart: @Sendable (String) -> Void = { _ in }
+  /// Asked while joining a cluster takes long: whether to give up.
+  package var shouldStop: @Sendable () -> Bool = { false }
   /// Told of what went wrong beside the commands, such as a snapshot that failed.
   package var warn: @Sendable (String) -> Void = { _ in }
 
@@ -44,43 +52,40 @@ package struct EngineStatus: Sendable {
   package var ringDepth: Int
   /// The newest snapshot's revision, 0 without one.
   package var snapshotRevision: Revision
+  /// What this node may do with the log.
+  package var leadership: Leadership
+  /// The batch it has reached, and its hash.
+  package var head: LogHead
 }
 
 /// The single writer with its thread, and the readers' door to what is published.
-// Unchecked because the compiler cannot see the rule: `core` belongs to the engine's thread once it runs; `shared`
-// is guarded by `lock`.
+// Unchecked because the compiler cannot see the rule: `core` belongs to the engine's thread once it runs; `inbox`
+// has its own lock.
 package final class Engine: @unchecked Sendable {
   /// What the engine counts.
   package let metrics: EngineMetrics
+  /// How long a stopping engine waits for the end of an append to a shared log.
+  private static let stopPatience = Duration.seconds(3)
+
   private let options: EngineOptions
-  private let log: any BatchLog
   private let published: Published
   private let core: Core
+  private let medium: Medium
   private let snapshotter: Snapshotter?
-  private let lock = Lock()
-  private let wake = Condition()
-  private var shared = Shared()
+  private let inbox: Inbox
   private var thread: Thread?
 
-  private struct Shared {
-    var ring: [Waiting] = []
-    var ends: [AppendEnd] = []
-    var listeners: [@Sendable (Revision) -> Void] = []
-    var isStopping = false
-    var isStopped = false
-    var isAsleep = false
-    var confirm = false
-    var flags = (expiryHeld: false, clockHeld: false, storageFull: false)
+  /// What the engine writes to: a log of its own, or one that it shares with other nodes and archives.
+  private enum Medium {
+    case own(any BatchLog)
+    case shared(any SharedLog, Archiver, log: any BatchLog)
 
-    /// What there is to do; nil if nothing, unless the engine must go on `always`.
-    mutating func take(ring takesRing: Bool, always: Bool) -> Work? {
-      let hasWork = !ends.isEmpty || confirm || (takesRing && (!ring.isEmpty || isStopping))
-      guard hasWork || always else { return nil }
-      var work = Work(ends: ends, confirm: confirm, isStopping: isStopping)
-      ends.removeAll(keepingCapacity: true)
-      confirm = false
-      if takesRing { swap(&work.ring, &ring) }
-      return work
+    /// Where this node's readers find what was written.
+    var readable: any BatchLog {
+      switch self {
+      case .own(let log): log
+      case .shared(_, _, let log): log
+      }
     }
   }
 
@@ -88,26 +93,72 @@ package final class Engine: @unchecked Sendable {
   package static func open(
     log: any BatchLog, snapshots: (any SnapshotStore)?, options: EngineOptions = EngineOptions()
   ) throws(EngineFault) -> Engine {
+    let recovery = try recover(log, snapshots, options)
+    let hooks = Snapshotter.Hooks(fault: options.warn)
+    return Engine(
+      Start(recovery.tables, recovery.head, recovery.snapshotRevision), .own(log), snapshots, hooks, options)
+  }
+
+  /// Recovers what this node has archived, joins the cluster behind `shared`, and returns when the node has caught up
+  /// with a state that is whole; `options.warn` hears why that takes long.
+  package static func join(
+    _ shared: any SharedLog, _ archive: any Archive, options: EngineOptions = EngineOptions()
+  ) throws(EngineFault) -> Engine {
+    let joined = try Joining(shared, archive, options).run()
+    guard let log = archive.log, let snapshots = archive.snapshots else { preconditionFailure("joined without a log") }
+    let inbox = joined.inbox
+    let archiver = Archiver(
+      archive, log, archived: { head in inbox.archived(head) },
+      unknown: options.unknownOutcome, warn: options.warn)
+    let hooks = Snapshotter.Hooks(
+      fault: options.warn, reach: { sequence throws(LogFault) in try archiver.flush(through: sequence) },
+      wantsImage: { shared.status.leads }, image: { shared.publish($0) },
+      finished: { () throws(LogFault) in try archive.settle() })
+    return Engine(joined.start, .shared(shared, archiver, log: log), snapshots, hooks, options, inbox)
+  }
+
+  static func recover(
+    _ log: any BatchLog, _ snapshots: (any SnapshotStore)?, _ options: EngineOptions
+  ) throws(EngineFault) -> Recovery {
     let reader: any BatchReader
     do throws(LogFault) { reader = try log.reader() } catch { throw .log("\(error)") }
     let recovery = try Recovery(reader, snapshots, seed: options.random())
     for fault in recovery.passedOver { options.warn("\(fault)") }
-    return Engine(recovery, log, snapshots, options)
+    return recovery
   }
 
-  private init(_ recovery: Recovery, _ log: any BatchLog, _ snapshots: (any SnapshotStore)?, _ options: EngineOptions) {
-    self.options = options
-    self.log = log
+  /// The state that an engine starts with.
+  struct Start {
+    let tables: Tables
+    let head: LogHead
+    let snapshotRevision: Revision
+
+    init(_ tables: Tables, _ head: LogHead, _ snapshotRevision: Revision) {
+      (self.tables, self.head, self.snapshotRevision) = (tables, head, snapshotRevision)
+    }
+  }
+
+  private init(
+    _ start: Start, _ medium: Medium, _ snapshots: (any SnapshotStore)?, _ hooks: Snapshotter.Hooks,
+    _ options: EngineOptions, _ inbox: Inbox = Inbox()
+  ) {
     let metrics = EngineMetrics(options.metrics)
-    let published = Published(recovery.tables, sequence: recovery.head.sequence)
-    self.metrics = metrics
-    self.published = published
-    core = Core(
-      Ledger(recovery.tables), published, log, clock: options.clock(), random: options.random, metrics: metrics)
+    let published = Published(start.tables, head: start.head)
+    (self.options, self.medium, self.metrics, self.published) = (options, medium, metrics, published)
+    self.inbox = inbox
+    inbox.capacity = options.ringCapacity
+    var wishes = CoreOptions(random: options.random, metrics: metrics)
+    wishes.answering = { body in options.answering(body) }
+    if case .shared(_, let archiver, _) = medium {
+      wishes.isShared = true
+      wishes.archive = { stored in
+        if !archiver.add(stored) { inbox.tell(.lost("its archive cannot keep up: make room on the disk, start again")) }
+      }
+    }
+    core = Core(Ledger(start.tables), published, head: start.head, clock: options.clock(), options: wishes)
     snapshotter = snapshots.map {
       Snapshotter(
-        published, $0, logID: recovery.head.logID, lastRevision: recovery.snapshotRevision, metrics: metrics,
-        fault: options.warn)
+        published, $0, logID: start.head.logID, lastRevision: start.snapshotRevision, metrics: metrics, hooks: hooks)
     }
   }
 
@@ -122,15 +173,7 @@ package final class Engine: @unchecked Sendable {
   /// Hands a submission over; `done` is called once, on the engine's thread. False if the ring is full: nothing will
   /// happen.
   package func submit(_ submission: Submission, _ done: @escaping @Sendable (Answer) -> Void) -> Bool {
-    enum Fate { case taken, full, stopped }
-    let fate = lock.withLock { () -> Fate in
-      if shared.isStopping || shared.isStopped { return .stopped }
-      if shared.ring.count >= options.ringCapacity { return .full }
-      shared.ring.append(Waiting(submission: submission, done: done))
-      if shared.isAsleep { wake.signal() }
-      return .taken
-    }
-    switch fate {
+    switch inbox.add(Waiting(submission: submission, done: done)) {
     case .taken: return true
     case .stopped:
       done(.unavailable(.stopping))
@@ -141,38 +184,64 @@ package final class Engine: @unchecked Sendable {
     }
   }
 
+  /// Whether other nodes write the log too, so that a read may need a barrier.
+  package var isShared: Bool { if case .shared = medium { true } else { false } }
+
+  /// Calls `done` on the engine's thread once everything acknowledged on any node before now is published here, or
+  /// that cannot be known; over a log of its own at once, here.
+  package func barrier(_ done: @escaping @Sendable (BarrierEnd) -> Void) {
+    guard isShared else { return done(.passed(sequence: 0)) }
+    if !inbox.add(barrier: done) { done(.failed("the node is stopping, or too many reads wait")) }
+  }
+
+  /// Ends the leadership of whoever leads, over a shared log; false when nobody does.
+  package func depose() -> Bool {
+    guard case .shared(let log, _, _) = medium, let leader = log.status.leader else { return false }
+    log.depose(epoch: leader.epoch)
+    return true
+  }
+
+  /// How the shared log is; nil over a log of this node's own.
+  package var sharedStatus: SharedLogStatus? {
+    if case .shared(let log, _, _) = medium { log.status } else { nil }
+  }
+
   /// Reads what is published; keep it under 100 microseconds, and never nest it.
   package func read<T, E: Error>(_ body: (Tables) throws(E) -> T) throws(E) -> T {
     metrics.reads.add()
     return try published.lock.read { () throws(E) in try body(published.tables) }
   }
 
-  /// Calls `notify` with the newest revision after each publish, on the engine's thread.
-  package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) {
-    lock.withLock { shared.listeners.append(notify) }
+  /// Calls `notify` with the newest revision that readers of the log find, after each publish; on the engine's thread,
+  /// or the archiver's.
+  package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) { inbox.add(listener: notify) }
+
+  /// The newest revision that readers of the log find.
+  package var readableRevision: Revision {
+    if case .shared(_, let archiver, _) = medium { return archiver.head.nextRevision - 1 }
+    return published.lock.read { published.tables.revision }
   }
 
   /// A reader of the log for one thread.
-  package func reader() throws(LogFault) -> any BatchReader { try log.reader() }
+  package func reader() throws(LogFault) -> any BatchReader { try medium.readable.reader() }
 
   /// How the engine is doing.
   package var status: EngineStatus {
-    let (revision, time) = published.lock.read { (published.tables.revision, published.tables.time) }
-    return lock.withLock {
-      EngineStatus(
-        revision: revision, logTime: time, isExpiryHeld: shared.flags.expiryHeld, isClockHeld: shared.flags.clockHeld,
-        isStorageFull: shared.flags.storageFull, isStopped: shared.isStopped, ringDepth: shared.ring.count,
-        snapshotRevision: snapshotter?.newest ?? 0)
+    let (revision, time, head) = published.lock.read {
+      (published.tables.revision, published.tables.time, published.complete)
     }
+    let (flags, depth, isStopped) = inbox.status
+    return EngineStatus(
+      revision: revision, logTime: time, isExpiryHeld: flags.expiryHeld, isClockHeld: flags.clockHeld,
+      isStorageFull: flags.storageFull, isStopped: isStopped, ringDepth: depth,
+      snapshotRevision: snapshotter?.newest ?? 0, leadership: flags.leadership ?? .alone, head: head)
   }
 
+  /// What this node may do with the log now.
+  package var leadership: Leadership { inbox.status.flags.leadership ?? .alone }
+
   /// Believes the wall clock, and lets held expiries go on.
-  package func confirmTime() {
-    lock.withLock {
-      shared.confirm = true
-      wake.signal()
-    }
-  }
+  package func confirmTime() { inbox.confirmTime() }
 
   /// Starts a snapshot now; false if there is nowhere to put one or one is running.
   @discardableResult
@@ -184,73 +253,105 @@ package final class Engine: @unchecked Sendable {
 
   /// Decides and answers what waits, closes the log, and ends the thread.
   package func stop() {
-    lock.withLock {
-      shared.isStopping = true
-      wake.signal()
-    }
+    inbox.stop()
     thread?.join()
     thread = nil
-    snapshotter?.finish()
-    log.close()
+    switch medium {
+    case .own(let log):
+      snapshotter?.finish()
+      log.close()
+    case .shared(let shared, let archiver, let log):
+      shared.close()
+      archiver.stop()
+      snapshotter?.finish()
+      log.close()
+    }
   }
 
   // MARK: The engine's thread
 
-  private struct Work {
-    var ring: [Waiting] = []
-    var ends: [AppendEnd] = []
-    var confirm = false
-    var isStopping = false
-  }
-
   private func run() {
     var isSettled = true
+    var stoppingSince: MonotonicTime?
     while true {
       let work = takeWork(isSettled: &isSettled)
+      if work.isStopping, stoppingSince == nil { stoppingSince = .now }
       if work.confirm { core.confirm(options.clock()) }
-      for end in work.ends {
-        core.ended(end)
-        if case .unknown(let why) = end { return fail(why) }
+      guard take(work.events, &isSettled) else { return }
+      core.add(work.ring)
+      if !work.barriers.isEmpty { wait(for: work.barriers) }
+      stepped()
+      if core.inFlight != nil {
+        // A shared log may be out of reach: what is under way is told to be unknown, rather than waited for for ever.
+        guard let stoppingSince, isShared, MonotonicTime.now > stoppingSince + Engine.stopPatience else { continue }
+        core.giveUp()
+        break
+      }
+      let began = core.begin(options.clock(), append: append, barrier: barrier)
+      if !began, work.isStopping, work.ring.isEmpty, core.queued == 0 { break }
+    }
+    core.dismiss(.stopping)
+    inbox.ended()
+  }
+
+  /// Takes events in their order; false when the process must end.
+  private func take(_ events: [LogEvent], _ isSettled: inout Bool) -> Bool {
+    for event in events {
+      if case .bootstrap = event, isShared {
+        options.mustRestart("the cluster has trimmed what this node has missed")
+      }
+      core.handle(event, options.clock())
+      switch (event, medium) {
+      case (.ended(.unknown(let why)), .own):
+        fail(why)
+        return false
+      case (.ended, .own(let log)):
         isSettled = false
         log.maintain(idle: false)
         announce()
+      case (.ended, _), (.applied, _): announce()
+      default: break
       }
-      core.add(work.ring)
-      guard core.inFlight == nil else { continue }
-      let began = core.begin(options.clock()) { batch in
-        log.append(batch) { end in
-          self.lock.withLock {
-            self.shared.ends.append(end)
-            if self.shared.isAsleep { self.wake.signal() }
-          }
-        }
-      }
-      if !began, work.isStopping, work.ring.isEmpty, core.queued == 0 { break }
     }
-    lock.withLock { shared.isStopped = true }
+    return true
+  }
+
+  private func append(_ batch: Batch) {
+    let inbox = inbox
+    switch medium {
+    case .own(let log): log.append(batch) { inbox.tell(.ended($0)) }
+    case .shared(let log, _, _): log.append(batch) { inbox.tell(.ended($0)) }
+    }
+  }
+
+  private func barrier(_ number: UInt64) {
+    if case .shared(let log, _, _) = medium { log.barrier(number) }
+  }
+
+  private func wait(for readers: [@Sendable (BarrierEnd) -> Void]) {
+    core.wait(barrier: barrier) { end in for done in readers { done(end) } }
+  }
+
+  private func stepped() {
+    if case .shared(let log, _, _) = medium { log.stepped() }
   }
 
   /// Waits until there is something to do; what is left of a full batch goes before the ring.
   private func takeWork(isSettled: inout Bool) -> Work {
     let isFree = core.inFlight == nil
     let hasLeft = isFree && core.queued > 0
-    let flags = (core.expiry.isHeld, core.isClockHeld, core.isStorageFull)
+    inbox.flags = Inbox.Flags(
+      expiryHeld: core.expiry.isHeld, clockHeld: core.isClockHeld, storageFull: core.isStorageFull,
+      leadership: core.leadership)
+    let pulse: Duration? = isShared ? .milliseconds(100) : nil
     while true {
-      let mustGo = hasLeft || (isFree && core.isDue(options.clock()))
-      let patience: Duration? = !isSettled ? .milliseconds(50) : core.nextDue != nil ? .milliseconds(200) : nil
-      let (work, isWoken) = lock.withLock { () -> (Work?, Bool) in
-        shared.flags = flags
-        if let work = shared.take(ring: isFree && !hasLeft, always: mustGo) { return (work, true) }
-        shared.isAsleep = true
-        defer { shared.isAsleep = false }
-        guard let patience else {
-          wake.wait(lock)
-          return (nil, true)
-        }
-        return (nil, wake.wait(lock, timeout: patience))
-      }
+      let mustGo = (hasLeft && core.leadership.decides) || (isFree && core.isDue(options.clock()))
+      let patience: Duration? =
+        pulse ?? (!isSettled ? .milliseconds(50) : core.nextDue != nil ? .milliseconds(200) : nil)
+      let (work, isWoken) = inbox.take(
+        ring: isFree && !hasLeft, always: mustGo, patience: patience, isPulse: pulse != nil)
       if let work { return work }
-      if !isWoken, !isSettled {
+      if !isWoken, !isSettled, case .own(let log) = medium {
         isSettled = true
         log.maintain(idle: true)
       }
@@ -260,18 +361,17 @@ package final class Engine: @unchecked Sendable {
   /// After a publish: listeners hear of it, and a snapshot is taken when one is due.
   private func announce() {
     let revision = published.tables.revision
-    for listener in lock.withLock({ shared.listeners }) { listener(revision) }
-    if let snapshotter, revision >= snapshotter.newest + options.snapshotEvery { snapshotter.start() }
+    if case .own = medium { inbox.announce(revision) }
+    guard let snapshotter, !snapshotter.isBusy else { return }
+    let batches = isShared ? core.head.sequence &- snapshotter.newestSequence : 0
+    if revision >= snapshotter.newest + options.snapshotEvery || batches >= options.snapshotEveryBatches {
+      snapshotter.start()
+    }
   }
 
   /// Nobody knows what the log holds: nothing more is answered, and the process must end.
   private func fail(_ why: String) {
-    let left = lock.withLock { () -> [Waiting] in
-      shared.isStopped = true
-      defer { shared.ring = [] }
-      return shared.ring
-    }
-    core.add(left)
+    core.add(inbox.fail())
     options.unknownOutcome(why)
     core.dismiss(.stopping)
   }

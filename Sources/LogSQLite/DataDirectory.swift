@@ -17,6 +17,14 @@
 package import Log
 import Platform
 
+/// How much a log promises about each append.
+package enum Durability: Sendable {
+  /// What is acknowledged survives the loss of power.
+  case log
+  /// It follows a log that does: its own end may be lost and fetched again.
+  case archive
+}
+
 /// An open data directory and everything in it.
 package final class DataDirectory: Sendable {
   /// For what a directory is opened.
@@ -43,7 +51,7 @@ package final class DataDirectory: Sendable {
 
   /// Opens the directory, checks what can be checked quickly, and takes the lock unless it is read-only.
   package static func open(
-    _ path: String, _ mode: Mode, retention: Retention = .standard
+    _ path: String, _ mode: Mode, retention: Retention = .standard, durability: Durability = .log
   ) throws(LogFault) -> DataDirectory {
     let layout = DirectoryLayout(path)
     switch mode {
@@ -51,17 +59,18 @@ package final class DataDirectory: Sendable {
       guard try layout.survey() == .log else { throw .noLog(path: path) }
       return try DataDirectory(layout, servedBy: DirectoryLock.holder(layout))
     case .readWrite(let create):
-      return try serve(layout, from: create ? LogHead(empty: SHA256Digest(bytes: Entropy.bytes(32))) : nil, retention)
+      let head = create ? LogHead(empty: SHA256Digest(bytes: Entropy.bytes(32))) : nil
+      return try serve(layout, from: head, retention, durability)
     case .fresh(let head):
       guard try layout.survey() != .log else {
         throw .foreignDirectory(path: path, names: [DirectoryLayout.log])
       }
-      return try serve(layout, from: head, retention)
+      return try serve(layout, from: head, retention, durability)
     }
   }
 
   private static func serve(
-    _ layout: DirectoryLayout, from head: LogHead?, _ retention: Retention
+    _ layout: DirectoryLayout, from head: LogHead?, _ retention: Retention, _ durability: Durability
   ) throws(LogFault) -> DataDirectory {
     let found = try layout.survey()
     if found == .empty && head == nil { throw .noLog(path: layout.path) }
@@ -70,8 +79,9 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
-    try layout.prepareWriteAheadFile(crashed: exists && lock.crashed, mayBeGone: lock.found == .closing)
-    return try DataDirectory(layout, lock: lock, created: !exists, retention: retention)
+    try layout.prepareWriteAheadFile(
+      crashed: exists && lock.crashed, mayBeGone: lock.found == .closing, durability)
+    return try DataDirectory(layout, lock: lock, created: !exists, retention: retention, durability)
   }
 
   private init(_ layout: DirectoryLayout, servedBy: Int?) throws(LogFault) {
@@ -84,7 +94,7 @@ package final class DataDirectory: Sendable {
   }
 
   private init(
-    _ layout: DirectoryLayout, lock: DirectoryLock, created: Bool, retention: Retention
+    _ layout: DirectoryLayout, lock: DirectoryLock, created: Bool, retention: Retention, _ durability: Durability
   ) throws(LogFault) {
     path = layout.path
     servedBy = nil
@@ -92,7 +102,7 @@ package final class DataDirectory: Sendable {
     crashed = lock.crashed
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: true)
     let log = try SQLiteLog(
-      layout.file(DirectoryLayout.log), retention: retention, snapshots: snapshots, directory: lock)
+      layout.file(DirectoryLayout.log), retention: retention, durability, snapshots: snapshots, directory: lock)
     if let newest = try snapshots.list().first, newest > log.head.sequence {
       throw .notCovered(
         what: "the log in \(layout.path) ends with batch \(log.head.sequence) but a snapshot of batch \(newest) exists:"
@@ -108,6 +118,13 @@ package final class DataDirectory: Sendable {
     return writable
   }
 
+  /// Makes all that was appended survive the loss of power, whoever appends meanwhile.
+  func flush() throws(LogFault) {
+    // By a descriptor of our own: what the system holds back belongs to the file, not to who wrote it. Only of the
+    // write-ahead file: a checkpoint flushes log.db itself, and closing a descriptor of that would drop SQLite's locks.
+    try onFiles { () throws(FileFault) in try File("\(path)/\(DirectoryLayout.log)-wal", .readWrite).sync() }
+  }
+
   /// A reader of the log for one thread.
   package func reader() throws(LogFault) -> any BatchReader {
     try SQLiteReader("\(path)/\(DirectoryLayout.log)")
@@ -118,9 +135,12 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
-  /// A reader of the history index as it is; nil when there is none to look at.
-  package func historyReader() -> (any HistoryReader)? {
-    try? SQLiteHistory.reader(of: "\(path)/\(DirectoryLayout.history)")
+  /// A reader of the history index as it is; nil when there is none to look at, a fault when it cannot be read.
+  package func historyReader() throws(LogFault) -> (any HistoryReader)? {
+    let file = "\(path)/\(DirectoryLayout.history)"
+    let kind = try onFiles { () throws(FileFault) in try FileSystem.kind(of: file) }
+    guard kind != .absent else { return nil }
+    return try SQLiteHistory.reader(of: file)
   }
 
   /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.

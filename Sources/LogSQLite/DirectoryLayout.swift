@@ -7,6 +7,12 @@ struct DirectoryLayout: Sendable {
   static let log = "log.db"
   static let snapshots = "snapshots"
   static let history = "history.db"
+  /// Says that a node of a cluster began here and has no snapshot of its own yet.
+  static let joining = "JOINING"
+  /// What was moved aside is in directories that begin so.
+  static let aside = "aside-"
+  /// How the names begin of everything that belongs to one log.
+  static let belongings = [log, snapshots, history]
   private static let newLog = "log.db.new"
 
   enum Finding {
@@ -32,8 +38,10 @@ struct DirectoryLayout: Sendable {
     var mine: [String] = []
     for name in names where try isRemainder(name) { mine.append(name) }
     guard mine.isEmpty else { throw .missingLog(path: path, besides: mine) }
-    let harmless = [DirectoryLayout.lock, DirectoryLayout.snapshots, "lost+found"]
-    let foreign = names.filter { !harmless.contains($0) && !$0.hasPrefix(DirectoryLayout.newLog) }
+    let harmless = [DirectoryLayout.lock, DirectoryLayout.snapshots, DirectoryLayout.joining, "lost+found"]
+    let foreign = names.filter { name in
+      !harmless.contains(name) && !name.hasPrefix(DirectoryLayout.newLog) && !name.hasPrefix(DirectoryLayout.aside)
+    }
     guard foreign.isEmpty else { throw .foreignDirectory(path: path, names: foreign) }
     return .empty
   }
@@ -60,10 +68,13 @@ struct DirectoryLayout: Sendable {
   }
 
   /// Looks at the write-ahead file that the last process left and makes it ready for SQLite.
-  func prepareWriteAheadFile(crashed: Bool, mayBeGone: Bool) throws(LogFault) {
+  ///
+  /// An archive is not flushed batch by batch: after a loss of power its end may be missing, and the cluster has it.
+  func prepareWriteAheadFile(crashed: Bool, mayBeGone: Bool, _ durability: Durability) throws(LogFault) {
     let ahead = WriteAheadFile(writeAheadPath)
-    if crashed { try dropCaches(mayBeGone: mayBeGone) }
-    if let damage = try onFiles({ () throws(FileFault) in try ahead.damage(crashed: crashed) }) {
+    if crashed { try dropCaches(mayBeGone: mayBeGone || durability == .archive) }
+    let isFlushed = !(crashed && durability == .archive)
+    if isFlushed, let damage = try onFiles({ () throws(FileFault) in try ahead.damage(crashed: crashed) }) {
       throw .damagedFile(path: writeAheadPath, what: damage)
     }
     try onFiles { () throws(FileFault) in

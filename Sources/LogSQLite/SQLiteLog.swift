@@ -33,7 +33,8 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
   private let directory: DirectoryLock
 
   init(
-    _ path: String, retention: Retention, snapshots: SnapshotDirectory, directory: DirectoryLock
+    _ path: String, retention: Retention, _ durability: Durability, snapshots: SnapshotDirectory,
+    directory: DirectoryLock
   ) throws(LogFault) {
     self.path = path
     self.directory = directory
@@ -41,7 +42,8 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       let connection = try Connection(path, .readWrite)
       // First of all: an opening that fails half-way must not empty what the next one will look for.
       connection.keepWriteAheadFile()
-      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+      let flush = durability == .log ? "FULL" : "NORMAL"
+      try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = \(flush); PRAGMA wal_autocheckpoint = 0")
       connection.countPages()
       return connection
     }

@@ -10,6 +10,7 @@ package struct Check {
   private var fromStart: Replay?
   private var fromSnapshot: Replay?
   private var pairs: UInt64 = 0
+  private var history: (any HistoryReader)?
   private var historyThrough: Revision?
 
   /// Checks everything; throws only when the log cannot be opened at all.
@@ -103,8 +104,9 @@ package struct Check {
   // MARK: The history index
 
   private mutating func openHistory(_ head: LogHead) {
-    guard let history = media.history else { return }
     do throws(LogFault) {
+      guard let history = try media.history() else { return }
+      self.history = history
       let through = try history.through()
       guard through < head.nextRevision else {
         return report.add(.history, "it goes up to revision \(through), the log up to \(head.nextRevision - 1)")
@@ -119,7 +121,7 @@ package struct Check {
   }
 
   private mutating func checkHistory(of entry: Entry) {
-    guard let history = media.history, let through = historyThrough, entry.revision <= through else { return }
+    guard let history, let through = historyThrough, entry.revision <= through else { return }
     do throws(LogFault) {
       for item in entry.historyItems {
         pairs += 1

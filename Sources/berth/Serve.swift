@@ -126,7 +126,11 @@ struct Serve {
 
   private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
-      return BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
+      let logger = logger
+      let every = settings.scrubSeconds
+      return BerthAPI(
+        engine: engine, history: try directory.history(), metrics: metrics,
+        scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
   }
 

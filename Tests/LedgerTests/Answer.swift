@@ -82,9 +82,9 @@ extension Model {
     switch command {
     case .createPool(let pool): return .pool(try create(pool, revision, time))
     case .updatePool(let name, let patch, let ifMatch):
-      return .pool(try update(name, patch, ifMatch: ifMatch, revision))
-    case .expandPool(let name, let patch): return .pool(try expand(name, patch, revision))
-    case .rollbackPool(let name): return .pool(try rollback(name, revision))
+      return .pool(try update(name, patch, ifMatch: ifMatch, revision, time))
+    case .expandPool(let name, let patch): return .pool(try expand(name, patch, revision, time))
+    case .rollbackPool(let name): return .pool(try rollback(name, revision, time))
     case .deletePool(let name, let ifMatch): return .poolDeleted(try delete(name, ifMatch: ifMatch))
     case .reserve(let name, let range, let reason):
       return .reservation(try reserve(name, range, reason, revision, time))

@@ -50,5 +50,9 @@ private func examined(_ health: JSONValue, version: String) -> [Finding] {
     guard let isHeld = health[key]?.bool else { continue }
     findings.append(Finding(subject: subject, isWell: !isHeld, detail: isHeld ? detail : "well"))
   }
+  if let found = health["findings"]?.integer(Int.self) {
+    let detail = found == 0 ? "well" : "\(found) findings of the scrub: the server's log names them and the way out"
+    findings.append(Finding(subject: "data", isWell: found == 0, detail: detail))
+  }
   return findings
 }

@@ -27,7 +27,10 @@ enum ServeSettings {
     Setting("log_format", .choice(["text", "json"]), default: .text("text"), help: "The form of log lines."),
     Setting("loops", .integer(1...64), value: "N", help: "Threads that serve connections."),
     Setting(
-      "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries.")
+      "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries."),
+    Setting(
+      "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
+      help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
   ])
 
   /// Whether the first word is a flag that only `serve` has.
@@ -76,7 +79,8 @@ extension ServeOptions {
       insecure: settings.flag("insecure"), corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
-      snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) }, settings: settings)
+      snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
+      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0, settings: settings)
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.

@@ -12,8 +12,9 @@
 // Refused: answers decoded into nouns here (whoever wants them has APITypes; the command line prints what the API
 // says), retrying refusals that would be refused again, hiding a retry that came too late behind a success.
 internal import HTTPClient
-internal import Platform
+package import Platform
 internal import Synchronization
+internal import Wire
 
 /// How long and how often a client tries.
 package struct RetryPolicy: Hashable, Sendable {
@@ -38,13 +39,15 @@ package final class Client: Sendable {
   /// The place that answered last; the next call begins there.
   private let favourite = Atomic(0)
 
-  /// Makes a client; nothing is connected before the first call. `pause` waits between tries.
+  /// Makes a client; nothing is connected before the first call. Encrypted servers need `tls`. `pause` waits between
+  /// tries.
   package init(
-    _ servers: [ServerAddress], policy: RetryPolicy = RetryPolicy(),
+    _ servers: [ServerAddress], policy: RetryPolicy = RetryPolicy(), tls: TLSContext? = nil,
     pause: @escaping @Sendable (Duration) -> Void = Client.rest
   ) {
     precondition(!servers.isEmpty, "a client needs a server")
-    places = servers.map { HTTPClient($0.endpoint) }
+    precondition(tls != nil || !servers.contains(where: \.isEncrypted), "an encrypted server needs a TLS context")
+    places = servers.map { HTTPClient($0.endpoint, tls: $0.isEncrypted ? tls : nil) }
     self.policy = policy
     self.pause = pause
   }
@@ -103,7 +106,7 @@ package final class Client: Sendable {
         ending = .answered(answer)
       } catch {
         let name = "\(place.endpoint)"
-        let sentence = error.sentence.holds(name) ? error.sentence : "\(name): \(error.sentence)"
+        let sentence = error.sentence.contains(name) ? error.sentence : "\(name): \(error.sentence)"
         ending = .failed(error.kind, wasSent: error.wasSent, sentence)
       }
       switch attempts.next(after: ending, left: .nanoseconds(max(0, deadline - .now))) {
@@ -128,9 +131,4 @@ package final class Client: Sendable {
     let nobody = Condition()
     lock.withLock { _ = nobody.wait(lock, timeout: duration) }
   }
-}
-
-extension String {
-  /// Whether `part` stands somewhere in the text; `contains` of a text would link the regular expressions.
-  fileprivate func holds(_ part: String) -> Bool { indices.contains { self[$0...].hasPrefix(part) } }
 }

@@ -33,7 +33,7 @@ extension Connection {
       return true
     case .head: return readHead()
     case .body: return readBody()
-    case .answering, .streaming, .closing, .lingering, .closed: return false
+    case .greeting, .answering, .streaming, .closing, .lingering, .closed: return false
     }
   }
 
@@ -132,7 +132,7 @@ extension Connection {
     if framing != .none { swap(&content, &body) }
     let request = Request(
       method: method, body: content, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
-      bytes: bytes, head: head, parameters: loop.state.router.parameters[index])
+      certificate: certificate, bytes: bytes, head: head, parameters: loop.state.router.parameters[index])
     isHandling = true
     loop.state.router.handlers[index](request, Reply(connection: self, ticket: number))
     isHandling = false

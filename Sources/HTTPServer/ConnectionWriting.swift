@@ -94,21 +94,18 @@ extension Connection {
     guard output.isEmpty else { return watch(.send) }
     if output.capacity > Loop.keptOutput { output = [] }
     switch phase {
-    case .closing:
-      socket?.endSending()
-      phase = .lingering
-      since = loop.now
-      current.streamBytes = 0
-      start = 0
-      filled = 0
+    case .closing: if let socket { linger(socket) }
+    case .lingering: watch(.receive)
+    case .idle, .head, .body:
       watch(.receive)
-    case .idle, .head, .body, .lingering: watch(.receive)
+      if let socket, socket.hasPending { loop.readLater(self) }
     case .answering, .streaming: if interest == .send { watch(.receive) }
-    case .closed: break
+    case .greeting, .closed: break
     }
   }
 
   func writable() {
+    if phase == .greeting, let socket { return greet(socket) }
     flush()
     guard output.isEmpty, phase != .closed else { return }
     process()
@@ -148,6 +145,7 @@ extension Connection {
     let now = loop.now
     if sent < output.count, now > progressAt + options.writeTimeout { return drop() }
     switch phase {
+    case .greeting where now > since + options.handshakeTimeout: drop()
     case .idle where output.isEmpty && now > since + options.idleTimeout: close()
     case .idle where now > since + Self.bufferPatience: releaseBuffers()
     case .head where now > since + options.headerTimeout: expire(.headerTimeout)
@@ -155,7 +153,7 @@ extension Connection {
     case .answering where now > since + options.requestTimeout:
       if ticket.abandon() { expire(current.method?.isWrite == true ? .unansweredWrite : .unansweredRead) }
     case .lingering where now > since + Self.lingerTime: close()
-    case .idle, .head, .body, .answering, .streaming, .closing, .lingering, .closed: break
+    case .greeting, .idle, .head, .body, .answering, .streaming, .closing, .lingering, .closed: break
     }
   }
 

@@ -15,6 +15,7 @@ final class Counters: Sendable {
   let accepted = Atomic<Int>(0)
   let requests = Atomic<Int>(0)
   let refused = Atomic<Int>(0)
+  let failedHandshakes = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
 }
 
@@ -43,6 +44,8 @@ final class Loop: @unchecked Sendable {
   private var connections: [Connection?] = []
   private var freeSlots: [Int] = []
   private var generation: UInt64 = 0
+  private var unread: [Connection] = []
+  private var handshakes = 0
   private var unsent: [Connection] = []
   /// Answers wait for no more than so many others.
   private static let unsentMost = 32
@@ -126,12 +129,13 @@ final class Loop: @unchecked Sendable {
     tick()
     while !(isDraining && counters.open.load(ordering: .sequentiallyConsistent) == 0) {
       sleeps.store(true, ordering: .sequentiallyConsistent)
-      let isAwaited = waiting.load(ordering: .sequentiallyConsistent) > 0
+      let isAwaited = waiting.load(ordering: .sequentiallyConsistent) > 0 || !unread.isEmpty
       let count = poller.wait(milliseconds: isAwaited ? 0 : patience)
       sleeps.store(false, ordering: .relaxed)
       tick()
       for index in 0..<count { if let event = poller.event(index) { handle(event.token, event.interest) } }
       takeInbox()
+      readAll()
       sendAll()
       if count == 0 { log.flush() }
       if now >= nextSweep { sweep() }
@@ -193,9 +197,34 @@ final class Loop: @unchecked Sendable {
   private func sweep() {
     nextSweep = now + .milliseconds(Int(state.sweepMilliseconds))
     for connection in connections { connection?.checkTime(state.options) }
-    if !isDraining { setAccepting(state.hasRoom) }
+    if !isDraining { setAccepting(state.hasRoom && handshakes < state.options.maxHandshakes) }
     if isDraining, now > drainDeadline { for connection in connections { connection?.close() } }
     sendAll()
+  }
+
+  // MARK: TLS
+
+  /// The handshake of a connection is over, for good or ill.
+  func endHandshake() {
+    handshakes -= 1
+    if !isAccepting, !isDraining, handshakes + 1 == state.options.maxHandshakes { setAccepting(state.hasRoom) }
+  }
+
+  /// Reads again in the next turn what has been received and waits inside a TLS session.
+  func readLater(_ connection: Connection) {
+    guard !connection.readsLater else { return }
+    connection.readsLater = true
+    unread.append(connection)
+  }
+
+  private func readAll() {
+    guard !unread.isEmpty else { return }
+    var batch: [Connection] = []
+    swap(&batch, &unread)
+    for connection in batch {
+      connection.readsLater = false
+      if connection.isReading { connection.readable() }
+    }
   }
 
   // MARK: sending
@@ -250,12 +279,20 @@ final class Loop: @unchecked Sendable {
         } else {
           loop.deliver(.adopt(socket, peer, isSurplus: isSurplus))
         }
-        if !state.hasRoom, !isDraining { setAccepting(false) }
+        let isBusy = !state.hasRoom || handshakes >= state.options.maxHandshakes
+        if isBusy, !isDraining { setAccepting(false) }
       }
     }
   }
 
   private func adopt(_ socket: Socket, _ peer: SocketAddress, isSurplus: Bool) {
+    if let door = state.door {
+      do throws(TLSFault) { try socket.secure(door.context(at: now)) } catch {
+        counters.open.wrappingSubtract(1, ordering: .relaxed)
+        return door.complain(peer.text, error.sentence, at: now)
+      }
+      handshakes += 1
+    }
     let slot = freeSlots.popLast() ?? connections.count
     if slot == connections.count { connections.append(nil) }
     generation = (generation + 1) & 0x7FFF_FFFF
@@ -288,6 +325,7 @@ final class Loop: @unchecked Sendable {
   }
 
   private func retire(_ connection: Connection) {
+    if connection.phase == .greeting { return connection.close() }
     if connection.phase == .idle { connection.readable() }
     if connection.phase == .idle, connection.output.isEmpty { connection.close() }
     connection.stream?.close()

@@ -12,6 +12,8 @@ package struct Request: Sendable {
   /// When its head was complete.
   package let receivedAt: MonotonicTime
   let identity: RequestID
+  /// Who sent it, by the certificate that its connection began with.
+  package let certificate: PeerCertificate?
   let bytes: [UInt8]
   let head: HTTPHead
   let parameters: ParameterPlaces

@@ -38,6 +38,8 @@ package final class File: Sendable {
     case readWrite
     /// It is made when it is not there, readable by its owner alone.
     case create
+    /// It must not exist.
+    case createNew
     /// As `create`, and what it held is gone.
     case replace
   }
@@ -53,6 +55,7 @@ package final class File: Sendable {
       case .read: O_RDONLY
       case .readWrite: O_RDWR
       case .create: O_RDWR | O_CREAT
+      case .createNew: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC
       }
     self.path = path

@@ -92,6 +92,9 @@ package final class Socket: @unchecked Sendable {
   /// Whether received bytes wait inside the TLS session, for which no poller will tell.
   package var hasPending: Bool { session?.hasPending ?? false }
 
+  /// Why the peer has turned our certificate down, when that is why a transfer failed.
+  package var tlsRefusal: String? { session?.refusal }
+
   /// Who the peer is, if it has shown a certificate that was verified.
   package var peerCertificate: PeerCertificate? { session?.peer }
 

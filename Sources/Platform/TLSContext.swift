@@ -40,6 +40,20 @@ package struct TLSFiles: Hashable, Sendable {
   package init(certificate: String, key: String) { (self.certificate, self.key) = (certificate, key) }
 }
 
+/// The versions of TLS that can be spoken.
+package enum TLSVersion: Int, Hashable, Comparable, Sendable {
+  case v12
+  case v13
+
+  /// 1.3, unless somebody asks for more.
+  package static let standard = TLSVersion.v13...TLSVersion.v13
+
+  /// The older is less.
+  package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+  var number: Int32 { self == .v12 ? TLS1_2_VERSION : TLS1_3_VERSION }
+}
+
 /// What a server asks of its clients.
 package enum ClientCertificates: String, Hashable, Sendable {
   /// Nothing.
@@ -55,7 +69,7 @@ package enum ClientCertificates: String, Hashable, Sendable {
 @safe package final class TLSContext: @unchecked Sendable {
   let handle: OpaquePointer
 
-  private init(isServer: Bool, allowsTLS12: Bool = false) throws(TLSFault) {
+  private init(isServer: Bool, _ versions: ClosedRange<TLSVersion>) throws(TLSFault) {
     // OpenSSL writes with plain `write`: a peer that is gone must be an error, not the end of the process.
     berth_ignore_broken_pipes()
     ERR_clear_error()
@@ -63,7 +77,7 @@ package enum ClientCertificates: String, Hashable, Sendable {
       throw .noted("cannot make a TLS context")
     }
     unsafe self.handle = handle
-    guard unsafe berth_tls_prepare(handle, allowsTLS12 ? TLS1_2_VERSION : TLS1_3_VERSION) == 1 else {
+    guard unsafe berth_tls_prepare(handle, versions.lowerBound.number, versions.upperBound.number) == 1 else {
       throw .noted("cannot prepare a TLS context")
     }
   }
@@ -72,10 +86,14 @@ package enum ClientCertificates: String, Hashable, Sendable {
 
   /// For the side that accepts; `authorities` are those whose clients are believed.
   package static func server(
-    _ files: TLSFiles, authorities: String? = nil, clients: ClientCertificates = .none, allowsTLS12: Bool = false
+    _ files: TLSFiles, authorities: String? = nil, clients: ClientCertificates = .none,
+    versions: ClosedRange<TLSVersion> = TLSVersion.standard
   ) throws(TLSFault) -> TLSContext {
-    let context = try TLSContext(isServer: true, allowsTLS12: allowsTLS12)
+    let context = try TLSContext(isServer: true, versions)
     try context.present(files)
+    if unsafe X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(context.handle))) < 0 {
+      throw TLSFault("the certificate \(files.certificate) has expired")
+    }
     guard clients != .none else { return context }
     guard let authorities else { throw TLSFault("client certificates need a CA to be checked by") }
     try context.trust(authorities)
@@ -87,8 +105,10 @@ package enum ClientCertificates: String, Hashable, Sendable {
   }
 
   /// For the side that connects; without `authorities` those of the system are believed.
-  package static func client(authorities: String? = nil, own: TLSFiles? = nil) throws(TLSFault) -> TLSContext {
-    let context = try TLSContext(isServer: false)
+  package static func client(
+    authorities: String? = nil, own: TLSFiles? = nil, versions: ClosedRange<TLSVersion> = TLSVersion.standard
+  ) throws(TLSFault) -> TLSContext {
+    let context = try TLSContext(isServer: false, versions)
     if let authorities {
       try context.trust(authorities)
     } else if unsafe SSL_CTX_set_default_verify_paths(context.handle) != 1 {
@@ -109,10 +129,6 @@ package enum ClientCertificates: String, Hashable, Sendable {
     }
     guard unsafe SSL_CTX_check_private_key(handle) == 1 else {
       throw .noted("the key \(files.key) does not belong to the certificate \(files.certificate)")
-    }
-    let certificate = unsafe SSL_CTX_get0_certificate(handle)
-    if unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 {
-      throw TLSFault("the certificate \(files.certificate) has expired")
     }
   }
 

@@ -16,6 +16,8 @@ package enum TLSProgress: Hashable, Sendable {
   private let handle: OpaquePointer
   private let isServer: Bool
   private(set) var isReady = false
+  /// Why the peer has turned our certificate down, if it has: it tells after its own side of the handshake is done.
+  private(set) var refusal: String?
   /// After a fatal error OpenSSL forbids saying goodbye.
   private var isBroken = false
 
@@ -107,10 +109,15 @@ package enum TLSProgress: Hashable, Sendable {
     default:
       // An end without a goodbye is here too: somebody may have cut the connection to shorten what was said.
       isBroken = true
-      ERR_clear_error()
+      let alert = berth_error_reason(ERR_peek_last_error()) - SSL_AD_REASON_OFFSET
+      let words = TLSReason.take()
+      if Self.aboutCertificates.contains(alert) { refusal = words }
       return .failed(EPROTO)
     }
   }
+
+  /// The alerts of RFC 8446 by which a peer turns a certificate down.
+  private static let aboutCertificates: [Int32] = [42, 43, 44, 45, 46, 48, 49, 116]
 
   /// Tells the peer that nothing more will be sent, as far as it goes without waiting.
   func sayGoodbye() {

@@ -25,7 +25,7 @@ struct Serve {
   }
 
   func run() -> Int32 {
-    TerminationSignals.block()
+    let signals = TerminationSignals(reload: settings.tls != nil)
     do throws(Complaint) {
       for row in settings.settings.rows {
         logger.log(
@@ -34,9 +34,13 @@ struct Serve {
       try refuseOpenDoors()
       let parts = try start()
       greet(parts)
-      let name = TerminationSignals.wait()
-      TerminationSignals.unblock()
-      logger.log(.info, "stopping", ["signal": .text(name)])
+      var wish = signals.wait()
+      while wish == .reload {
+        parts.server.reloadCertificates()
+        wish = signals.wait()
+      }
+      signals.unblock()
+      logger.log(.info, "stopping", ["signal": .text(wish.rawValue)])
       stop(parts)
       return 0
     } catch {
@@ -53,13 +57,16 @@ struct Serve {
     let server: Server
   }
 
-  /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
+  /// There are no tokens yet: a reachable address asks for client certificates, or is for those who say that they
+  /// know.
   private func refuseOpenDoors() throws(Complaint) {
     if isLoopback(settings.host) { return }
+    if let tls = settings.tls, tls.clientAuthorities != nil, tls.clientsMayGoWithout == false { return }
     guard settings.insecure else {
       throw Complaint(
-        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: "
-          + "listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
+        "\(settings.host) can be reached from other machines, and there are no tokens yet: listen on 127.0.0.1, ask for "
+          + "client certificates (--tls-cert, --tls-key, --tls-client-ca; `berth cert` makes some), or say --insecure "
+          + "(BERTH_INSECURE=1) if the network is yours alone"
       )
     }
     logger.log(
@@ -74,18 +81,23 @@ struct Serve {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
     } catch { throw Complaint("\(error)", code: 70) }
     let metrics = Metrics()
-    let engine = try openEngine(directory, metrics)
+    let late = LateServer()
+    let engine = try openEngine(directory, metrics, late)
     engine.start()
     try prepareSimplePool(engine, simple)
     let api = try openAPI(directory, engine, metrics)
     let server = try listen(api)
+    late.arrived(server)
     server.start()
     return Parts(directory: directory, engine: engine, api: api, server: server)
   }
 
-  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
+  private func openEngine(
+    _ directory: DataDirectory, _ metrics: Metrics, _ late: LateServer
+  ) throws(Complaint) -> Engine {
     var options = EngineOptions()
     options.metrics = metrics
+    options.answering = { late.gatheringReplies($0) }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
@@ -145,14 +157,19 @@ struct Serve {
     let sink = sink
     options.accessLog = { sink.write($0) }
     options.onCompletion = api.onCompletion
+    options.tls = settings.tls.map(ServerTLS.init)
+    let logger = logger
+    options.notice = { logger.log(.warn, $0) }
     do throws(ServerFault) { return try Server(options, api.router) } catch {
-      throw Complaint("\(error.sentence): is another Berth running? Choose a port with --port", code: 1)
+      let isTaken = error.sentence.hasPrefix("cannot listen")
+      throw Complaint(
+        error.sentence + (isTaken ? ": is another Berth running? Choose a port with --port" : ""), code: 1)
     }
   }
 
   private func greet(_ parts: Parts) {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
-    let url = "http://\(host):\(parts.server.port)"
+    let url = "\(settings.tls == nil ? "http" : "https")://\(host):\(parts.server.port)"
     let status = parts.engine.status
     let text = """
       berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
@@ -192,5 +209,29 @@ private final class Waiter: @unchecked Sendable {
         filled.wait(lock)
       }
     }
+  }
+}
+
+/// The server, which is made after the engine whose answers it gathers.
+// Unchecked because `lock` guards `server`.
+private final class LateServer: @unchecked Sendable {
+  private let lock = Lock()
+  private var server: Server?
+
+  func arrived(_ server: Server) { lock.withLock { self.server = server } }
+
+  func gatheringReplies(_ body: () -> Void) {
+    guard let server = lock.withLock({ server }) else { return body() }
+    server.gatheringReplies(body)
+  }
+}
+
+extension ServerTLS {
+  /// What the settings say.
+  fileprivate init(_ settings: ServeTLSOptions) {
+    self.init(TLSFiles(certificate: settings.certificate, key: settings.key))
+    allowsTLS12 = settings.allowsTLS12
+    clientAuthorities = settings.clientAuthorities
+    if clientAuthorities != nil { clients = settings.clientsMayGoWithout ? .optional : .required }
   }
 }

@@ -18,7 +18,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *unused) {
   return -1;
 }
 
-int berth_tls_prepare(SSL_CTX *context, int lowest) {
+int berth_tls_prepare(SSL_CTX *context, int oldest, int newest) {
   static const unsigned char offered[] = "\x08http/1.1";
   SSL_CTX_set_mode(
       context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
@@ -28,8 +28,8 @@ int berth_tls_prepare(SSL_CTX *context, int lowest) {
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-  return SSL_CTX_set_min_proto_version(context, lowest) == 1 &&
-         SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
+  return SSL_CTX_set_min_proto_version(context, oldest) == 1 &&
+         SSL_CTX_set_max_proto_version(context, newest) == 1 &&
          SSL_CTX_set_alpn_protos(context, offered, sizeof offered - 1) == 0;
 }
 
@@ -50,6 +50,14 @@ X509 *berth_tls_authority(const SSL *session) {
   STACK_OF(X509) *chain = SSL_get0_verified_chain(session);
   int count = chain ? sk_X509_num(chain) : 0;
   return count > 0 ? sk_X509_value(chain, count - 1) : NULL;
+}
+
+int berth_x509_random_serial(X509 *certificate) {
+  BIGNUM *number = BN_new();
+  int done = number && BN_rand(number, 126, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) &&
+             BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL;
+  BN_free(number);
+  return done;
 }
 
 int berth_x509_extend(X509 *certificate, X509 *issuer, int nid, const char *value) {

@@ -6,8 +6,7 @@ internal import Wire
 func looksLikeAddress(_ word: String) -> Bool {
   if word.contains(":") {
     let isHex = word.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit || $0 == 0x3A || $0 == 0x2E }
-    let hasGap = zip(word.utf8, word.utf8.dropFirst()).contains { $0 == (0x3A, 0x3A) }
-    return isHex && (hasGap || word.utf8.filter { $0 == 0x3A }.count >= 6)
+    return isHex && (word.contains("::") || word.utf8.filter { $0 == 0x3A }.count >= 6)
   }
   let parts = word.split(separator: ".", omittingEmptySubsequences: false)
   return parts.count == 4 && parts.allSatisfy { (1...3).contains($0.count) && $0.allSatisfy(\.isNumber) }

@@ -76,9 +76,9 @@ package final class BerthAPI: Sendable {
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
     let principal: Principal
     do throws(Problem) { principal = try admit(endpoint, request) } catch {
-      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+      return Caller(api: self, reply: reply, since: request.receivedAt).refuse(error)
     }
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
+    let call = Call(api: self, isCommand: endpoint.isCommand, request: request, reply: reply, principal: principal)
     do throws(Problem) {
       try endpoint.checkParameters(request)
       try endpoint.handler(call)

@@ -51,11 +51,12 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
 
   private static func create(_ path: String, head: LogHead) throws(SQLiteFailure) -> Connection {
     let connection = try Connection(path, .create)
-    try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN; \(schema)")
+    // Not flushed: an index that a crash has torn is made anew, as this one is.
+    try connection.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; BEGIN; \(schema)")
     let state = try connection.prepare("INSERT INTO state VALUES (1, ?, 0)")
     state.bind(1, head.logID.bytes)
     try state.run()
-    try connection.execute("COMMIT")
+    try connection.execute("COMMIT; PRAGMA synchronous = NORMAL")
     return connection
   }
 

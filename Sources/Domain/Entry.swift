@@ -113,7 +113,7 @@ extension Entry {
 
 /// The binary form of entries, version 1.
 extension Entry {
-  private static let version: UInt8 = 1
+  static let version: UInt8 = 1
 
   /// The binary form.
   package var encoded: [UInt8] {

@@ -42,11 +42,13 @@ package final class Ledger {
     overlay = Overlay(seed: tables.rows.seed)
     for (name, state) in tables.pools { indexes[name] = PoolIndex(state) }
     var keys: [AnsweredQueue.Item] = []
-    tables.forEachRow { row in
+    tables.rows.forEach { page, place in
+      let tag = page[place.lowerBound]
+      // What is allocated the pools know; only what ends by itself is looked at.
+      if KeyProbe.isOfPool(tag) || tag == AllocationView.tag && !AllocationView.expires(page, place) { return }
+      let row = tables.rows.decode(page, place)
       switch row {
-      case .allocation(let allocation):
-        indexes[allocation.pool]?.set(allocation.block.range, to: .taken)
-        indexes[allocation.pool]?.follow(row)
+      case .allocation(let allocation): indexes[allocation.pool]?.follow(row)
       case .released(let released):
         if released.quarantineUntil != nil {
           indexes[released.pool]?.set(released.block.range, to: .taken)

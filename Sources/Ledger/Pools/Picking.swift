@@ -12,7 +12,7 @@ extension Ledger {
       case .lowest: index.taken.firstFree(in: range.bits)
       case .next: firstFree(index, range, from: index.cursor.flatMap(\.next) ?? range.first)
       case .random: firstFree(index, range, from: randomAddress(range, context, number))
-      case .oldest: index.touched.firstFree(in: range.bits) ?? longestReleased(state, index)
+      case .oldest: index.touched?.firstFree(in: range.bits) ?? longestReleased(state, index)
       }
     return bits.map { IPAddress(family: range.family, bits: $0) }
   }

@@ -48,7 +48,8 @@ struct RowTable {
     return decode(row.bytes, row.range)
   }
 
-  private func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
+  /// The row that lies in `range` of a page.
+  func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
     var reader = ByteReader(bytes, range)
     guard let decoded = try? Row(decoding: &reader) else {
       preconditionFailure("a row in memory cannot be read: \(Array(bytes[range]))")
@@ -56,24 +57,27 @@ struct RowTable {
     return decoded
   }
 
-  /// Puts a row, replacing the one with the same key; `owner` as for its allocation, if it is one. Returns the bytes
-  /// replaced.
+  /// Puts the row that lies in `row` of `bytes`, replacing the one with the same key. Returns the bytes replaced.
   @discardableResult
-  mutating func put(_ bytes: [UInt8], _ probe: KeyProbe, owner: OwnerProbe?) -> [UInt8]? {
+  mutating func put(_ bytes: [UInt8], _ row: Range<Int>) -> [UInt8]? {
+    let probe = KeyProbe(bytes, row)
+    let owner = OwnerProbe(bytes, row)
     let hash = probe.hash(seed: seed)
     let found = find(probe, hash)
     // A row that belongs to no owner and keeps its size is written over where it is.
-    if let found, owner == nil, let old = arena.overwrite(found, with: bytes, unless: KeyProbe.isAllocation) {
+    if let found, owner == nil, row.count == bytes.count,
+      let old = arena.overwrite(found, with: bytes, unless: KeyProbe.isAllocation)
+    {
       return old
     }
     let old = found.map { remove($0, hash) }
     guard let owner else {
-      byKey.insert(hash, arena.add(bytes, next: 0))
+      byKey.insert(hash, arena.add(bytes, row, next: 0))
       return old
     }
     let ownerHash = owner.hash(seed: seed)
     let next = head(owner, ownerHash)
-    let place = arena.add(bytes, next: next ?? 0)
+    let place = arena.add(bytes, row, next: next ?? 0)
     byKey.insert(hash, place)
     if let next { byOwner.replace(ownerHash, next, with: place) } else { byOwner.insert(ownerHash, place) }
     return old
@@ -134,13 +138,11 @@ struct RowTable {
 
   // MARK: Walking
 
-  /// Visits every row whose first byte is `wanted`, in no order that means anything.
-  func forEach(where wanted: (UInt8) -> Bool, _ body: (Row) -> Void) {
+  /// Visits every row where it lies, in no order that means anything.
+  func forEach(_ body: (_ page: [UInt8], _ row: Range<Int>) -> Void) {
     for page in 0..<arena.pageCount {
       let bytes = arena.bytes(ofPage: page)
-      Arena.walk(bytes, isFirst: page == 0) { _, range in
-        if wanted(bytes[range.lowerBound]) { body(decode(bytes, range)) }
-      }
+      Arena.walk(bytes, isFirst: page == 0) { _, range in body(bytes, range) }
     }
   }
 

@@ -8,6 +8,7 @@ package final class Ledger {
   var overlay: Overlay
   var indexes: [PoolName: PoolIndex] = [:] { didSet { recentIndex = nil } }
   private var recentIndex: (name: PoolName, index: PoolIndex)?
+  private let dueOrder = DueOrder()
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()
   /// The pools whose cursor moved in the batch being made.
@@ -40,7 +41,7 @@ package final class Ledger {
   package init(_ tables: Tables) {
     self.tables = tables
     overlay = Overlay(seed: tables.rows.seed)
-    for (name, state) in tables.pools { indexes[name] = PoolIndex(state) }
+    for (name, state) in tables.pools { indexes[name] = PoolIndex(state, dueOrder) }
     var keys: [AnsweredQueue.Item] = []
     tables.rows.forEach { page, place in
       let tag = page[place.lowerBound]
@@ -186,11 +187,11 @@ package final class Ledger {
 
   private func refreshIndex(_ name: PoolName) {
     guard let state = tables.pools[name] else {
-      indexes[name] = nil
+      indexes.removeValue(forKey: name)?.retire()
       return
     }
     guard let index = indexes[name] else {
-      indexes[name] = PoolIndex(state)
+      indexes[name] = PoolIndex(state, dueOrder)
       return
     }
     index.refresh(from: state)
@@ -207,16 +208,15 @@ package final class Ledger {
   // MARK: What falls due
 
   /// When the next lease or quarantine may end.
-  package var nextDue: LogTime? { indexes.values.compactMap(\.due.next).min().map { LogTime($0) } }
+  package var nextDue: LogTime? { dueOrder.first?.due.next.map { LogTime($0) } }
 
-  /// Takes what is due at `time` out of the queues, at most `limit` rows; whoever takes them asks to `expire` them in
-  /// the same batch.
+  /// Takes what is due at `time` out of the queues, at most `limit` rows, from the pool that has waited the longest
+  /// on; whoever takes them asks to `expire` them in the same batch.
   package func popDue(at time: LogTime, limit: Int) -> [DueRow] {
     var due: [DueRow] = []
-    for name in tables.poolNames where due.count < limit {
-      guard let index = indexes[name] else { continue }
+    while due.count < limit, let index = dueOrder.first, let next = index.due.next, next <= UInt64(time) {
       for item in index.changeDue({ $0.pop(at: UInt64(time), limit: limit - due.count) }) {
-        due.append(DueRow(pool: name, ip: item.ip, due: LogTime(item.when)))
+        due.append(DueRow(pool: index.name, ip: item.ip, due: LogTime(item.when)))
       }
     }
     return due

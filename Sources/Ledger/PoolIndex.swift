@@ -22,6 +22,11 @@ final class PoolIndex {
   var hasMoved = false
   private(set) var due = DueQueues()
   private var excluded: [AddressRange] = []
+  let name: PoolName
+  /// Where the pool announces when something falls due.
+  var order: DueOrder?
+  /// What it announced last.
+  var announced: UInt64?
 
   /// What a block is.
   enum Mark {
@@ -33,7 +38,8 @@ final class PoolIndex {
     case taken
   }
 
-  init(_ state: PoolState) {
+  init(_ state: PoolState, _ order: DueOrder? = nil) {
+    (name, self.order) = (state.name, order)
     available = state.available
     taken = state.allocated.copy()
     refresh(from: state)
@@ -50,7 +56,7 @@ final class PoolIndex {
     if state.pool.strategy != .oldest { touched = nil } else if touched == nil { touched = used() }
     available = state.available
     cursor = state.cursor
-    due.refresh(remembersReleases: state.pool.strategy == .oldest)
+    changeDue { $0.refresh(remembersReleases: state.pool.strategy == .oldest) }
   }
 
   private func include(_ range: AddressRange) {
@@ -95,8 +101,11 @@ final class PoolIndex {
   }
 
   /// Queues a row for its turn or its time.
-  func follow(_ row: Row) { due.follow(row) }
+  func follow(_ row: Row) { changeDue { $0.follow(row) } }
 
   /// Changes the queues.
-  func changeDue<Result>(_ body: (inout DueQueues) -> Result) -> Result { body(&due) }
+  func changeDue<Result>(_ body: (inout DueQueues) -> Result) -> Result {
+    defer { announce() }
+    return body(&due)
+  }
 }

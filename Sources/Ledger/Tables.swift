@@ -23,6 +23,8 @@ package final class Tables {
   /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an
   /// address.
   var byAddress: [NetworkName: [PoolState]] = [:]
+  /// The pools of each family by the place they serve.
+  var byPlace: [AddressFamily: PlaceTree] = [:]
   /// The sum over all rows of their 128-bit hashes.
   package private(set) var stateHash: UInt128 = 0
   /// The last entry applied.
@@ -197,9 +199,11 @@ package final class Tables {
     let cidr = state.cidr
     let place = byAddress[state.pool.network, default: []].partitionPoint { $0.pool.cidr > cidr }
     byAddress[state.pool.network, default: []].insert(state, at: place)
+    byPlace[state.family, default: PlaceTree()].add(state)
   }
 
   private func removeFromOrder(_ state: PoolState) {
+    byPlace[state.family]?.remove(state)
     byAddress[state.pool.network]?.removeAll { $0 === state }
     if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
   }

@@ -98,8 +98,8 @@ extension Ledger {
     _ family: AddressFamily, _ wanted: Wanted, _ mine: [Allocation], _ context: Context, _ plan: inout Plan
   ) throws(Rejection) {
     let (topology, request) = (wanted.topology, wanted.request)
-    let matching = tables.poolNames.compactMap { tables.pools[$0] }.filter {
-      $0.pool.family == family && $0.pool.labels.includes(wanted.labels) && $0.pool.topology.match(topology) != nil
+    let matching = (tables.byPlace[family]?.pools(matching: topology) ?? []).filter {
+      $0.pool.labels.includes(wanted.labels)
     }
     let names = mine.isEmpty ? [] : Set(matching.map(\.name))
     if let first = mine.first(where: { names.contains($0.pool) }) {
@@ -110,10 +110,12 @@ extension Ledger {
         .noMatchingPool, "no \(family.name) pool serves this topology with these labels: see `berth pool list`",
         field: "topology")
     }
-    let ranked = matching.map { Ranked(state: $0, score: $0.pool.topology.match(topology) ?? 0, free: free($0)) }
-      .sorted()
+    var candidates = Heap<Ranked>()
+    for state in matching where state.pool.enabled {
+      candidates.push(Ranked(state: state, score: state.pool.topology.match(topology) ?? 0, free: free(state)))
+    }
     var refusal: Rejection?
-    for candidate in ranked where candidate.state.pool.enabled {
+    while let candidate = candidates.pop() {
       let (before, mark) = (plan, undoMark)
       do throws(Rejection) { return try give(from: candidate.state, request, context, &plan) } catch {
         // Full, or too small for the child prefix: the next one may do.

@@ -151,7 +151,7 @@ package final class Ledger {
 
   /// Moves the cursor of strategy `next`.
   func move(_ index: PoolIndex, of name: PoolName, to ip: IPAddress) {
-    note(.cursor(name, index.cursor))
+    note(.cursor(index, index.cursor))
     index.cursor = ip
     guard !index.hasMoved else { return }
     index.hasMoved = true
@@ -240,11 +240,11 @@ struct Decided {
 
 extension Ledger {
   enum Undo {
-    case block(PoolName, AddressRange, was: PoolIndex.Mark)
-    case forgotten(PoolName, IPAddress)
-    case available(PoolName, AddressCount)
-    case cursor(PoolName, IPAddress?)
-    case oldest(PoolName, DueQueues.Item)
+    case taken(PoolIndex, AddressRange)
+    case freed(PoolIndex, AddressRange)
+    case forgotten(PoolIndex, IPAddress)
+    case cursor(PoolIndex, IPAddress?)
+    case oldest(PoolIndex, DueQueues.Item)
     case answered(AnsweredQueue.Mark)
   }
 
@@ -264,11 +264,15 @@ extension Ledger {
   func undo(to mark: Int) {
     while undo.count > mark, let change = undo.popLast() {
       switch change {
-      case .block(let name, let range, let mark): indexes[name]?.set(range, to: mark)
-      case .forgotten(let name, let ip): indexes[name]?.remember(ip)
-      case .available(let name, let count): indexes[name]?.available = count
-      case .cursor(let name, let address): indexes[name]?.cursor = address
-      case .oldest(let name, let item): indexes[name]?.changeDue { $0.pushOldest(item) }
+      case .taken(let index, let range):
+        index.set(range, to: .free)
+        index.available = index.available + AddressCount(of: range)
+      case .freed(let index, let range):
+        index.set(range, to: .taken)
+        index.available = index.available - AddressCount(of: range)
+      case .forgotten(let index, let ip): index.remember(ip)
+      case .cursor(let index, let address): index.cursor = address
+      case .oldest(let index, let item): index.changeDue { $0.pushOldest(item) }
       case .answered(let mark): answered.restore(mark)
       }
     }
@@ -291,36 +295,35 @@ extension Ledger {
 
   /// Marks a free block as taken, to be undone if the batch is refused; what was remembered inside it ends with an effect.
   /// At its first address the allocation's row replaces the released one.
-  func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex, _ effects: inout [Effect]) {
-    while !index.remembered.isEmpty, let bits = index.remembered.firstMember(in: block.range.bits) {
+  func take(_ block: Prefix, _ index: PoolIndex, _ effects: inout [Effect]) {
+    let range = block.range
+    while !index.remembered.isEmpty, let bits = index.remembered.firstMember(in: range.bits) {
       let ip = IPAddress(family: block.family, bits: bits)
-      if ip != block.first { effects += forget(ip, in: name, index) } else { forgetOnly(ip, in: name, index) }
+      if ip != block.first { effects += forget(ip, index) } else { forgetOnly(ip, index) }
     }
-    note(.block(name, block.range, was: .free))
-    note(.available(name, index.available))
-    index.set(block.range, to: .taken)
-    index.available = index.available - AddressCount(of: block.range)
+    note(.taken(index, range))
+    index.set(range, to: .taken)
+    index.available = index.available - AddressCount(of: range)
   }
 
   /// Ends the memory of a release; returns what deletes its row.
-  func forget(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) -> [Effect] {
-    forgetOnly(ip, in: name, index)
-    guard case .released(let row) = row(.address(name, ip)) else {
-      preconditionFailure("\(ip) of pool \(name) is remembered without a row")
+  func forget(_ ip: IPAddress, _ index: PoolIndex) -> [Effect] {
+    forgetOnly(ip, index)
+    guard case .released(let row) = row(.address(index.name, ip)) else {
+      preconditionFailure("\(ip) of pool \(index.name) is remembered without a row")
     }
     return [.delete(.released(row))]
   }
 
-  private func forgetOnly(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) {
-    note(.forgotten(name, ip))
+  private func forgetOnly(_ ip: IPAddress, _ index: PoolIndex) {
+    note(.forgotten(index, ip))
     index.forget(ip)
   }
 
   /// Marks a taken block as free again, its release remembered or not.
   func free(_ block: AddressRange, in name: PoolName, remembered: Bool) {
     guard let index = indexes[name] else { return }
-    note(.block(name, block, was: .taken))
-    note(.available(name, index.available))
+    note(.freed(index, block))
     index.set(block, to: remembered ? .remembered : .free)
     index.available = index.available + AddressCount(of: block)
   }

@@ -84,7 +84,11 @@ final class PoolIndex {
   /// Notes what a block of usable addresses is now.
   func set(_ range: AddressRange, to mark: Mark) {
     if mark == .taken { taken.insert(range.bits) } else { taken.remove(range.bits) }
-    if mark == .remembered { remembered.insert(range.bits) } else if !remembered.isEmpty { remembered.remove(range.bits) }
+    if mark == .remembered {
+      remembered.insert(range.bits)
+    } else if !remembered.isEmpty {
+      remembered.remove(range.bits)
+    }
     if touched != nil { if mark == .free { touched?.remove(range.bits) } else { touched?.insert(range.bits) } }
   }
 

@@ -9,8 +9,8 @@
 // arrays, a snapshot must encode).
 import Domain
 
-/// All rows, by identity and by owner.
-struct RowTable {
+/// All rows, by identity and by owner; not copyable, so that looking into it never counts references to its parts.
+struct RowTable: ~Copyable {
   private var arena = Arena()
   private var byKey = HashIndex()
   private var byOwner = HashIndex()
@@ -24,14 +24,16 @@ struct RowTable {
   var residentBytes: Int { arena.residentBytes + byKey.residentBytes + byOwner.residentBytes }
 
   /// The row with the key of `probe` (a row's bytes or a bare key).
-  func row(_ probe: KeyProbe) -> Row? { find(probe).map(decode) }
+  func row(_ probe: KeyProbe) -> Row? {
+    guard let place = find(probe) else { return nil }
+    return decode(place)
+  }
 
   /// The stored bytes of the row with this key.
   func bytes(_ probe: KeyProbe) -> [UInt8]? {
-    find(probe).map { place in
-      let row = arena.row(place)
-      return Array(row.bytes[row.range])
-    }
+    guard let place = find(probe) else { return nil }
+    let row = arena.row(place)
+    return Array(row.bytes[row.range])
   }
 
   private func find(_ probe: KeyProbe) -> Arena.Place? { find(probe, probe.hash(seed: seed)) }
@@ -70,7 +72,8 @@ struct RowTable {
     {
       return old
     }
-    let old = found.map { remove($0, hash) }
+    var old: [UInt8]?
+    if let found { old = remove(found, hash) }
     guard let owner else {
       byKey.insert(hash, arena.add(bytes, row, next: 0))
       return old
@@ -87,7 +90,8 @@ struct RowTable {
   @discardableResult
   mutating func remove(_ probe: KeyProbe) -> [UInt8]? {
     let hash = probe.hash(seed: seed)
-    return find(probe, hash).map { remove($0, hash) }
+    guard let place = find(probe, hash) else { return nil }
+    return remove(place, hash)
   }
 
   private mutating func remove(_ place: Arena.Place, _ hash: UInt32) -> [UInt8] {

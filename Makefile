@@ -4,11 +4,15 @@ SHELL := /bin/bash
 
 # Headers and static archives of the three C libraries; nothing else is linked.
 PACKAGES := libsqlite3-dev libssl-dev libzstd-dev
+# What tests run beside Berth; without it they skip what needs it, and say so.
+TEST_PACKAGES := etcd-server
 SOURCES := Sources Tests Benchmarks Package.swift
+# A test run that takes longer than this hangs.
+TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
-.PHONY: help deps build run test test-all check fmt bench docs image
+.PHONY: help deps test-deps build run test test-all check sim fmt bench docs image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,12 +31,21 @@ check: deps ## format, arrows between rooms, warnings as errors
 	swift format lint --strict --recursive $(SOURCES)
 	swift build --build-tests --explicit-target-dependency-import-check error
 
-test: deps ## every test but the slow ones, with the coverage figure
-	swift test --enable-code-coverage
+# RUNLEVEL=1 keeps Debian from starting a service: tests start their own etcd on loopback.
+test-deps: deps
+	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
+	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES); } || true
+
+test: test-deps ## every test but the slow ones, with the coverage figure
+	timeout --foreground -s INT -k 20 $(TEST_SECONDS) swift test --enable-code-coverage
 	@python3 Tests/coverage.py "$$(swift test --enable-code-coverage --show-codecov-path)"
 
-test-all: test ## the slow parts too; what is skipped says why
+test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why
 	Tests/slow.sh
+
+sim: deps ## the simulated cluster: SEEDS=1000 runs many seeds, SEED=42 shows one
+	swift build -c release --product berth-sim
+	SEED=$(SEED) SEEDS=$(SEEDS) .build/release/berth-sim
 
 fmt: ## format all sources in place
 	swift format --in-place --recursive $(SOURCES)

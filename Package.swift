@@ -61,6 +61,7 @@ let package = Package(
     room("LogMemory", ["Log", "Platform"]),
     room("HTTPServer", ["Wire", "Platform"]),
     room("HTTPClient", ["Wire", "Platform"]),
+    room("LogEtcd", ["Log", "Wire", "HTTPClient", "Platform"]),
 
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
@@ -81,11 +82,18 @@ let package = Package(
       swiftSettings: strict + [.strictMemorySafety()]),
 
     // Tools and proof.
+    room("Histories"),
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
       dependencies: ["CLinux", "Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
+    room(
+      "Simulation",
+      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
+    .executableTarget(
+      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
     tests("LedgerTests", ["Ledger", "Domain", "Addressing", "TestSupport"]),
@@ -94,10 +102,15 @@ let package = Package(
     tests("TelemetryTests", ["Telemetry", "TestSupport"]),
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
+    tests(
+      "LogEtcdTests", ["Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
-      ["Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "TestSupport"]),
+      [
+        "Engine", "Ledger", "Log", "LogMemory", "LogSQLite", "Domain", "Addressing", "Platform", "Telemetry",
+        "TestSupport"
+      ]),
     tests(
       "APITests",
       [
@@ -113,6 +126,7 @@ let package = Package(
         "TestSupport"
       ]),
     tests("SystemTests", ["Client", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+    tests("HistoriesTests", ["Histories", "TestSupport"]),
     tests("TidyTests", ["TestSupport"])
   ],
   swiftLanguageModes: [.v6]

@@ -1,5 +1,5 @@
+// fuzzes: Sources/Addressing
 // libFuzzer target: no bytes may trap a parser of Addressing, and whatever is accepted comes back from its own text.
-// Built by Fuzz/build.sh together with Sources/Addressing.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzAddress(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

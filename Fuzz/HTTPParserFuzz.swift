@@ -1,3 +1,4 @@
+// fuzzes: Sources/Wire
 // Fuzzes the HTTP parser. The first byte chooses the direction and how the rest is cut in two; the second parse sees
 // the bytes in one piece. Whatever the input, both must agree, stay inside the buffer, and keep to their limits.
 private let limit = 1 << 16

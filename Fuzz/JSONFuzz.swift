@@ -1,3 +1,4 @@
+// fuzzes: Sources/Wire
 // Fuzz target of the JSON reader and writer (libFuzzer).
 //
 // Any bytes are either refused at a place inside them, or a document that, written again, reads back the same and

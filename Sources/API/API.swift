@@ -28,24 +28,36 @@ package final class BerthAPI: Sendable {
   let feed: EventFeed
   let history: History
   let exports = ExportGate()
+  let scrub: Scrub
+  let security: Security
+  let logins = LoginGuard()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
-  /// the log.
-  package init(engine: Engine, history index: any HistoryIndex, metrics: Metrics) {
+  /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
+  package init(
+    engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security(),
+    scrubEvery: Duration? = nil, alarm: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
     self.engine = engine
     self.metrics = metrics
+    self.security = security
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
-    let feed = EventFeed(published: { engine.status.revision }) { () throws(LogFault) in try engine.reader() }
+    let feed = EventFeed(published: { engine.status.revision }, isAlive: { $0.isAlive(engine.tokens) }) {
+      () throws(LogFault) in try engine.reader()
+    }
     self.feed = feed
     engine.onPublish { feed.notify($0) }
     history = History(engine, index)
+    scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+    registerDoor()
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
+    + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -62,7 +74,11 @@ package final class BerthAPI: Sendable {
 
   /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: BerthAPI.anonymous)
+    let principal: Principal
+    do throws(Problem) { principal = try admit(endpoint, request) } catch {
+      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+    }
+    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
     do throws(Problem) {
       try endpoint.checkParameters(request)
       try endpoint.handler(call)
@@ -73,13 +89,11 @@ package final class BerthAPI: Sendable {
 
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
+    scrub.stop()
     feed.stop()
     history.stop()
     log.stop()
   }
-
-  /// Who asks while there are no tokens.
-  static let anonymous = "anonymous"
 
   /// Told of every answered request by the server, on a loop's thread.
   package var onCompletion: @Sendable (Completion) -> Void {

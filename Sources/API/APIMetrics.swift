@@ -16,6 +16,9 @@ final class APIMetrics: Sendable {
   let durations: Family<Histogram>
   let errors: Family<Counter>
   let replays: Counter
+  /// Refusals at the door by code, and what was not even looked at.
+  let denials: Family<Counter>
+  let throttled: Counter
   /// Of the pool that the simple API knows.
   let simplePool: PoolWatch
   private let requests: [Counter]
@@ -29,6 +32,10 @@ final class APIMetrics: Sendable {
       "ip_pool_allocation_errors", "Allocations refused, by pool and code.", labels: ["pool", "reason"],
       limit: APIMetrics.errorsMax)
     replays = metrics.counter("berth_idempotent_replays_total", "Answers told again under an idempotency key.")
+    denials = metrics.counters(
+      "berth_auth_denials_total", "Requests refused at the door, by code.", labels: ["code"], limit: 16)
+    throttled = metrics.counter(
+      "berth_auth_throttled_total", "Tokens not looked at because too many wrong ones came from the address.")
     simplePool = PoolWatch(pool: PoolName.simple.text, durations, errors)
     let routes = endpoints.map { ($0.method.rawValue, $0.pattern) } + [("", "none")]
     let counters = metrics.counters(

@@ -9,7 +9,7 @@ internal import Wire
 /// Who has an address.
 let addressEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/addresses/{ip}", id: "getAddress", tag: "addresses",
+    method: .get, pattern: "/api/v1/addresses/{ip}", id: "getAddress", tag: "addresses", permission: .allocationsRead,
     summary: "What an address is, in every routing domain that has a pool for it; in no pool: no matches.",
     query: [
       .init("network", "Only in this routing domain.", Schemas.poolName),
@@ -34,9 +34,10 @@ struct AddressMatch: Sendable {
   let ip = try call.address(0)
   let network = try call.name("network", NetworkName.self)
   if let text = call.request.query("at") { return try getPastAddress(call, ip, network, at: text) }
+  let visibility = call.visibility
   let (matches, revision) = call.api.engine.read { tables -> ([AddressMatch], Revision) in
     let pools = tables.pools(containing: ip).filter { network == nil || $0.pool.network == network }
-    return (pools.prefix(matchesLimit).map { match(ip, $0, tables) }, tables.revision)
+    return (pools.prefix(matchesLimit).map { match(ip, $0, tables) }.filter(visibility.sees), tables.revision)
   }
   call.send(rendered(ip, matches), revision: revision)
 }
@@ -45,15 +46,25 @@ private func getPastAddress(
   _ call: Call, _ ip: IPAddress, _ network: NetworkName?, at text: String
 ) throws(Problem) {
   guard let time = Instant.parse(text) else { throw .invalid("at", "must be \(Instant.rule)") }
+  let visibility = call.visibility
   let isTaken = call.api.history.matches(ip, at: time) { result in
     switch result {
     case .success(let found):
       let matches = found.filter { network == nil || $0.pool.network == network }.prefix(matchesLimit)
-      call.send(rendered(ip, matches.map(AddressMatch.init)), revision: call.api.engine.status.revision)
+      call.send(
+        rendered(ip, matches.map(AddressMatch.init).filter(visibility.sees)), revision: call.api.engine.status.revision)
     case .failure(let fault): call.refuse(fault.problem)
     }
   }
   if !isTaken { throw .historyBusy }
+}
+
+extension Visibility {
+  /// Whether an address may be told of: a tenant learns of its own alone, not even what is free.
+  func sees(_ match: AddressMatch) -> Bool {
+    if let pool, match.pool.name != pool { return false }
+    return tenant == nil || match.allocation?.tenant == tenant
+  }
 }
 
 extension AddressMatch {

@@ -9,12 +9,12 @@ internal import Wire
 /// For the operator.
 let adminEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/admin/stats", id: "adminStats", tag: "admin",
+    method: .get, pattern: "/api/admin/stats", id: "adminStats", tag: "admin", permission: .spaceRead,
     summary: "The pool `default` at a glance, under names that older tools know.",
     answers: [.init(200, "The numbers.", Schemas.adminStats)], refusals: [.init(404, "no_default_pool")],
     handler: adminStats),
   Endpoint(
-    method: .post, pattern: "/api/v1/clock/confirm", id: "confirmClock", tag: "admin",
+    method: .post, pattern: "/api/v1/clock/confirm", id: "confirmClock", tag: "admin", permission: .clockConfirm,
     summary: "Believe the wall clock, and let expiries go on that wait for this.",
     answers: [.init(200, "It is believed.", Schemas.confirmed)], handler: { call in confirmClock(call) })
 ]

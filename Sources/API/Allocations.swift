@@ -21,6 +21,7 @@ private let generation = Endpoint.Parameter("generation", "Only if it is still t
 let allocationEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/pools/{pool}/allocations", id: "listAllocations", tag: "allocations",
+    permission: .allocationsRead,
     summary: "A pool's allocations in the order of their addresses.", query: [.limit, .cursor] + allocationFilters,
     answers: [
       .init(
@@ -29,6 +30,7 @@ let allocationEndpoints: [Endpoint] = [
     refusals: [.init(404, "pool_not_found")], handler: listAllocations),
   Endpoint(
     method: .post, pattern: "/api/v1/pools/{pool}/allocations", id: "allocate", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Give addresses of a pool to an owner; asked again, the same ones.", body: Schemas.allocate,
     answers: [
       .init(201, "What is new: one allocation, or `{\"allocations\":[...]}` when `count` was given.", Schemas.granted),
@@ -37,22 +39,26 @@ let allocationEndpoints: [Endpoint] = [
     refusals: allocateRefusals, isCommand: true, handler: allocate),
   Endpoint(
     method: .get, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "getAllocation", tag: "allocations",
+    permission: .allocationsRead,
     summary: "One allocation.", answers: [.init(200, "The allocation.", Schemas.allocation)], refusals: oneRefusals,
     handler: getAllocation),
   Endpoint(
     method: .patch, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "updateAllocation", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Change what is noted beside an allocation; what is left out stays.", query: [generation], matches: true,
     body: Schemas.allocationPatch, answers: [.init(200, "The allocation.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation"), .init(412, "revision_mismatch")], isCommand: true,
     handler: updateAllocation),
   Endpoint(
     method: .delete, pattern: "/api/v1/pools/{pool}/allocations/{ip}", id: "release", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Take an address back.", query: [generation], matches: true,
     answers: [.init(200, "What was released.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation", "managed_by_vm"), .init(412, "revision_mismatch")],
     isCommand: true, handler: release),
   Endpoint(
     method: .post, pattern: "/api/v1/pools/{pool}/allocations/{ip}/renew", id: "renew", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Let a lease live on.", query: [generation], matches: true, body: Schemas.renew, bodyIsOptional: true,
     answers: [.init(200, "The allocation.", Schemas.allocation)],
     refusals: oneRefusals + [.init(409, "stale_generation", "not_leased"), .init(412, "revision_mismatch")],
@@ -67,19 +73,24 @@ let allocationEndpoints: [Endpoint] = [
     guard let ip = IPAddress(cursor.key) else { throw .badCursor }
     return ip
   }
-  var walk = PoolWalk(pool: name, after: after, limit: limit, budget: searchBudget)
+  let ahead = call.visibility.lookAhead(limit)
+  var walk = PoolWalk(pool: name, after: after, limit: ahead, budget: searchBudget)
   var items: [Grant] = []
   while let slice = walk.next(call.api.engine, where: filter.matches) {
     guard let pool = slice.pool else { throw .noPool(name) }
     items += slice.items.map { Grant($0, gateway: pool.extent.gateway, network: pool.cidr) }
   }
-  let page = Page(items, next: walk.goesOnAfter.map { Cursor("\($0)") })
+  let next = items.count > limit ? items[limit - 1].allocation.ip : walk.goesOnAfter
+  let page = Page(Array(items.prefix(limit)), next: next.map { Cursor("\($0)") })
   call.send(page.encoded { out, grant in out.grant(grant) }, revision: walk.revision)
 }
 
 @Sendable private func allocate(_ call: Call) throws(Problem) {
   let name = try call.pool()
-  let request = try call.body { (body) throws(JSONFault) in try decodeAllocate(body, .pool(name)) }
+  let request = try call.body { (body) throws(JSONFault) in
+    try decodeAllocate(body, .pool(name), tenant: call.ownTenant)
+  }
+  try call.checkTenant(of: request)
   let isList = request.count != nil
   try call.submit(.allocate(request), watching: PoolWatch(name, call.api.counts)) { outcome in
     renderedGrants(outcome, isList: isList)
@@ -118,7 +129,7 @@ private func rendered(_ grant: Grant) -> Rendered {
   guard pool.cidr.contains(ip) else {
     throw Problem(Rejection(.addressOutsidePool, "\(ip) is not in pool \(name) (\(pool.cidr))", field: "ip"))
   }
-  guard let row else {
+  guard let row, call.visibility.sees(row) else {
     throw Problem(Rejection(.allocationNotFound, "\(ip) of pool \(name) is not allocated", field: "ip"))
   }
   let answer = rendered(Grant(row, gateway: pool.extent.gateway, network: pool.cidr))
@@ -151,6 +162,7 @@ private func rendered(_ grant: Grant) -> Rendered {
 
 private func target(_ call: Call) throws(Problem) -> AllocationTarget {
   AllocationTarget(
-    pool: try call.pool(), ip: try call.address(1), generation: try call.integer("generation", 0...Revision.max),
+    pool: try call.pool(), ip: try call.address(1), tenant: call.onlyTenant,
+    generation: try call.integer("generation", 0...Revision.max),
     ifMatch: try call.ifMatch())
 }

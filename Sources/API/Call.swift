@@ -14,7 +14,7 @@ struct Call: Sendable {
   let request: Request
   let reply: Reply
   /// Who asks.
-  let principal: String
+  let principal: Principal
 
   // MARK: Answers
 
@@ -44,6 +44,7 @@ struct Call: Sendable {
   func refuse(_ problem: Problem, revision: Revision? = nil) {
     var headers: [(String, String)] = []
     if let seconds = problem.retryAfter { headers.append(("Retry-After", "\(seconds)")) }
+    if problem.status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
     send(
       problem.encoded(title: problem.title), status: problem.status,
       revision: revision ?? api.engine.read { $0.revision }, headers: headers, type: "application/problem+json")

@@ -21,12 +21,12 @@ extension Call {
   ) throws(Problem) {
     let isDryRun = endpoint.isCommand ? try flag("dry_run") : true
     let submission = Submission(
-      command, actor: principal, requestID: request.requestID, asked: asked,
+      command, actor: principal.text, requestID: request.requestID, asked: asked,
       idempotency: endpoint.isCommand ? try idempotencyKey() : nil, dryRun: isDryRun)
     let taken = api.engine.submit(submission) { answer in
       switch answer {
       case .outcome(.rejected(let rejection), let revision):
-        let problem = rename(rejection)
+        let problem = rename(told(rejection))
         watching?.refused(rejection.code.rawValue)
         refuse(problem, revision: revision)
       case .outcome(.replay(let entry), let revision): replay(entry, revision, render)
@@ -81,7 +81,7 @@ extension Call {
     var asked = Array("\(request.method.rawValue) \(request.path)\n".utf8)
     for item in request.queryItems { asked += "\(item.name.utf8.count):\(item.name)=\(item.value)\n".utf8 }
     asked += request.body
-    return IdempotencyKey(key: digest(Array("\(principal)\n\(key)".utf8)), request: digest(asked))
+    return IdempotencyKey(key: digest(Array("\(principal.text)\n\(key)".utf8)), request: digest(asked))
   }
 
   private func digest(_ bytes: [UInt8]) -> UInt128 {

@@ -11,6 +11,8 @@ struct Endpoint: Sendable {
   let id: String
   /// The heading it stands under.
   let tag: String
+  /// What its caller must be allowed; without it nothing compiles, so no route can forget it.
+  let permission: Permission
   /// One sentence.
   let summary: String
   /// What may stand in the query, beside `dry_run` of writes.

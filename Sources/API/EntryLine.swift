@@ -27,6 +27,7 @@ package enum EntryLine {
         + (row.quarantineUntil.map { " until \(Instant.text($0))" } ?? "")
     case .cursor(let pool, let ip): "cursor \(pool) \(ip)"
     case .answered(_, let revision, _): "answered \(revision)"
+    case .token(let token): "token \(token.id) \(token.role.name) \(token.scope.text)"
     }
   }
 

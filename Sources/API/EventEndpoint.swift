@@ -6,7 +6,7 @@ internal import HTTPServer
 /// The log as it grows, and what it tells of the past.
 let eventEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/events", id: "events", tag: "history",
+    method: .get, pattern: "/api/v1/events", id: "events", tag: "history", permission: .historyRead,
     summary: """
       Every entry as a server-sent event: `id` is the revision, `event` the kind, `data` a document of schema Event. A comment \
       comes every 15 s; a reader that falls behind is dropped and goes on with `Last-Event-ID`.
@@ -25,10 +25,10 @@ let eventEndpoints: [Endpoint] = [
       .init(503, "too_many_subscribers", "log_unreadable", "stopping")
     ],
     handler: { (call) throws(Problem) in
-      try call.api.feed.answer(call.request, call.reply) { call.refuse($0) }
+      try call.api.feed.answer(call.request, call.reply, call.visibility) { call.refuse($0) }
     }),
   Endpoint(
-    method: .get, pattern: "/api/v1/history", id: "history", tag: "history",
+    method: .get, pattern: "/api/v1/history", id: "history", tag: "history", permission: .historyRead,
     summary:
       "Who had an address, or what an owner or a MAC had: intervals of ownership, in the order in which they began.",
     query: [
@@ -44,6 +44,7 @@ let eventEndpoints: [Endpoint] = [
     ],
     handler: { (call) throws(Problem) in
       try call.api.history.answer(
-        call.request, send: { call.send($0, revision: call.api.engine.status.revision) }, refuse: { call.refuse($0) })
+        call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) },
+        refuse: { call.refuse($0) })
     })
 ]

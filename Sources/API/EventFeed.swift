@@ -72,6 +72,7 @@ package final class EventFeed: @unchecked Sendable {
   private var shared: Shared
   private var thread: Thread?
   private let published: @Sendable () -> Revision
+  private let isAlive: @Sendable (Visibility) -> Bool
   private let cursor: LogCursor
   private var subscribers: [EventSubscriber] = []
   private var pages: [EventPage] = []
@@ -80,9 +81,10 @@ package final class EventFeed: @unchecked Sendable {
   /// is a later one.
   package init(
     published: @escaping @Sendable () -> Revision, options: EventOptions = EventOptions(),
+    isAlive: @escaping @Sendable (Visibility) -> Bool = { _ in true },
     _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
   ) {
-    (self.options, self.published) = (options, published)
+    (self.options, self.published, self.isAlive) = (options, published, isAlive)
     shared = Shared(published: published())
     cursor = LogCursor(open)
     thread = Thread(name: "berth-events") { self.run() }
@@ -188,10 +190,12 @@ package final class EventFeed: @unchecked Sendable {
     }
   }
 
-  /// Gives each subscriber at most one page; true if anybody moved on.
+  /// Gives each subscriber at most one page; true if anybody moved on. Whoever lost the right to listen gets none that
+  /// was published after that.
   private func round(_ published: Revision) -> Bool {
     var hasMoved = false
     for index in subscribers.indices where subscribers[index].isBehind(published) && subscribers[index].hasRoom {
+      guard isAlive(subscribers[index].filter.visibility) else { continue }
       do throws(LogFault) {
         let page = try page(with: subscribers[index].next, upTo: published)
         if subscribers[index].take(page, upTo: published) { hasMoved = true }
@@ -220,6 +224,7 @@ package final class EventFeed: @unchecked Sendable {
     let before = subscribers.count
     for index in subscribers.indices {
       if subscribers[index].isStalled(now, limit: options.stallLimit) { subscribers[index].sink.drop() }
+      if !isAlive(subscribers[index].filter.visibility) { subscribers[index].sink.close() }
       subscribers[index].keepAlive(now, every: options.keepAlive, at: published)
     }
     subscribers.removeAll { !$0.sink.isOpen }

@@ -13,6 +13,8 @@ package struct EventFilter: Sendable {
   package var tenant: TenantName?
   /// Only rows of this node.
   package var node: NodeName?
+  /// Only what whoever listens may see.
+  package var visibility = Visibility.all
 
   /// Wants everything.
   package init() {}
@@ -37,8 +39,9 @@ package struct EventFilter: Sendable {
   /// Whether the subscriber wants this entry.
   package func wants(_ entry: Entry) -> Bool {
     if let kind, entry.kind != kind { return false }
-    if pool == nil, owner == nil, tenant == nil, node == nil { return true }
-    return entry.effects.contains { wants($0.row) }
+    let isUnfiltered = pool == nil && owner == nil && tenant == nil && node == nil
+    if isUnfiltered, visibility.isWhole { return true }
+    return entry.effects.contains { visibility.sees($0.row) && (isUnfiltered || wants($0.row)) }
   }
 
   private func wants(_ row: Row) -> Bool {
@@ -50,7 +53,7 @@ package struct EventFilter: Sendable {
     case .reservation(let row): isOfPoolAlone && row.pool == pool
     case .released(let row):
       tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
-    case .cursor, .answered: false
+    case .cursor, .answered, .token: false
     }
   }
 

@@ -5,16 +5,16 @@ internal import Wire
 
 /// An entry as a server-sent event: id, kind, and one line of JSON.
 enum EventFrame {
-  static func encode(_ logged: LoggedEntry) -> [UInt8] {
+  static func encode(_ logged: LoggedEntry, _ visibility: Visibility = .all) -> [UInt8] {
     let entry = logged.entry
     var out = Array("id: \(entry.revision)\nevent: \(entry.kind.name)\ndata: ".utf8)
     // JSON escapes every line break, so the document is one line of the stream.
-    out += document(entry, logged.time)
+    out += document(entry, logged.time, visibility)
     out += [0x0A, 0x0A]
     return out
   }
 
-  static func document(_ entry: Entry, _ time: Int64) -> [UInt8] {
+  static func document(_ entry: Entry, _ time: Int64, _ visibility: Visibility = .all) -> [UInt8] {
     var out = JSONWriter(capacity: 256 + 512 * entry.effects.count)
     out.object { out in
       out.field("revision", entry.revision)
@@ -23,7 +23,7 @@ enum EventFrame {
       out.field("request_id", entry.requestID)
       out.field("kind", entry.kind.name)
       out.key("changes")
-      out.array { out in for effect in entry.effects { out.change(effect) } }
+      out.array { out in for effect in entry.effects where visibility.sees(effect.row) { out.change(effect) } }
     }
     return out.finish()
   }
@@ -39,6 +39,7 @@ extension JSONWriter {
     case .reservation(let row): (type, rowKey) = ("reservation", "\(row.pool)/\(row.range.first)")
     case .allocation(let row): (type, rowKey) = ("allocation", "\(row.pool)/\(row.ip)")
     case .released(let row): (type, rowKey) = ("released", "\(row.pool)/\(row.block.first)")
+    case .token(let row): (type, rowKey) = ("token", row.id.description)
     case .cursor, .answered: return
     }
     object { out in
@@ -55,6 +56,7 @@ extension JSONWriter {
     case .reservation(let row): reservation(ReservationView(row))
     case .allocation(let row): allocation(row)
     case .released(let row): released(row)
+    case .token(let row): token(row)
     case .cursor, .answered: null()
     }
   }

@@ -5,10 +5,14 @@ package import HTTPServer
 extension EventFeed {
   /// `GET /api/v1/events`: answers with a stream, or throws or calls `refuse` with why not.
   package func answer(
-    _ request: Request, _ reply: Reply, refuse: @escaping @Sendable (Problem) -> Void
+    _ request: Request, _ reply: Reply, _ visibility: Visibility = .all,
+    refuse: @escaping @Sendable (Problem) -> Void
   ) throws(Problem) {
     var filter = EventFilter()
     let since = try EventFeed.read(request, &filter)
+    filter.visibility = visibility
+    _ = try visibility.tenant(named: filter.tenant)
+    _ = try visibility.pool(named: filter.pool)
     subscribe(
       filter, since: since,
       accept: {

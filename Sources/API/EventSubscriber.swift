@@ -50,7 +50,9 @@ struct EventSubscriber {
     var out: [UInt8] = []
     let before = next
     while next <= published, out.count < Self.piece, let item = page[next] {
-      if filter.wants(item.logged.entry) { out += item.frame }
+      if filter.wants(item.logged.entry) {
+        out += filter.visibility.isWhole ? item.frame : EventFrame.encode(item.logged, filter.visibility)
+      }
       next += 1
     }
     rest = out[...]

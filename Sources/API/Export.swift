@@ -22,15 +22,15 @@ struct Export {
   private let rows: [Row]
 
   /// Copies what is published.
-  static func take(_ engine: Engine) -> Export {
-    for _ in 0..<attempts { if let copy = copy(engine) { return copy } }
+  static func take(_ engine: Engine, _ visibility: Visibility) -> Export {
+    for _ in 0..<attempts { if let copy = copy(engine, visibility) { return copy } }
     return engine.read { tables in
       let pages = (0..<tables.chunkCount).map { tables.chunk($0) }
-      return Export(revision: tables.revision, time: tables.time, pages)
+      return Export(revision: tables.revision, time: tables.time, pages, visibility)
     }
   }
 
-  private static func copy(_ engine: Engine) -> Export? {
+  private static func copy(_ engine: Engine, _ visibility: Visibility) -> Export? {
     let (revision, time, count) = engine.read { ($0.revision, $0.time, $0.chunkCount) }
     var pages: [[[UInt8]]] = []
     for page in 0..<count {
@@ -40,13 +40,13 @@ struct Export {
       guard let rows else { return nil }
       pages.append(rows)
     }
-    return Export(revision: revision, time: time, pages)
+    return Export(revision: revision, time: time, pages, visibility)
   }
 
-  private init(revision: Revision, time: LogTime, _ pages: [[[UInt8]]]) {
+  private init(revision: Revision, time: LogTime, _ pages: [[[UInt8]]], _ visibility: Visibility) {
     (self.revision, self.time) = (revision, time)
     // Rows in memory were decoded before they got there.
-    rows = pages.joined().compactMap { try? Row(decoding: $0) }
+    rows = pages.joined().compactMap { try? Row(decoding: $0) }.filter(visibility.sees)
   }
 
   /// The document.
@@ -59,7 +59,7 @@ struct Export {
       case .pool(let pool): pools[pool.name] = pool
       case .reservation(let reservation): reservations.append(reservation)
       case .allocation(let allocation): allocations.append(allocation)
-      case .released, .cursor, .answered: break
+      case .released, .cursor, .answered, .token: break
       }
     }
     reservations.sort { $0.pool != $1.pool ? $0.pool < $1.pool : $0.range < $1.range }

@@ -9,21 +9,22 @@ internal import Wire
 /// For machines that watch: liveness, readiness, metrics, and the document about all routes.
 let healthEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/healthz", id: "alive", tag: "health", summary: "The process answers.",
+    method: .get, pattern: "/healthz", id: "alive", tag: "health", permission: .open, summary: "The process answers.",
     answers: [.init(200, "It does.", Schemas.alive)],
     handler: { call in call.send(alive, revision: call.api.engine.status.revision) }),
   Endpoint(
-    method: .get, pattern: "/readyz", id: "ready", tag: "health", summary: "Commands are taken.",
+    method: .get, pattern: "/readyz", id: "ready", tag: "health", permission: .open, summary: "Commands are taken.",
     answers: [.init(200, "They are.", Schemas.alive)], refusals: [.init(503, "stopping", "storage_full")],
     handler: ready),
   Endpoint(
-    method: .get, pattern: "/metrics", id: "metrics", tag: "health", summary: "Numbers for Prometheus.",
+    method: .get, pattern: "/metrics", id: "metrics", tag: "health", permission: .metricsRead,
+    summary: "Numbers for Prometheus.",
     answers: [.init(200, "Prometheus' text format 0.0.4.", .text(), type: metricsType)],
     handler: { call in
       call.send(call.api.metrics.exposition(), revision: call.api.engine.status.revision, type: metricsType)
     }),
   Endpoint(
-    method: .get, pattern: "/openapi.json", id: "openapi", tag: "health", summary: "This document.",
+    method: .get, pattern: "/openapi.json", id: "openapi", tag: "health", permission: .open, summary: "This document.",
     answers: [.init(200, "OpenAPI 3.0.3.", .anything)],
     handler: { call in
       let document = OpenAPI(endpoints: BerthAPI.table, version: BerthAPI.version).document
@@ -53,6 +54,7 @@ private let alive = Array(#"{"status":"ok"}"#.utf8)
     out.field("storage_full", status.isStorageFull)
     out.field("clock_held", status.isClockHeld)
     out.field("expiry_held", status.isExpiryHeld)
+    out.field("findings", call.api.scrub.findings)
   }
   call.send(out.finish(), revision: status.revision)
 }

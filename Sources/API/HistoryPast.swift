@@ -150,7 +150,7 @@ extension Row {
     case .reservation(let row): row.createdAt <= time
     case .allocation(let row): row.createdAt <= time
     case .released(let row): row.releasedAt <= time
-    case .cursor, .answered: false
+    case .cursor, .answered, .token: false
     }
   }
 }

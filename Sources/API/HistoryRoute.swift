@@ -7,9 +7,10 @@ internal import Wire
 extension History {
   /// `GET /api/v1/history`: hands a page of intervals to `send`, or throws or calls `refuse` with why not.
   package func answer(
-    _ request: Request, send: @escaping @Sendable ([UInt8]) -> Void, refuse: @escaping @Sendable (Problem) -> Void
+    _ request: Request, _ visibility: Visibility = .all, send: @escaping @Sendable ([UInt8]) -> Void,
+    refuse: @escaping @Sendable (Problem) -> Void
   ) throws(Problem) {
-    let query = try HistoryQuery(request)
+    let query = try HistoryQuery(request, visibility)
     let isTaken = intervals(query) { result in
       switch result {
       case .success(let page):
@@ -30,7 +31,7 @@ extension Problem {
 
 extension HistoryQuery {
   /// Reads the query of `GET /api/v1/history`.
-  init(_ request: Request) throws(Problem) {
+  init(_ request: Request, _ visibility: Visibility) throws(Problem) {
     var subjects: [HistorySubject] = []
     var tenant: TenantName?
     var owner: OwnerName?
@@ -60,6 +61,8 @@ extension HistoryQuery {
         throw .invalid(name, "is no parameter of this route: ip, owner, mac, from, to, tenant, pool, limit, cursor")
       }
     }
+    tenant = try visibility.tenant(named: tenant)
+    query.pool = try visibility.pool(named: query.pool)
     if let owner { subjects.append(.owner(tenant ?? .standard, owner)) }
     guard subjects.count == 1 else {
       throw Problem(400, "invalid_field", "Name exactly one of ip, owner and mac: whose history is it to be?")

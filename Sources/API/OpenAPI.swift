@@ -48,6 +48,13 @@ struct OpenAPI {
       out.field("operationId", endpoint.id)
       out.field("summary", endpoint.summary)
       out.field("tags", [endpoint.tag])
+      out.field("x-berth-permission", endpoint.permission.rawValue)
+      out.key("security")
+      // Without a token only while there is none, which no document can say.
+      out.array { out in
+        out.object { $0.field("token", [String]()) }
+        out.object { _ in }
+      }
       out.key("parameters")
       out.array { out in parameters(endpoint, &out) }
       if let body = endpoint.body {
@@ -159,7 +166,9 @@ struct OpenAPI {
 
   private static func common(_ endpoint: Endpoint) -> [Endpoint.Refused] {
     var common: [Endpoint.Refused] = [
-      .init(400, "invalid_field", "bad_request"), .init(408, "request_timeout"), .init(414, "uri_too_long"),
+      .init(400, "invalid_field", "bad_request", "token_in_url"), .init(401, "unauthorized"),
+      .init(403, "forbidden", "outside_scope"), .init(429, "too_many_failures"), .init(408, "request_timeout"),
+      .init(414, "uri_too_long"),
       .init(417, "expectation_failed"), .init(421, "misdirected_request"), .init(431, "header_too_large"),
       .init(503, "too_many_connections", "request_timeout")
     ]
@@ -190,6 +199,14 @@ struct OpenAPI {
         for item in named.sorted(by: { $0.name < $1.name }) {
           out.key(item.name)
           out.schema(item.schema)
+        }
+      }
+      out.key("securitySchemes")
+      out.object { out in
+        out.key("token")
+        out.object { out in
+          out.field("type", "http")
+          out.field("scheme", "bearer")
         }
       }
     }

@@ -29,6 +29,9 @@ struct PoolWalk {
     (name, self.after, left, self.budget) = (pool, after, limit, budget)
   }
 
+  /// Whether it has found as much as it was to find.
+  var isFull: Bool { left == 0 }
+
   /// Rows that may still be looked at.
   var rowsLeft: Int { budget }
 

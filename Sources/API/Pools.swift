@@ -9,7 +9,7 @@ internal import Wire
 /// Pools.
 let poolEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/pools", id: "listPools", tag: "pools",
+    method: .get, pattern: "/api/v1/pools", id: "listPools", tag: "pools", permission: .poolsRead,
     summary: "Pools in the order of their names.",
     query: [
       .limit, .cursor, .label, .init("network", "Only of this routing domain.", Schemas.poolName),
@@ -18,17 +18,19 @@ let poolEndpoints: [Endpoint] = [
     ],
     answers: [.init(200, "A page of pools.", .page(of: Schemas.pool))], handler: listPools),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools", id: "createPool", tag: "pools", summary: "Make a pool.",
+    method: .post, pattern: "/api/v1/pools", id: "createPool", tag: "pools", permission: .poolsCreate,
+    summary: "Make a pool.",
     body: Schemas.poolCreate,
     answers: [
       .init(201, "The pool.", Schemas.pool), .init(200, "What it would be (`dry_run`).", Schemas.pool)
     ],
     refusals: [.init(409, "pool_exists", "pool_overlap", "too_many_pools")], isCommand: true, handler: createPool),
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}", id: "getPool", tag: "pools", summary: "A pool, and how full it is.",
+    method: .get, pattern: "/api/v1/pools/{pool}", id: "getPool", tag: "pools", permission: .poolsRead,
+    summary: "A pool, and how full it is.",
     answers: [.init(200, "The pool.", Schemas.pool)], refusals: [.init(404, "pool_not_found")], handler: getPool),
   Endpoint(
-    method: .patch, pattern: "/api/v1/pools/{pool}", id: "updatePool", tag: "pools",
+    method: .patch, pattern: "/api/v1/pools/{pool}", id: "updatePool", tag: "pools", permission: .poolsWrite,
     summary: "Change a pool in place; what is left out stays.", matches: true, body: Schemas.poolPatch,
     answers: [.init(200, "The pool.", Schemas.pool)],
     refusals: [
@@ -36,18 +38,19 @@ let poolEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: updatePool),
   Endpoint(
-    method: .delete, pattern: "/api/v1/pools/{pool}", id: "deletePool", tag: "pools", summary: "Delete an empty pool.",
+    method: .delete, pattern: "/api/v1/pools/{pool}", id: "deletePool", tag: "pools", permission: .poolsWrite,
+    summary: "Delete an empty pool.",
     matches: true, answers: [.init(200, "The pool that is gone.", Schemas.pool)],
     refusals: [.init(404, "pool_not_found"), .init(409, "pool_in_use"), .init(412, "revision_mismatch")],
     isCommand: true, handler: deletePool),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools/{pool}/expand", id: "expandPool", tag: "pools",
+    method: .post, pattern: "/api/v1/pools/{pool}/expand", id: "expandPool", tag: "pools", permission: .poolsWrite,
     summary: "Grow a pool in place; it never shrinks.", body: Schemas.poolExpand,
     answers: [.init(200, "The pool.", Schemas.pool)],
     refusals: [.init(404, "pool_not_found"), .init(409, "pool_overlap", "allocations_outside")], isCommand: true,
     handler: expandPool),
   Endpoint(
-    method: .post, pattern: "/api/v1/pools/{pool}/rollback", id: "rollbackPool", tag: "pools",
+    method: .post, pattern: "/api/v1/pools/{pool}/rollback", id: "rollbackPool", tag: "pools", permission: .poolsWrite,
     summary: "Give a pool back the extent it had before its last change of extent.",
     answers: [.init(200, "The pool.", Schemas.pool)],
     refusals: [
@@ -66,18 +69,20 @@ let poolEndpoints: [Endpoint] = [
     guard let name = PoolName(cursor.key) else { throw .badCursor }
     return name
   }
+  let visibility = call.visibility
   var items: [PoolView] = []
   var goesOn = false
   let revision = forEachPool(call.api.engine, after: after) { state in
     let pool = state.pool
-    guard network == nil || pool.network == network, family == nil || pool.family == family,
+    guard visibility.pool == nil || pool.name == visibility.pool, network == nil || pool.network == network,
+      family == nil || pool.family == family,
       enabled == nil || pool.enabled == enabled, pool.labels.includes(labels)
     else { return true }
     if items.count == limit {
       goesOn = true
       return false
     }
-    items.append(PoolView(pool, Capacity(state)))
+    items.append(PoolView(pool, visibility.capacity(of: state)))
     return true
   }
   let page = Page(items, next: goesOn ? items.last.map { Cursor($0.pool.name.text) } : nil)
@@ -96,8 +101,9 @@ let poolEndpoints: [Endpoint] = [
 
 @Sendable private func getPool(_ call: Call) throws(Problem) {
   let name = try call.pool()
+  let visibility = call.visibility
   let (view, revision) = call.api.engine.read { tables -> (PoolView?, Revision) in
-    (tables.pools[name].map { PoolView($0.pool, Capacity($0)) }, tables.revision)
+    (tables.pools[name].map { PoolView($0.pool, visibility.capacity(of: $0)) }, tables.revision)
   }
   guard let view else { throw .noPool(name) }
   let answer = rendered(view)

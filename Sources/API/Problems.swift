@@ -49,12 +49,15 @@ extension Problem {
   var title: String {
     switch status {
     case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
     case 404: "Not Found"
     case 409: "Conflict"
     case 410: "Gone"
     case 412: "Precondition Failed"
     case 413: "Content Too Large"
     case 422: "Unprocessable Content"
+    case 429: "Too Many Requests"
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
     default: "Error"
@@ -67,11 +70,13 @@ extension Rejection.Code {
   var status: Int {
     switch self {
     case .invalidField, .addressOutsidePool: 400
-    case .poolNotFound, .noDefaultPool, .reservationNotFound, .allocationNotFound: 404
+    case .creatorIsGone: 401
+    case .poolNotFound, .noDefaultPool, .reservationNotFound, .allocationNotFound, .tokenNotFound: 404
     case .poolExists, .poolOverlap, .poolInUse, .poolDisabled, .poolExhausted, .tooManyPools, .noMatchingPool: 409
     case .outsidersLive, .nothingToRollBack, .reservationExists, .tooManyReservations: 409
     case .addressInUse, .addressReserved, .addressQuarantined, .alreadyAllocated, .tooManyForOwner: 409
     case .staleGeneration, .managedByVM, .notLeased, .importConflicts: 409
+    case .tokenExists, .tooManyTokens, .firstTokenIsAdmin: 409
     case .revisionMismatch: 412
     case .tooLarge: 413
     case .idempotencyKeyReused: 422

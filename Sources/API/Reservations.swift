@@ -10,11 +10,13 @@ internal import Wire
 let reservationEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/pools/{pool}/reservations", id: "listReservations", tag: "reservations",
+    permission: .poolsRead,
     summary: "Excluded addresses in order, with those that reserve themselves.", query: [.limit, .cursor],
     answers: [.init(200, "A page of reservations.", .page(of: Schemas.reservation))],
     refusals: [.init(404, "pool_not_found")], handler: listReservations),
   Endpoint(
     method: .post, pattern: "/api/v1/pools/{pool}/reservations", id: "createReservation", tag: "reservations",
+    permission: .poolsWrite,
     summary: "Exclude addresses from being given out.", body: Schemas.reserve,
     answers: [
       .init(201, "The reservation.", Schemas.reservation),
@@ -27,6 +29,7 @@ let reservationEndpoints: [Endpoint] = [
     isCommand: true, handler: createReservation),
   Endpoint(
     method: .delete, pattern: "/api/v1/pools/{pool}/reservations/{first}", id: "deleteReservation", tag: "reservations",
+    permission: .poolsWrite,
     summary: "Make a reservation's addresses available again.",
     answers: [.init(200, "The reservation that is gone.", Schemas.reservation)],
     refusals: [.init(404, "pool_not_found", "reservation_not_found")], isCommand: true, handler: deleteReservation)

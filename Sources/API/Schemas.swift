@@ -59,7 +59,8 @@ enum Schemas {
       .must("status", .oneOf(["ok"])), .must("version", .text()), .must("revision", .revision), .must("time", .time),
       .must("storage_full", .boolean, "The last write found no room; reads go on."),
       .must("clock_held", .boolean, "A step of the wall clock waits for `POST /api/v1/clock/confirm`."),
-      .must("expiry_held", .boolean, "Expiries wait for `POST /api/v1/clock/confirm`.")
+      .must("expiry_held", .boolean, "Expiries wait for `POST /api/v1/clock/confirm`."),
+      .must("findings", .integer(0, Int(Int32.max)), "What the last scrub found wrong; the server's log names it.")
     ]))
 
   // MARK: Pools
@@ -285,6 +286,7 @@ enum Schemas {
     case "pool": (poolName, "The pool's name.")
     case "vm_id": (owner, "The VM's id.")
     case "ip": (ip, "An address; of a child prefix its network address.")
+    case "id": (tokenID, "The token's public half.")
     case "first": (ip, "The first address of the reservation.")
     default: preconditionFailure("path parameter \(name) has no schema")
     }

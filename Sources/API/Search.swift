@@ -21,6 +21,7 @@ let allocationFilters: [Endpoint.Parameter] = [
 let searchEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/allocations", id: "searchAllocations", tag: "allocations",
+    permission: .allocationsRead,
     summary:
       "Allocations by pool and address. With `owner` it is a look-up in `tenant` (default `default`); all else reads at most 65,536 rows a request.",
     query: [.limit, .cursor, .init("pool", "Only of this pool.", Schemas.poolName)] + allocationFilters,
@@ -31,6 +32,7 @@ let searchEndpoints: [Endpoint] = [
     handler: search),
   Endpoint(
     method: .post, pattern: "/api/v1/allocations", id: "allocateAnywhere", tag: "allocations",
+    permission: .allocationsChoose,
     summary: """
       Give addresses of pools that Berth chooses. What the owner holds in a matching pool is the answer; else, for each \
       family, of the enabled pools with `pool_labels` whose topology does not contradict `topology` the one that matches most \
@@ -47,6 +49,7 @@ let searchEndpoints: [Endpoint] = [
     isCommand: true, handler: allocateAnywhere),
   Endpoint(
     method: .delete, pattern: "/api/v1/allocations", id: "releaseOwner", tag: "allocations",
+    permission: .allocationsWrite,
     summary: "Take back everything of an owner.",
     query: [
       .init("owner", "Whose.", Schemas.owner, isRequired: true),
@@ -71,7 +74,7 @@ struct AllocationFilter: Sendable {
 
   init(_ call: Call) throws(Problem) {
     owner = try call.name("owner")
-    tenant = try call.name("tenant")
+    tenant = try call.visibility.tenant(named: call.name("tenant"))
     interface = try call.name("interface")
     hostname = try call.name("hostname")
     node = try call.name("node")
@@ -93,7 +96,7 @@ struct AllocationFilter: Sendable {
 @Sendable private func search(_ call: Call) throws(Problem) {
   let limit = try call.limit()
   let filter = try AllocationFilter(call)
-  let pool = try call.name("pool", PoolName.self)
+  let pool = try call.visibility.pool(named: call.name("pool"))
   let after = try call.cursor().map { (cursor) throws(Problem) in
     guard let place = AllocationPlace(cursor) else { throw .badCursor }
     return place
@@ -102,9 +105,21 @@ struct AllocationFilter: Sendable {
     if let owner = filter.owner {
       lookUp(call, owner, filter, pool, after, limit)
     } else {
-      scan(call, filter, pool, after, limit)
+      cut(scan(call, filter, pool, after, call.visibility.lookAhead(limit)), to: limit)
     }
   call.send(found.page.encoded { out, grant in out.grant(grant) }, revision: found.revision)
+}
+
+/// A page of at most `limit` items that goes on behind the last one.
+private func cut(
+  _ found: (page: Page<Grant>, revision: Revision), to limit: Int
+) -> (page: Page<Grant>, revision: Revision) {
+  guard found.page.items.count > limit else { return found }
+  let last = found.page.items[limit - 1].allocation
+  return (
+    Page(Array(found.page.items.prefix(limit)), next: AllocationPlace(pool: last.pool, ip: last.ip).cursor),
+    found.revision
+  )
 }
 
 /// An owner's allocations by the index.
@@ -173,7 +188,8 @@ private func firstPool(_ engine: Engine, after: PoolName?) -> PoolName? {
 }
 
 @Sendable private func allocateAnywhere(_ call: Call) throws(Problem) {
-  let request = try call.body { (body) throws(JSONFault) in try decodeAllocate(body, .choose) }
+  let request = try call.body { (body) throws(JSONFault) in try decodeAllocate(body, .choose, tenant: call.ownTenant) }
+  try call.checkTenant(of: request)
   try call.submit(.allocate(request), watching: PoolWatch(nil, call.api.counts)) { outcome in
     renderedGrants(outcome, isList: true)
   }
@@ -181,8 +197,10 @@ private func firstPool(_ engine: Engine, after: PoolName?) -> PoolName? {
 
 @Sendable private func releaseOwner(_ call: Call) throws(Problem) {
   guard let owner: OwnerName = try call.name("owner") else { throw .invalid("owner", "this parameter is required") }
+  let visibility = call.visibility
   let target = ReleaseTarget.owner(
-    try call.name("tenant") ?? .standard, owner, pool: try call.name("pool"), interface: try call.name("interface"))
+    try visibility.tenant(named: call.name("tenant")) ?? .standard, owner,
+    pool: try visibility.pool(named: call.name("pool")), interface: try call.name("interface"))
   try call.submit(.release(target)) { outcome in
     guard case .released(let grants) = outcome else { unexpected(outcome) }
     var out = JSONWriter(capacity: 64 + 480 * grants.count)

@@ -9,10 +9,11 @@ internal import Wire
 /// The simple API: one pool, one address per VM.
 let simpleEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", summary: "Whether the service is up.",
+    method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", permission: .open,
+    summary: "Whether the service is up.",
     answers: [.init(200, "It is.", Schemas.health)], handler: { call in health(call) }),
   Endpoint(
-    method: .post, pattern: "/api/v1/ip/allocate", id: "simpleAllocate", tag: "simple",
+    method: .post, pattern: "/api/v1/ip/allocate", id: "simpleAllocate", tag: "simple", permission: .allocationsWrite,
     summary: "Give a VM an address of the pool `default`; asked again, the same one.",
     body: Schemas.simpleAllocate,
     answers: [
@@ -28,12 +29,14 @@ let simpleEndpoints: [Endpoint] = [
     isCommand: true, handler: simpleAllocate),
   Endpoint(
     method: .delete, pattern: "/api/v1/ip/release/{vm_id}", id: "simpleRelease", tag: "simple",
+    permission: .allocationsWrite,
     summary: "Take a VM's address back.",
     answers: [.init(200, "What was released.", Schemas.simpleAllocation)],
     refusals: [.init(404, "allocation_not_found", "no_default_pool"), .init(409, "managed_by_vm")], isCommand: true,
     handler: simpleRelease),
   Endpoint(
     method: .delete, pattern: "/api/v1/ip/release-by-ip/{ip}", id: "simpleReleaseByIP", tag: "simple",
+    permission: .allocationsWrite,
     summary: "Take an address back, whoever holds it.",
     answers: [.init(200, "What was released.", Schemas.simpleAllocation)],
     refusals: [
@@ -42,11 +45,12 @@ let simpleEndpoints: [Endpoint] = [
     ],
     isCommand: true, handler: simpleReleaseByIP),
   Endpoint(
-    method: .get, pattern: "/api/v1/ip/{vm_id}", id: "simpleGet", tag: "simple", summary: "The address of a VM.",
+    method: .get, pattern: "/api/v1/ip/{vm_id}", id: "simpleGet", tag: "simple", permission: .allocationsRead,
+    summary: "The address of a VM.",
     answers: [.init(200, "Its address.", Schemas.simpleAllocation)],
     refusals: [.init(404, "allocation_not_found", "no_default_pool")], handler: simpleGet),
   Endpoint(
-    method: .get, pattern: "/api/v1/ip/allocations", id: "simpleList", tag: "simple",
+    method: .get, pattern: "/api/v1/ip/allocations", id: "simpleList", tag: "simple", permission: .allocationsRead,
     summary: "All allocations of the pool `default` in the order of their addresses, up to 65,536 at a time.",
     query: [
       .init("limit", "Most allocations in the answer.", .integer(1, simpleListLimit, standard: simpleListLimit)),
@@ -55,7 +59,7 @@ let simpleEndpoints: [Endpoint] = [
     answers: [.init(200, "The allocations.", Schemas.simpleList)], refusals: [.init(404, "no_default_pool")],
     handler: simpleList),
   Endpoint(
-    method: .get, pattern: "/api/v1/ip/stats", id: "simpleStats", tag: "simple",
+    method: .get, pattern: "/api/v1/ip/stats", id: "simpleStats", tag: "simple", permission: .spaceRead,
     summary: "How full the pool `default` is.", answers: [.init(200, "The numbers.", Schemas.simpleStats)],
     refusals: [.init(404, "no_default_pool")], handler: simpleStats)
 ]
@@ -65,7 +69,7 @@ let simpleListLimit = 65_536
 
 @Sendable private func simpleAllocate(_ call: Call) throws(Problem) {
   let body = try call.body(SimpleAllocateBody.init(decoding:))
-  var request = AllocateRequest(.pool(.simple), holder: Holder(owner: body.vmID))
+  var request = AllocateRequest(.pool(.simple), holder: Holder(tenant: call.ownTenant, owner: body.vmID))
   request.hostname = body.hostname
   try call.submit(.allocate(request), renaming: simpleProblem, watching: call.api.counts.simplePool) { outcome in
     guard case .granted(let grants, let isNew, let unchanged) = outcome else { unexpected(outcome) }
@@ -78,12 +82,12 @@ let simpleListLimit = 65_536
 
 @Sendable private func simpleRelease(_ call: Call) throws(Problem) {
   let owner = try vmID(call)
-  let target = ReleaseTarget.owner(.standard, owner, pool: .simple, interface: .standard)
+  let target = ReleaseTarget.owner(call.ownTenant, owner, pool: .simple, interface: .standard)
   try call.submit(.release(target), renaming: simpleProblem, render: released)
 }
 
 @Sendable private func simpleReleaseByIP(_ call: Call) throws(Problem) {
-  let target = AllocationTarget(pool: .simple, ip: try call.address(0))
+  let target = AllocationTarget(pool: .simple, ip: try call.address(0), tenant: call.onlyTenant)
   try call.submit(.release(.address(target)), renaming: simpleProblem, render: released)
 }
 
@@ -109,9 +113,10 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
 
 @Sendable private func simpleGet(_ call: Call) throws(Problem) {
   let owner = try vmID(call)
+  let tenant = call.ownTenant
   let (grant, revision, hasPool) = call.api.engine.read { tables -> (Grant?, Revision, Bool) in
     guard let pool = tables.pools[.simple]?.pool else { return (nil, tables.revision, false) }
-    let held = tables.allocations(tenant: .standard, owner: owner).first {
+    let held = tables.allocations(tenant: tenant, owner: owner).first {
       $0.pool == .simple && $0.interface == .standard
     }
     return (held.map { Grant($0, gateway: pool.extent.gateway, network: pool.cidr) }, tables.revision, true)
@@ -129,22 +134,28 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
     guard let ip = IPAddress(cursor.key) else { throw .badCursor }
     return ip
   }
-  var walk = PoolWalk(pool: .simple, after: after, limit: limit, budget: simpleListLimit)
+  let visibility = call.visibility
+  let ahead = visibility.lookAhead(limit)
+  var walk = PoolWalk(pool: .simple, after: after, limit: ahead, budget: simpleListLimit)
   var out = JSONWriter(capacity: 4096)
   var count = 0
+  var next: IPAddress?
   out.beginObject()
   out.key("allocations")
   out.beginArray()
-  while let slice = walk.next(call.api.engine, where: { _ in true }) {
+  while let slice = walk.next(call.api.engine, where: visibility.sees) {
     guard let pool = slice.pool else { throw .noDefaultPool }
-    for row in slice.items {
+    for row in slice.items where count < limit {
       out.simple(SimpleAllocation(Grant(row, gateway: pool.extent.gateway, network: pool.cidr)))
+      count += 1
+      next = row.ip
     }
-    count += slice.items.count
   }
   out.endArray()
   out.field("count", count)
-  if let next = walk.goesOnAfter { out.field("next_cursor", Cursor("\(next)").text) }
+  if let next = ahead > limit && walk.isFull ? next : walk.goesOnAfter {
+    out.field("next_cursor", Cursor("\(next)").text)
+  }
   out.endObject()
   call.send(out.finish(), revision: walk.revision)
 }

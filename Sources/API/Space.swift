@@ -14,18 +14,18 @@ let freeLimit = 256
 /// What of a pool is free, and where.
 let spaceEndpoints: [Endpoint] = [
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}/suggestion", id: "suggest", tag: "space",
+    method: .get, pattern: "/api/v1/pools/{pool}/suggestion", id: "suggest", tag: "space", permission: .poolsRead,
     summary: "The address that would be given now; reserves nothing.",
     answers: [.init(200, "The address.", Schemas.suggestion)],
     refusals: [.init(404, "pool_not_found"), .init(409, "pool_exhausted"), .init(503, "busy", "stopping")],
     handler: suggest),
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}/usage", id: "usage", tag: "space",
+    method: .get, pattern: "/api/v1/pools/{pool}/usage", id: "usage", tag: "space", permission: .spaceRead,
     summary: "How many addresses are allocated in each /24 (IPv6: in each block of a 65,536th of the pool).",
     query: [.init("limit", "Most blocks in the answer.", .integer(1, usageLimit, standard: 256)), .cursor],
     answers: [.init(200, "Blocks in order.", Schemas.usage)], refusals: [.init(404, "pool_not_found")], handler: usage),
   Endpoint(
-    method: .get, pattern: "/api/v1/pools/{pool}/free", id: "free", tag: "space",
+    method: .get, pattern: "/api/v1/pools/{pool}/free", id: "free", tag: "space", permission: .spaceRead,
     summary: "The largest free blocks that are at least as large as the length says.",
     query: [
       .init("length", "Prefix length of the smallest block that counts.", .integer(0, 128), isRequired: true),

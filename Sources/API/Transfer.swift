@@ -7,13 +7,13 @@ internal import Wire
 /// Inventories in and out.
 let transferEndpoints: [Endpoint] = [
   Endpoint(
-    method: .post, pattern: "/api/v1/imports", id: "import", tag: "transfer",
+    method: .post, pattern: "/api/v1/imports", id: "import", tag: "transfer", permission: .importRows,
     summary: "Take over an inventory: all rows or none, unless conflicts may be skipped.",
     body: Schemas.importRequest, bodyLimit: 8 << 20,
     answers: [.init(200, "What was taken over, or would be.", Schemas.importReport)],
     refusals: [.init(409, "import_conflicts")], isCommand: true, handler: importRows),
   Endpoint(
-    method: .get, pattern: "/api/v1/export", id: "export", tag: "transfer",
+    method: .get, pattern: "/api/v1/export", id: "export", tag: "transfer", permission: .export,
     summary: "Everything as of one revision.",
     answers: [.init(200, "Pools, reservations, allocations.", Schemas.export)],
     refusals: [.init(503, "busy")], handler: export)
@@ -33,6 +33,6 @@ let transferEndpoints: [Endpoint] = [
   guard call.api.exports.enter() else {
     throw Problem(503, "busy", "another export is running: repeat this one when it is done", retryAfter: 5)
   }
-  let engine = call.api.engine
-  call.api.exports.run({ call.send($1, revision: $0.revision) }, taking: { Export.take(engine) })
+  let (engine, visibility) = (call.api.engine, call.visibility)
+  call.api.exports.run({ call.send($1, revision: $0.revision) }, taking: { Export.take(engine, visibility) })
 }

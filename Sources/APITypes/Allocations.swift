@@ -10,10 +10,13 @@ package enum AllocateForm: Sendable {
   case choose
 }
 
-/// Reads the body of a request for addresses.
-package func decodeAllocate(_ body: [UInt8], _ form: AllocateForm) throws(JSONFault) -> AllocateRequest {
+/// Reads the body of a request for addresses; `tenant` is taken when it names none.
+package func decodeAllocate(
+  _ body: [UInt8], _ form: AllocateForm, tenant: TenantName = .standard
+) throws(JSONFault) -> AllocateRequest {
   var reader = JSONReader(body)
   var fields = AllocateFields()
+  fields.tenant = tenant
   try reader.object { (key, reader) throws(JSONFault) in
     if try fields.read(key, &reader) { return }
     switch form {
@@ -48,7 +51,7 @@ private struct AllocateFields {
   mutating func read(_ key: JSONKey, _ reader: inout JSONReader) throws(JSONFault) -> Bool {
     switch key {
     case "owner": owner = try reader.name()
-    case "tenant": tenant = try reader.nameOrNull() ?? .standard
+    case "tenant": if let named: TenantName = try reader.nameOrNull() { tenant = named }
     case "interface": interface = try reader.nameOrNull() ?? .standard
     case "prefix_length": request.prefixLength = try reader.integerOrNull(0...128)
     case "count": request.count = try reader.integerOrNull(1...Limits.count)

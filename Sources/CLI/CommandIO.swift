@@ -9,6 +9,12 @@ package struct CommandIO: Sendable {
   package var err: @Sendable ([UInt8]) -> Void
   /// The next line of the answer to a question; nil at the end.
   package var readLine: @Sendable () -> String?
+  /// As `readLine`, but what is typed is not shown.
+  package var readSecretLine: @Sendable () -> String?
+  /// The bytes of a file with a secret, nil if it is not there; throws if others may read it.
+  package var readSecret: @Sendable (String) throws(FileUnreadable) -> [UInt8]?
+  /// Writes a file for its owner alone, making its directory.
+  package var writeSecret: @Sendable (String, [UInt8]) throws(FileUnreadable) -> Void
   /// The bytes of a file, `-` for the standard input; throws the reason in words.
   package var readFile: @Sendable (String) throws(FileUnreadable) -> [UInt8]
   /// Waits between two tries.
@@ -34,11 +40,17 @@ package struct CommandIO: Sendable {
   package init(
     out: @escaping @Sendable ([UInt8]) -> Bool, err: @escaping @Sendable ([UInt8]) -> Void,
     readLine: @escaping @Sendable () -> String? = { nil },
+    readSecretLine: (@Sendable () -> String?)? = nil,
+    readSecret: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8]? = { _ throws(FileUnreadable) in nil },
+    writeSecret: @escaping @Sendable (String, [UInt8]) throws(FileUnreadable) -> Void = { _, _ throws(FileUnreadable) in
+    },
     readFile: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8],
     pause: @escaping @Sendable (Duration) -> Void = { _ in },
     outputIsTerminal: Bool = false, errorIsTerminal: Bool = false, inputIsTerminal: Bool = false, width: Int? = nil
   ) {
     (self.out, self.err, self.readLine, self.readFile, self.pause) = (out, err, readLine, readFile, pause)
+    self.readSecretLine = readSecretLine ?? readLine
+    (self.readSecret, self.writeSecret) = (readSecret, writeSecret)
     (self.outputIsTerminal, self.errorIsTerminal) = (outputIsTerminal, errorIsTerminal)
     (self.inputIsTerminal, self.width) = (inputIsTerminal, width)
   }
@@ -51,9 +63,23 @@ package struct CommandIO: Sendable {
     let columns = environment["COLUMNS"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
     return CommandIO(
       out: { StandardStream.output.write($0) }, err: { StandardStream.error.write($0) },
-      readLine: { StandardStream.input.readLine() }, readFile: wholeFile, pause: Client.rest,
+      readLine: { StandardStream.input.readLine() }, readSecretLine: { StandardStream.input.readSecretLine() },
+      readSecret: secretFile, writeSecret: keepSecret, readFile: wholeFile, pause: Client.rest,
       outputIsTerminal: StandardStream.output.isTerminal, errorIsTerminal: StandardStream.error.isTerminal,
       inputIsTerminal: StandardStream.input.isTerminal, width: columns ?? StandardStream.output.columns)
+  }
+
+  private static func secretFile(_ path: String) throws(FileUnreadable) -> [UInt8]? {
+    do throws(SecretFile.Fault) { return try SecretFile.read(path) } catch { throw FileUnreadable("\(error)") }
+  }
+
+  private static func keepSecret(_ path: String, _ bytes: [UInt8]) throws(FileUnreadable) {
+    do throws(FileFault) {
+      if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+        try FileSystem.makeDirectory(String(path[..<slash]))
+      }
+    } catch { throw FileUnreadable("\(error)") }
+    do throws(SecretFile.Fault) { try SecretFile.write(bytes, to: path) } catch { throw FileUnreadable("\(error)") }
   }
 
   private static func wholeFile(_ path: String) throws(FileUnreadable) -> [UInt8] {

@@ -45,15 +45,20 @@ struct Failure: Error, Sendable {
   private init(_ refusal: Refusal) {
     let exit: ExitCode =
       switch (refusal.status, refusal.code) {
-      case (401, _), (403, _): .notAllowed
+      case (401, _), (403, _), (429, _): .notAllowed
       case (404, _): .notFound
       case (503, "storage_failed"): .storageFailed
       case (504, _): .outcomeUnknown
       default: refusal.isTemporary ? .noServer : .refused
       }
-    // The detail of a single field says what the field's own line would say.
-    let fields = refusal.fields.count > 1 ? refusal.fields.map { "\($0.name): \($0.message)" } : []
-    self = Failure(exit, refusal.detail, hints: fields)
+    let fields = refusal.fields.map { "\($0.name): \($0.message)" }
+    // The detail of a single field says what the field's own line says, and perhaps at which byte of a body that nobody
+    // has typed.
+    if fields.count == 1 {
+      self = Failure(exit, refusal.detail.hasPrefix(fields[0]) ? fields[0] : refusal.detail)
+    } else {
+      self = Failure(exit, refusal.detail, hints: fields)
+    }
   }
 
   /// `error: sentence`, and the way out below it.

@@ -37,6 +37,8 @@ package struct ServeOptions: Sendable {
   package let debug: Bool
   /// Whether a public address without TLS and tokens was allowed.
   package let insecure: Bool
+  /// Whether everybody needs a token from the start.
+  package let authRequired: Bool
   /// Origins whose pages may call the API.
   package let corsOrigins: [String]
   /// Host names that requests may be addressed to while listening on loopback.
@@ -47,6 +49,8 @@ package struct ServeOptions: Sendable {
   package let loops: Int?
   /// A snapshot after this many entries; nil = the engine's own number.
   package let snapshotEvery: UInt64?
+  /// All of the log is read again once in so many seconds; 0 = never.
+  package let scrubSeconds: Int
   /// All values with their origins.
   package let settings: Settings
 }

@@ -11,6 +11,9 @@ struct Invocation: Sendable {
   let io: CommandIO
   let printer: Printer
   private let client: Client?
+  private let servers: [ServerAddress]
+  /// The servers as they were named.
+  let serverNames: [String]
 
   init(
     _ command: Command, _ arguments: Arguments, _ environment: [String: String], _ handlers: Handlers, _ io: CommandIO
@@ -19,20 +22,27 @@ struct Invocation: Sendable {
     (self.handlers, self.io) = (handlers, io)
     var format = OutputFormat.table
     var servers: [ServerAddress] = []
+    var names: [String] = []
+    var token: String?
     if command.flags.contains(where: { $0.name == "output" }) {
       let settings: Settings
       do throws(ConfigFaults) {
         settings = try ClientSettings.table.resolve(arguments, environment: environment)
       } catch { throw Failure(error) }
       format = settings.text("output").flatMap(OutputFormat.init) ?? .table
-      for text in settings.list("server") {
+      names = settings.list("server")
+      for text in names {
         do throws(ServerAddress.Fault) { servers.append(try ServerAddress(text)) } catch {
           throw .usage("the server '\(text)' \(error.rule)", "it comes from \(settings.origin(of: "server"))")
         }
       }
+      if command.place != .login {
+        token = try TokenStore(environment).token(settings.text("token_file"), for: names, io)
+      }
     }
+    (self.servers, serverNames) = (servers, names)
     // Nothing is connected before the first call.
-    client = servers.isEmpty ? nil : Client(servers, pause: io.pause)
+    client = servers.isEmpty ? nil : Client(servers, token: token, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
   }
 
@@ -41,6 +51,9 @@ struct Invocation: Sendable {
     guard let client else { preconditionFailure("\(command.name) is declared as local") }
     return client
   }
+
+  /// The same way with another token.
+  func connect(with token: String) -> Client { Client(servers, token: token, pause: io.pause) }
 
   /// The positional argument at `index`; nil when it is optional and was left out.
   subscript(index: Int) -> String? { index < arguments.positional.count ? arguments.positional[index] : nil }

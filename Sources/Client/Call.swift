@@ -54,9 +54,10 @@ package struct Call: Sendable {
     return path + "?" + query.map { Self.escaped($0.name) + "=" + Self.escaped($0.value) }.joined(separator: "&")
   }
 
-  func request(key: String?, timeout: Duration) -> ClientRequest {
+  func request(key: String?, token: String?, timeout: Duration) -> ClientRequest {
     var headers = headers + [("Accept", "application/json, text/event-stream")]
     if let key { headers.append(("Idempotency-Key", key)) }
+    if let token { headers.append(("Authorization", "Bearer \(token)")) }
     return ClientRequest(
       method.rawValue, target, headers: headers, body: body, timeout: timeout, mayRepeat: true)
   }

@@ -33,18 +33,20 @@ package struct RetryPolicy: Hashable, Sendable {
 /// The way to one Berth, which may answer at several places; any thread may call it.
 package final class Client: Sendable {
   private let places: [HTTPClient]
+  private let token: String?
   let policy: RetryPolicy
   let pause: @Sendable (Duration) -> Void
   /// The place that answered last; the next call begins there.
   private let favourite = Atomic(0)
 
-  /// Makes a client; nothing is connected before the first call. `pause` waits between tries.
+  /// Makes a client; nothing is connected before the first call. `token` shows who calls, `pause` waits between tries.
   package init(
-    _ servers: [ServerAddress], policy: RetryPolicy = RetryPolicy(),
+    _ servers: [ServerAddress], token: String? = nil, policy: RetryPolicy = RetryPolicy(),
     pause: @escaping @Sendable (Duration) -> Void = Client.rest
   ) {
     precondition(!servers.isEmpty, "a client needs a server")
     places = servers.map { HTTPClient($0.endpoint) }
+    self.token = token
     self.policy = policy
     self.pause = pause
   }
@@ -99,7 +101,7 @@ package final class Client: Sendable {
       let left = Duration.nanoseconds(max(1, deadline - .now))
       let ending: Attempts.Ending
       do throws(HTTPClientFault) {
-        let answer = try exchange(place, call.request(key: key, timeout: left))
+        let answer = try exchange(place, call.request(key: key, token: token, timeout: left))
         ending = .answered(answer)
       } catch {
         let name = "\(place.endpoint)"

@@ -28,6 +28,10 @@ package enum Command: Sendable {
   case expire([DueRow])
   /// Take over an inventory.
   case importRows([ImportRow], skipConflicts: Bool, label: String)
+  /// Make a token.
+  case createToken(TokenRequest)
+  /// End a token.
+  case revokeToken(TokenID)
   /// What `allocate` would give now; changes nothing.
   case suggest(PoolName)
   /// The largest free blocks of at least this length; changes nothing.
@@ -118,14 +122,19 @@ package struct AllocationTarget: Sendable {
   package var pool: PoolName
   /// The address, or a child prefix's network address.
   package var ip: IPAddress
+  /// Only if it is this tenant's; another's is as if not there.
+  package var tenant: TenantName?
   /// Only if it is still this incarnation.
   package var generation: Revision?
   /// Only if nothing changed since this revision.
   package var ifMatch: Revision?
 
   /// Names an allocation.
-  package init(pool: PoolName, ip: IPAddress, generation: Revision? = nil, ifMatch: Revision? = nil) {
-    (self.pool, self.ip, self.generation, self.ifMatch) = (pool, ip, generation, ifMatch)
+  package init(
+    pool: PoolName, ip: IPAddress, tenant: TenantName? = nil, generation: Revision? = nil, ifMatch: Revision? = nil
+  ) {
+    (self.pool, self.ip, self.tenant) = (pool, ip, tenant)
+    (self.generation, self.ifMatch) = (generation, ifMatch)
   }
 }
 

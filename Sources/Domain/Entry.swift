@@ -15,6 +15,8 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case released = 11
   case expired = 12
   case imported = 13
+  case tokenCreated = 14
+  case tokenRevoked = 15
 
   /// As in the API.
   package var name: String {
@@ -32,6 +34,8 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
     case .released: "released"
     case .expired: "expired"
     case .imported: "imported"
+    case .tokenCreated: "token_created"
+    case .tokenRevoked: "token_revoked"
     }
   }
 }
@@ -104,6 +108,8 @@ extension Entry {
       case (.pool(let pool), false): return .poolDeleted(pool)
       case (.reservation(let reservation), true): return .reservation(reservation)
       case (.reservation(let reservation), false): return .reservationDeleted(reservation)
+      case (.token(let token), true): return .token(token, spent: effects.contains { !$0.isPut && $0.isOfToken })
+      case (.token(let token), false): return .tokenRevoked(token)
       default: continue
       }
     }
@@ -168,6 +174,8 @@ extension Effect {
 }
 
 extension Effect {
+  fileprivate var isOfToken: Bool { if case .token = row { true } else { false } }
+
   fileprivate func isAllocation(_ wanted: Allocation) -> Bool {
     guard case .allocation(let row) = row else { return false }
     return row === wanted || row.ip == wanted.ip && row.pool == wanted.pool

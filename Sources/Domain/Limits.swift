@@ -28,6 +28,12 @@ package enum Limits {
   package static let idempotencyMicroseconds: LogTime = 24 * 3600 * 1_000_000
   /// The longest lease and quarantine: ten years.
   package static let maxSeconds: UInt32 = 315_360_000
+  /// Tokens kept.
+  package static let tokens = 10_000
+  /// Bytes of what a token is for.
+  package static let noteBytes = 128
+  /// How long a token lives unless told: 90 days.
+  package static let tokenSeconds: UInt32 = 90 * 24 * 3_600
   /// Bytes of a request id or an actor's name.
   package static let actorBytes = 128
   /// Bytes of what was asked that an entry keeps.

@@ -49,6 +49,10 @@ package enum Outcome: Sendable {
   case suggestion(IPAddress, Pool)
   /// Free blocks, largest first.
   case freeBlocks([Prefix], Pool)
+  /// The token made; whether the one that made it went with that.
+  case token(Token, spent: Bool)
+  /// The token that is gone.
+  case tokenRevoked(Token)
   /// This was asked before under the same key: the answer is in the entry.
   case replay(Revision)
   /// No, and why.

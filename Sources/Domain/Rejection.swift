@@ -30,6 +30,11 @@ package struct Rejection: Error, Hashable, Sendable {
     case revisionMismatch = "revision_mismatch"
     case idempotencyKeyReused = "idempotency_key_reused"
     case importConflicts = "import_conflicts"
+    case tokenExists = "token_exists"
+    case tokenNotFound = "token_not_found"
+    case tooManyTokens = "too_many_tokens"
+    case firstTokenIsAdmin = "first_token_must_be_admin"
+    case creatorIsGone = "unauthorized"
     case tooLarge = "too_large"
   }
 

@@ -14,6 +14,8 @@ package enum Row: Hashable, Sendable {
   indirect case cursor(PoolName, IPAddress)
   /// A request answered under an idempotency key.
   indirect case answered(IdempotencyKey, Revision, LogTime)
+  /// What lets somebody in.
+  case token(Token)
 
   /// What identifies it: a put replaces the row with the same key.
   package var key: RowKey {
@@ -24,6 +26,7 @@ package enum Row: Hashable, Sendable {
     case .released(let released): .address(released.pool, released.block.first)
     case .cursor(let pool, _): .cursor(pool)
     case .answered(let key, _, _): .answered(key.key)
+    case .token(let token): .token(token.id)
     }
   }
 }
@@ -40,6 +43,8 @@ package enum RowKey: Hashable, Sendable {
   case cursor(PoolName)
   /// An idempotency key's digest.
   case answered(UInt128)
+  /// A token by its public half.
+  case token(TokenID)
 }
 
 /// A change of one row, absolute: the row after, or the last row before it went.

@@ -3,7 +3,7 @@ import Addressing
 /// The binary form of rows, version 1: a tag byte (version in the high half, kind in the low), then the key, then the
 /// rest. What is usual costs nothing: an allocation of 16-byte owner, default tenant and interface is about 45 bytes.
 extension Row {
-  private enum Kind: UInt8 { case pool = 1, reservation, allocation, released, cursor, answered }
+  private enum Kind: UInt8 { case pool = 1, reservation, allocation, released, cursor, answered, token }
 
   private static let version: UInt8 = 1
 
@@ -24,6 +24,7 @@ extension Row {
       out.bigEndian(key.request, count: 16)
       out.varint(revision)
       out.time(time)
+    case .token(let token): out.token(token)
     }
     return out.bytes
   }
@@ -36,6 +37,7 @@ extension Row {
     case .released: .released
     case .cursor: .cursor
     case .answered: .answered
+    case .token: .token
     }
   }
 
@@ -53,6 +55,7 @@ extension Row {
     case .answered:
       let key = IdempotencyKey(key: try reader.bigEndian(count: 16), request: try reader.bigEndian(count: 16))
       self = .answered(key, try reader.varint(), try reader.time())
+    case .token: self = .token(try reader.token())
     }
   }
 

@@ -1,32 +1,61 @@
-internal import Domain
-internal import Ledger
-internal import Log
+package import Domain
+package import Ledger
+package import Log
 internal import Platform
 internal import Telemetry
 
 /// A submission on its way, and whom to answer.
-struct Waiting: Sendable {
+package struct Waiting: Sendable {
   let submission: Submission
   let done: @Sendable (Answer) -> Void
+
+  /// Pairs a submission with whom to answer.
+  package init(submission: Submission, done: @escaping @Sendable (Answer) -> Void) {
+    (self.submission, self.done) = (submission, done)
+  }
 }
 
 /// What the core needs of the world, handed in so that the simulator can be the world.
-struct CoreOptions {
-  var random: () -> UInt64
-  var metrics: EngineMetrics
+package struct CoreOptions {
+  /// Seeds and nonces.
+  package var random: () -> UInt64
+  /// Where it counts.
+  package var metrics: EngineMetrics
   /// Whether other nodes write the log too.
-  var isShared = false
+  package var isShared = false
   /// Told of each durable batch in order, the node's own included; only over a shared log.
-  var archive: (StoredBatch) -> Void = { _ in }
+  package var archive: (StoredBatch) -> Void = { _ in }
   /// Called around the answers of one batch.
-  var answering: (() -> Void) -> Void = { $0() }
+  package var answering: (() -> Void) -> Void = { $0() }
+  /// Deliberate bugs, for the simulator alone.
+  package var flaws: CoreFlaws = []
+
+  /// What every core needs.
+  package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
+    (self.random, self.metrics) = (random, metrics)
+  }
+}
+
+/// Deliberate bugs that the simulator must catch; empty in every program that ships.
+package struct CoreFlaws: OptionSet, Hashable, Sendable {
+  /// The bits.
+  package let rawValue: Int
+  /// Makes a set from bits.
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Answers when the append begins.
+  package static let answerBeforeAppend = CoreFlaws(rawValue: 1 << 0)
+  /// Answers repeats and refusals without asking whether somebody else leads.
+  package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
+  /// Leaves pending what was refused.
+  package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
 ///
 /// Owned by one thread at a time. It waits for nothing: an append that is still under way leaves `inFlight` set, and
 /// its end is the next event. Over a shared log it also publishes what others wrote, and decides only while it leads.
-final class Core {
+package final class Core {
   private(set) var ledger: Ledger
   let published: Published
   private let options: CoreOptions
@@ -34,11 +63,16 @@ final class Core {
   private var queue: [Waiting] = []
   private var queueHead = 0
   private(set) var inFlight: InFlight?
+  /// Whether an append is under way.
+  package var isAppending: Bool { inFlight != nil }
   private(set) var expiry = ExpiryBrake()
   private(set) var isStorageFull = false
-  private(set) var leadership: Leadership
+  /// What this node may do with the log.
+  package private(set) var leadership: Leadership
   /// The end of the log as this node has taken it; the next batch follows it.
-  private(set) var head: LogHead
+  package private(set) var head: LogHead
+  /// The newest batch that another node wrote.
+  private var newestForeign: UInt64 = 0
   private var loading: Loading?
   private var barriers = BarrierQueue()
   /// The epoch that is to be taken over as soon as nothing is in flight.
@@ -53,11 +87,19 @@ final class Core {
     let began: MonotonicTime
   }
 
+  /// A core that starts with a state, for a world that drives it itself.
+  package convenience init(_ tables: Tables, head: LogHead, clock: ClockReading, options: CoreOptions) {
+    self.init(Ledger(tables), Published(tables, head: head), head: head, clock: clock, options: options)
+  }
+
   init(_ ledger: Ledger, _ published: Published, head: LogHead, clock: ClockReading, options: CoreOptions) {
     (self.ledger, self.published, self.head, self.options) = (ledger, published, head, options)
     self.clock = LogClock(clock)
     leadership = options.isShared ? .following(nil) : .alone
   }
+
+  /// What is durable; for the thread that drives the core.
+  package var tables: Tables { published.tables }
 
   var isClockHeld: Bool { clock.isHeld }
   var queued: Int { queue.count - queueHead }
@@ -71,7 +113,8 @@ final class Core {
     return nextDue <= clock.reckon(reading, after: published.tables.time).time
   }
 
-  func add(_ waiting: [Waiting]) {
+  /// Takes submissions; who cannot be decided for is answered at once.
+  package func add(_ waiting: [Waiting]) {
     guard leadership.decides else { return dismiss(waiting, Unavailable(leadership)) }
     if queueHead == queue.count {
       queue = waiting
@@ -82,7 +125,7 @@ final class Core {
   }
 
   /// Believes the wall clock and lets held expiries go.
-  func confirm(_ reading: ClockReading) {
+  package func confirm(_ reading: ClockReading) {
     clock.confirm(reading)
     expiry.release()
   }
@@ -90,7 +133,7 @@ final class Core {
   // MARK: Deciding
 
   /// Decides as much of what waits as fits a batch, and appends it; true if there was anything to do.
-  func begin(_ reading: ClockReading, append: (Batch) -> Void, barrier: (UInt64) -> Void) -> Bool {
+  package func begin(_ reading: ClockReading, append: (Batch) -> Void, barrier: (UInt64) -> Void) -> Bool {
     precondition(inFlight == nil, "one append at a time")
     if let epoch = claimed { return takeOver(epoch, reading, append) }
     guard leadership.decides else { return false }
@@ -112,7 +155,10 @@ final class Core {
       sequence: head.sequence + 1, epoch: leadership.epoch, nonce: options.random(), time: time, seed: draft.seed,
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash,
       entries: draft.encoded)
-    inFlight = InFlight(batch: batch, entries: draft.entries, answers: draft.answers, due: due, began: .now)
+    let isEager = options.flaws.contains(.answerBeforeAppend)
+    if isEager { for answer in draft.answers { answer.send() } }
+    inFlight = InFlight(
+      batch: batch, entries: draft.entries, answers: isEager ? [] : draft.answers, due: due, began: .now)
     append(batch)
     return true
   }
@@ -141,20 +187,25 @@ final class Core {
     }
   }
 
-  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now, and
-  /// only a barrier begun after they were asked for proves that nobody did.
+  /// Nothing to append, so the answers saw only what is durable; over a shared log somebody else may lead by now. A
+  /// barrier begun after they were asked for shows what the log is: if it brings batches of others, what they wrote
+  /// may have been acknowledged before, and an answer from the state without them would be a look at the past.
   private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
-    guard options.isShared else { return options.answering { for answer in answers { answer.send() } } }
+    guard options.isShared, !options.flaws.contains(.answerWithoutBarrier) else {
+      return options.answering { for answer in answers { answer.send() } }
+    }
+    let decidedAt = head.sequence
     wait(barrier: barrier) { end in
-      switch end {
-      case .passed: for answer in answers { answer.send() }
-      case .failed: for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
+      if case .passed = end, self.newestForeign <= decidedAt {
+        for answer in answers { answer.send() }
+      } else {
+        for answer in answers { answer.done(.unavailable(.notLeading(nil))) }
       }
     }
   }
 
   /// Calls `done` once everything acknowledged anywhere before now is published here, or that cannot be known.
-  func wait(barrier: (UInt64) -> Void, _ done: @escaping (BarrierEnd) -> Void) { barrier(barriers.add(done)) }
+  package func wait(barrier: (UInt64) -> Void, _ done: @escaping (BarrierEnd) -> Void) { barrier(barriers.add(done)) }
 
   // MARK: Ends
 
@@ -187,9 +238,17 @@ final class Core {
   }
 
   private func takeBack(_ flight: InFlight, _ why: Unavailable) {
-    ledger.revoke()
+    if !options.flaws.contains(.keepRefused) { ledger.revoke() }
     ledger.putBack(flight.due)
     options.answering { for answer in flight.answers { answer.done(.unavailable(why)) } }
+  }
+
+  /// Nobody will hear of the end of the append under way, nor of a barrier's.
+  func giveUp() {
+    barriers.end(through: .max, .failed("the node is stopping"))
+    guard let flight = inFlight else { return }
+    inFlight = nil
+    takeBack(flight, .unknownOutcome)
   }
 
   /// Answers everything that still waits with `why`.
@@ -208,7 +267,7 @@ final class Core {
   // MARK: A shared log
 
   /// Takes the next event of a shared log.
-  func handle(_ event: LogEvent, _ reading: ClockReading) {
+  package func handle(_ event: LogEvent, _ reading: ClockReading) {
     if case .lost = leadership { return }
     switch event {
     case .opened(let head): self.head = head
@@ -241,6 +300,7 @@ final class Core {
 
   private func apply(_ stored: StoredBatch) {
     let batch = stored.batch
+    newestForeign = batch.sequence
     do {
       if loading != nil {
         try loading?.take(batch)
@@ -273,6 +333,7 @@ final class Core {
   private func takeOver(_ epoch: UInt64, _ reading: ClockReading, _ append: (Batch) -> Void) -> Bool {
     claimed = nil
     guard loading == nil else { return false }
+    // What was pending under an older epoch is gone with the ledger that held it.
     ledger = Ledger(published.tables)
     let time = max(published.tables.time, head.time)
     let batch = Batch(
@@ -286,12 +347,8 @@ final class Core {
   private func lose(_ why: String) {
     leadership = .lost(why)
     claimed = nil
-    barriers.end(through: .max, .failed(why))
+    giveUp()
     dismiss(.lost(why))
-    if let flight = inFlight {
-      inFlight = nil
-      takeBack(flight, .unknownOutcome)
-    }
   }
 }
 

@@ -64,6 +64,9 @@ package struct EngineStatus: Sendable {
 package final class Engine: @unchecked Sendable {
   /// What the engine counts.
   package let metrics: EngineMetrics
+  /// How long a stopping engine waits for the end of an append to a shared log.
+  private static let stopPatience = Duration.seconds(3)
+
   private let options: EngineOptions
   private let published: Published
   private let core: Core
@@ -209,6 +212,9 @@ package final class Engine: @unchecked Sendable {
     return try published.lock.read { () throws(E) in try body(published.tables) }
   }
 
+  /// The published tokens.
+  package var tokens: TokenRegister { published.tokens }
+
   /// Calls `notify` with the newest revision that readers of the log find, after each publish; on the engine's thread,
   /// or the archiver's.
   package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) { inbox.add(listener: notify) }
@@ -269,17 +275,25 @@ package final class Engine: @unchecked Sendable {
 
   private func run() {
     var isSettled = true
+    var stoppingSince: MonotonicTime?
     while true {
       let work = takeWork(isSettled: &isSettled)
+      if work.isStopping, stoppingSince == nil { stoppingSince = .now }
       if work.confirm { core.confirm(options.clock()) }
       guard take(work.events, &isSettled) else { return }
       core.add(work.ring)
       if !work.barriers.isEmpty { wait(for: work.barriers) }
       stepped()
-      guard core.inFlight == nil else { continue }
+      if core.inFlight != nil {
+        // A shared log may be out of reach: what is under way is told to be unknown, rather than waited for for ever.
+        guard let stoppingSince, isShared, MonotonicTime.now > stoppingSince + Engine.stopPatience else { continue }
+        core.giveUp()
+        break
+      }
       let began = core.begin(options.clock(), append: append, barrier: barrier)
       if !began, work.isStopping, work.ring.isEmpty, core.queued == 0 { break }
     }
+    core.dismiss(.stopping)
     inbox.ended()
   }
 

@@ -124,7 +124,7 @@ final class Inbox: @unchecked Sendable {
         return (nil, true)
       }
       if wake.wait(lock, timeout: patience) { return (shared.take(ring: ring, always: false), true) }
-      return (isPulse ? Work(isStopping: ring && shared.isStopping) : nil, false)
+      return (isPulse ? Work(isStopping: shared.isStopping) : nil, false)
     }
   }
 

@@ -9,6 +9,8 @@ internal import Platform
 final class Published: @unchecked Sendable {
   private(set) var tables: Tables
   let lock = ReaderWriterLock()
+  /// The tokens among the rows.
+  let tokens: TokenRegister
   /// The batch that the tables have reached, perhaps not all of it.
   private(set) var head: LogHead
   /// The last batch that the tables have all of.
@@ -19,6 +21,7 @@ final class Published: @unchecked Sendable {
 
   init(_ tables: Tables, head: LogHead) {
     self.tables = tables
+    tokens = TokenRegister(tables)
     (self.head, complete) = (head, head)
   }
 
@@ -36,10 +39,12 @@ final class Published: @unchecked Sendable {
         if next == entries.count { complete = head }
       }
     } while next < entries.count
+    tokens.follow(entries, time: time)
   }
 
   /// Shows another state from now on: a node that took its state from a snapshot of the cluster.
   func replace(_ tables: Tables, head: LogHead) {
     lock.write { (self.tables, self.head, complete) = (tables, head, head) }
+    tokens.replace(tables)
   }
 }

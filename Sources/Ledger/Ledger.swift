@@ -58,7 +58,7 @@ package final class Ledger {
         }
         indexes[released.pool]?.follow(row)
       case .answered(let key, let revision, let time): keys.append(.init(key: key.key, revision: revision, time: time))
-      case .pool, .reservation, .cursor: break
+      case .pool, .reservation, .cursor, .token: break
       }
     }
     answered = AnsweredQueue(keys)
@@ -68,6 +68,7 @@ package final class Ledger {
   package static func isStructural(_ command: Command) -> Bool {
     switch command {
     case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
+    case .createToken, .revokeToken: true
     case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks: false
     }
   }
@@ -81,7 +82,7 @@ package final class Ledger {
     let mark = undo.count
     var decided: Decided
     do throws(Rejection) {
-      decided = try decide(submission.command, context)
+      decided = try decide(submission, context)
     } catch {
       undo(to: mark)
       return Decision(outcome: .rejected(error), entry: nil)
@@ -108,8 +109,8 @@ package final class Ledger {
     return Decision(outcome: decided.outcome, entry: entry)
   }
 
-  private func decide(_ command: Command, _ context: Context) throws(Rejection) -> Decided {
-    switch command {
+  private func decide(_ submission: Submission, _ context: Context) throws(Rejection) -> Decided {
+    switch submission.command {
     case .createPool(let pool): try createPool(pool, context)
     case .updatePool(let name, let patch, let ifMatch): try updatePool(name, patch, ifMatch, context)
     case .expandPool(let name, let patch): try expandPool(name, patch, context)
@@ -123,6 +124,8 @@ package final class Ledger {
     case .renew(let target, let seconds): try renew(target, seconds, context)
     case .expire(let rows): expire(rows, context)
     case .importRows(let rows, let skip, let label): try importRows(rows, skipConflicts: skip, label: label, context)
+    case .createToken(let request): try createToken(request, context, actor: submission.actor)
+    case .revokeToken(let id): try revokeToken(id)
     case .suggest(let name): try suggest(name, context)
     case .freeBlocks(let name, let length, let limit): try freeBlocks(name, length, limit)
     }
@@ -175,7 +178,7 @@ package final class Ledger {
     case .allocation(let row): if effect.isPut, row.expiresAt != nil { follow(effect.row, in: row.pool) }
     // A remembered release was queued when it was decided: its turn may come in the same batch.
     case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
-    case .cursor, .answered: break
+    case .cursor, .answered, .token: break
     }
   }
 

@@ -78,6 +78,17 @@ extension Tables {
     return (items, nil)
   }
 
+  /// All tokens, in no order.
+  package var tokens: [Token] {
+    var found: [Token] = []
+    guard tokenCount > 0 else { return found }
+    rows.forEach { page, row in
+      guard KeyProbe.isOfToken(page[row.lowerBound]) else { return }
+      if case .token(let token) = rows.decode(page, row) { found.append(token) }
+    }
+    return found
+  }
+
   /// A row found under an idempotency key.
   func answered(_ key: UInt128) -> (key: IdempotencyKey, revision: Revision, time: LogTime)? {
     if case .answered(let key, let revision, let time) = rows.row(KeyProbe(.answered(key))) {

@@ -33,6 +33,8 @@ package final class Tables {
   package private(set) var time: LogTime = 0
   /// Idempotency keys kept.
   package private(set) var answeredCount = 0
+  /// Tokens kept.
+  package private(set) var tokenCount = 0
   private var isLoading = false
   private var recent: PoolState?
   private var recentBytes: [UInt8] = []
@@ -161,6 +163,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
     case .cursor(let name, let address): pool(name)?.cursor = address
     case .answered: answeredCount += 1
+    case .token: tokenCount += 1
     }
   }
 
@@ -245,6 +248,7 @@ package final class Tables {
       state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
+    case .token: tokenCount -= 1
     }
   }
 }

@@ -60,15 +60,15 @@ extension LogFault: CustomStringConvertible {
   private var wayOut: String {
     switch self {
     case .damaged, .missing, .damagedFile:
-      "run `berth check --data-dir DIR` for the extent and restore a backup with `berth restore`"
+      "run `berth check --data-dir DIR` for the extent, keep the directory and put a backup in its place"
     case .trimmed: "ask for a later revision or read a backup"
     case .damagedSnapshot: "move that file away; the snapshot before it is used if the log still covers it"
-    case .notCovered: "restore a backup with `berth restore`"
+    case .notCovered: "keep the directory and put a backup in its place"
     case .foreignDatabase, .foreignDirectory: "name another directory with --data-dir"
     case .newerVersion: "start the version of Berth that wrote it, or a later one"
     case .locked: "stop that process or name another directory with --data-dir"
     case .notADirectory: "name a directory with --data-dir"
-    case .missingLog: "put log.db back or restore a backup into a new directory with `berth restore`"
+    case .missingLog: "put log.db back, or a backup of the whole directory"
     case .noLog: "check --data-dir, or start `berth serve` to create one"
     case .io: "check the disk, its free space and the permissions"
     }

@@ -6,8 +6,9 @@
 // blocks in `tell`.
 //
 // Order.
-// - The first event is `opened` or `lost`. From `opened(head)` (or the `anchor` of a `bootstrap`) on, every batch of the
-//   log is told exactly once and in sequence: as `applied`, or as the durable end of the engine's own append.
+// - The first event is `opened`, `bootstrap` or `lost`. From `opened(head)` (or the `anchor` of a `bootstrap`) on, every
+//   batch of the log is told exactly once and in sequence: as `applied`, or as the durable end of the engine's own
+//   append.
 // - Between an append and its end nothing is `applied`; the end comes first. `follows` may come in between: the node
 //   leads no more, yet its last batch may still turn out to be durable.
 // - `barrier` comes after every batch that the barrier saw.

@@ -13,6 +13,9 @@ struct SQLiteFailure: Error, CustomStringConvertible {
   /// The code without its extension.
   var primary: Int32 { code & 0xff }
 
+  /// Whether a transaction that a crash interrupted must be rolled back first, which a reader may not do.
+  var needsRollback: Bool { code == berth_sqlite_readonly_rollback() }
+
   var fault: LogFault {
     switch primary {
     case SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_FORMAT: .damagedFile(path: path, what: message)

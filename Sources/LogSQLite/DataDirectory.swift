@@ -135,9 +135,14 @@ package final class DataDirectory: Sendable {
     try SQLiteHistory("\(path)/\(DirectoryLayout.history)", head: log.head)
   }
 
-  /// A reader of the history index as it is; nil when there is none to look at.
-  package func historyReader() -> (any HistoryReader)? {
-    try? SQLiteHistory.reader(of: "\(path)/\(DirectoryLayout.history)")
+  /// A reader of the history index as it is; nil when there is none to look at, be it that a crash has interrupted its
+  /// making; a fault when it cannot be read.
+  package func historyReader() throws(LogFault) -> (any HistoryReader)? {
+    let file = "\(path)/\(DirectoryLayout.history)"
+    let kind = try onFiles { () throws(FileFault) in try FileSystem.kind(of: file) }
+    if kind == .absent { return nil }
+    if try SQLiteHistory.isUnfinished(file) { return nil }
+    return try SQLiteHistory.reader(of: file)
   }
 
   /// What is wrong with log.db and its write-ahead file as files, reading all of them; empty when they are sound.

@@ -58,6 +58,22 @@ package final class SnapshotDirectory: SnapshotStore, @unchecked Sendable {
     return decoder
   }
 
+  /// Removes snapshots that cannot be read and returns their sequences; for when a newer one was made in their place.
+  package func dropDamaged() throws(LogFault) -> [UInt64] {
+    var dropped: [UInt64] = []
+    for sequence in try list() {
+      do throws(LogFault) {
+        let reader = try open(sequence)
+        while try reader.next() != nil {}
+      } catch {
+        guard case .damagedSnapshot = error else { throw error }
+        try onFiles { () throws(FileFault) in try FileSystem.remove("\(path)/\(SnapshotDirectory.name(sequence))") }
+        dropped.append(sequence)
+      }
+    }
+    return dropped
+  }
+
   fileprivate func finished(_ sequence: UInt64) throws(LogFault) {
     try onFiles { () throws(FileFault) in
       try FileSystem.rename("\(path)/\(unfinished)", to: "\(path)/\(SnapshotDirectory.name(sequence))")

@@ -103,8 +103,8 @@ package struct Check {
   // MARK: The history index
 
   private mutating func openHistory(_ head: LogHead, from oldest: Revision) {
-    guard let reader = media.history else { return }
     do throws(LogFault) {
+      guard let reader = try media.history() else { return }
       let through = try reader.through()
       guard through < head.nextRevision else {
         return report.add(.history, "it goes up to revision \(through), the log up to \(head.nextRevision - 1)")

@@ -38,7 +38,7 @@ package struct Finding: Hashable, Sendable {
   /// The way out.
   package var wayOut: String {
     switch kind {
-    case .logDamaged, .logIncomplete, .stateHash: "restore a backup with `berth restore`"
+    case .logDamaged, .logIncomplete, .stateHash: "keep the directory and put a backup in its place"
     case .snapshot, .history: "make it anew with `berth check --rebuild`"
     case .replaysDiffer: "keep a copy of the directory, make the snapshot anew with `berth check --rebuild`, report it"
     case .index, .orphan, .overlap, .duplicate, .implausible, .outsideRange:
@@ -78,6 +78,10 @@ package struct CheckReport: Sendable {
 
   /// Whether all is well.
   package var isSound: Bool { counts.isEmpty }
+  /// Whether what is derived can be made anew: nothing is wrong with the log itself.
+  package var canRebuild: Bool {
+    counts[.logDamaged] == nil && counts[.logIncomplete] == nil && counts[.stateHash] == nil
+  }
   /// What the command exits with.
   package var exitCode: Int32 { isSound ? 0 : CheckReport.differencesCode }
 

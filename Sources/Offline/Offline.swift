@@ -7,8 +7,8 @@
 //
 // `check` reads, it never mends. What it replays it replays twice, from the beginning where the log is whole and from
 // the newest snapshot, and both must come to the hashes that the batches carry and to the same rows; then the rows
-// themselves must make sense. `rebuild` makes anew what is derived (history index, snapshot) and refuses when that
-// from which it is derived is damaged.
+// themselves must make sense. `rebuild` makes anew what is derived (history index, snapshot), from the log alone where
+// it is whole, and refuses when that from which it is derived is damaged.
 //
 // Refused: repairing a log. A log that was patched to look whole is worth less than a backup; a way out is a `restore`.
 package import Log
@@ -19,13 +19,13 @@ package struct Media {
   package let log: () throws(LogFault) -> any BatchReader
   /// The snapshots; nil = there are none to look at.
   package let snapshots: (any SnapshotStore)?
-  /// The history index; nil = there is none to look at.
-  package let history: (any HistoryReader)?
+  /// Opens the history index; nil = there is none to look at.
+  package let history: () throws(LogFault) -> (any HistoryReader)?
 
   /// Hands media over.
   package init(
     log: @escaping () throws(LogFault) -> any BatchReader, snapshots: (any SnapshotStore)?,
-    history: (any HistoryReader)?
+    history: @escaping () throws(LogFault) -> (any HistoryReader)?
   ) {
     (self.log, self.snapshots, self.history) = (log, snapshots, history)
   }

@@ -11,26 +11,30 @@ package enum Rebuild {
     package let history: Revision?
     /// The revision of the new snapshot; nil = there is nowhere to put one, or nothing to keep.
     package let snapshot: Revision?
+    /// The rows there are.
+    package let rows: Int
 
     /// What was made, for people.
     package var lines: [String] {
       var lines: [String] = []
       if let history { lines.append("history index made anew up to revision \(history)") }
-      if let snapshot { lines.append("snapshot made at revision \(snapshot)") }
+      if let snapshot { lines.append("snapshot made at revision \(snapshot): \(rows) rows") }
       return lines
     }
   }
 
   /// Empties and fills the index and writes a fresh snapshot; throws, and leaves the old ones, when the log cannot be
-  /// replayed.
+  /// replayed. A snapshot that disagrees with a whole log is not believed: the new one comes from the log alone.
   package static func run(
     log: () throws(LogFault) -> any BatchReader, snapshots: (any SnapshotStore)?, history: (any HistoryIndex)?
   ) throws(EngineFault) -> Made {
     do {
-      let recovery = try Recovery(try log(), snapshots, seed: 0)
+      let reader = try log()
+      let isWhole = (try reader.oldest()?.revision ?? 1) == 1
+      let recovery = try Recovery(reader, isWhole ? nil : snapshots, seed: 0)
       let snapshot = try snapshots.flatMap { try write(recovery, to: $0) }
       let index = try history.map { try fill($0, try log(), upTo: recovery.tables.revision) }
-      return Made(history: index, snapshot: snapshot)
+      return Made(history: index, snapshot: snapshot, rows: recovery.tables.rowCount)
     } catch let fault as LogFault {
       throw .log("\(fault)")
     } catch let fault as EngineFault {

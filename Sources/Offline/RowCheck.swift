@@ -67,6 +67,10 @@ struct RowCheck {
       if !pool.cidr.contains(address) {
         report.add(.outsideRange, "cursor \(address) is not in pool \(name) (\(pool.cidr))")
       }
+    case .token(let token):
+      if token.revision >= head.nextRevision || token.createdAt > head.time {
+        report.add(.implausible, "token \(token.id) was made at a revision or time to come")
+      }
     case .answered(_, let revision, let time):
       if revision >= head.nextRevision || time > head.time {
         report.add(.implausible, "an idempotency key was answered at revision \(revision), which is to come")

@@ -40,6 +40,8 @@ package final class File: Sendable {
     case create
     /// As `create`, and what it held is gone.
     case replace
+    /// As `create`, but it must not be there.
+    case createNew
   }
 
   /// Where it was opened.
@@ -54,6 +56,7 @@ package final class File: Sendable {
       case .readWrite: O_RDWR
       case .create: O_RDWR | O_CREAT
       case .replace: O_RDWR | O_CREAT | O_TRUNC
+      case .createNew: O_RDWR | O_CREAT | O_EXCL
       }
     self.path = path
     descriptor = unsafe berth_open(path, flags, 0o600)
@@ -67,6 +70,13 @@ package final class File: Sendable {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw FileFault("look at", path) }
     return Int(status.st_size)
+  }
+
+  /// Whether others than its owner may read or write it.
+  package func isOpenToOthers() throws(FileFault) -> Bool {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw FileFault("look at", path) }
+    return status.st_mode & 0o077 != 0
   }
 
   /// The bytes at `offset`, fewer than `count` only at the end.

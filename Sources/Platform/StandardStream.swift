@@ -41,6 +41,13 @@ package enum StandardStream: Int32, Sendable {
     }
   }
 
+  /// The next line, which the terminal does not show while it is typed; nil at the end of the stream.
+  package func readSecretLine() -> String? {
+    let isHidden = berth_terminal_echo(rawValue, 0) == 1
+    defer { if isHidden { _ = berth_terminal_echo(rawValue, 1) } }
+    return readLine()
+  }
+
   /// The next line without its end, of at most `limit` bytes; nil at the end of the stream.
   package func readLine(limit: Int = 4_096) -> String? {
     var line: [UInt8] = []

@@ -37,11 +37,11 @@ package enum HTTPTarget {
           let low = HTTPByte.hexValue(bytes[i + 2])
         else { throw .malformedEscape }
         byte = high << 4 | low
-        guard byte != 0 else { throw .malformedEscape }
         i += 2
       } else if byte == 0x2B, plusIsSpace {
         byte = HTTPByte.space
       }
+      guard byte != 0 else { throw .malformedEscape }
       out.append(byte)
       i += 1
     }

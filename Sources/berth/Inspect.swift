@@ -10,10 +10,22 @@ import Wire
 enum Inspect {
   static func check(_ options: CheckOptions, _ io: CommandIO) -> Int32 {
     attempt(io) { () throws(LogFault) in
-      let report = try report(options.dataDirectory, io)
-      if options.json { _ = io.out(json(report)) } else { say(report.lines, io) }
-      guard options.rebuild else { return report.exitCode }
-      return try rebuild(options.dataDirectory, io)
+      let found = try report(options.dataDirectory, io)
+      if !options.json { say(found.lines, io) }
+      guard options.rebuild, found.canRebuild else {
+        if options.json { _ = io.out(json(found)) }
+        if options.rebuild { complain("nothing was made anew: the log itself is damaged", io) }
+        return found.exitCode
+      }
+      let made: [String]
+      do throws(EngineFault) { made = try rebuild(options.dataDirectory) } catch {
+        complain("\(error)", io)
+        return 70
+      }
+      // Whether it helped is looked at, not believed.
+      let left = try report(options.dataDirectory, io)
+      if options.json { _ = io.out(json(left, rebuilt: made)) } else { say(made + ["and now:"] + left.lines, io) }
+      return left.exitCode
     }
   }
 
@@ -25,12 +37,12 @@ enum Inspect {
     var report = try Check.run(
       Media(
         log: { () throws(LogFault) in try directory.reader() }, snapshots: directory.snapshots,
-        history: directory.historyReader()))
+        history: directory.historyReader))
     for complaint in try directory.quickCheck() { report.add(.logDamaged, "SQLite says: \(complaint)") }
     return report
   }
 
-  private static func json(_ report: CheckReport) -> [UInt8] {
+  private static func json(_ report: CheckReport, rebuilt: [String]? = nil) -> [UInt8] {
     var out = JSONWriter()
     out.beginObject()
     out.key("sound")
@@ -49,24 +61,30 @@ enum Inspect {
       out.endObject()
     }
     out.endArray()
+    if let rebuilt {
+      out.key("rebuilt")
+      out.beginArray()
+      for line in rebuilt { out.string(line) }
+      out.endArray()
+    }
     out.endObject()
     return out.finish() + [UInt8(ascii: "\n")]
   }
 
-  /// Needs the directory for itself: a server keeps what is derived up to date anyway.
-  private static func rebuild(_ path: String, _ io: CommandIO) throws(LogFault) -> Int32 {
-    let directory = try DataDirectory.open(path, .readWrite(create: false))
-    defer { directory.log.close() }
-    do throws(EngineFault) {
-      let history = try? directory.history()
-      defer { history?.close() }
+  /// Needs the directory for itself: a server keeps what is derived up to date anyway. Says what was made.
+  private static func rebuild(_ path: String) throws(EngineFault) -> [String] {
+    do {
+      let directory = try DataDirectory.open(path, .readWrite(create: false))
+      defer { directory.log.close() }
+      let history = try directory.history()
+      defer { history.close() }
       let made = try Rebuild.run(
         log: { () throws(LogFault) in try directory.reader() }, snapshots: directory.snapshots, history: history)
-      say(made.lines, io)
-      return 0
+      return made.lines + (try directory.snapshots.dropDamaged().map { "damaged snapshot of batch \($0) removed" })
+    } catch let fault as EngineFault {
+      throw fault
     } catch {
-      complain("\(error)", io)
-      return 70
+      throw .log("\(error)")
     }
   }
 

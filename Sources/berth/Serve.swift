@@ -19,20 +19,22 @@ struct Serve {
   let sink: BufferedSink
 
   init(_ settings: ServeOptions) {
+    // Before the first thread exists, and the sink has one.
+    TerminationSignals.block()
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
   }
 
   func run() -> Int32 {
-    TerminationSignals.block()
     do throws(Complaint) {
       for row in settings.settings.rows {
         logger.log(
           .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
       }
-      try refuseOpenDoors()
-      let parts = try start()
+      let doors = try Doors(settings, hasTLS: false)
+      if let warning = doors.warning { logger.log(.warn, warning) }
+      let parts = try start(doors)
       greet(parts)
       let name = TerminationSignals.wait()
       TerminationSignals.unblock()
@@ -51,22 +53,11 @@ struct Serve {
     let engine: Engine
     let api: BerthAPI
     let server: Server
+    /// Where the one-time token lies, if there is one.
+    let oneTimeToken: String?
   }
 
-  /// There are no tokens and no TLS yet: a reachable address is for those who say that they know.
-  private func refuseOpenDoors() throws(Complaint) {
-    if isLoopback(settings.host) { return }
-    guard settings.insecure else {
-      throw Complaint(
-        "\(settings.host) can be reached from other machines, and there are no tokens and no TLS yet: "
-          + "listen on 127.0.0.1, or say --insecure (BERTH_INSECURE=1) if the network is yours alone"
-      )
-    }
-    logger.log(
-      .warn, "INSECURE: anybody who reaches \(settings.host):\(settings.port) can give out and release addresses")
-  }
-
-  private func start() throws(Complaint) -> Parts {
+  private func start(_ doors: Doors) throws(Complaint) -> Parts {
     // Checked before anything is made: a wrong flag must not leave a data directory behind.
     let simple = try simpleExtent(network: settings.network, gateway: settings.gateway)
     let directory: DataDirectory
@@ -77,10 +68,12 @@ struct Serve {
     let engine = try openEngine(directory, metrics)
     engine.start()
     try prepareSimplePool(engine, simple)
-    let api = try openAPI(directory, engine, metrics)
+    let keeper = TokenKeeper(settings.dataDirectory, engine)
+    let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
+    let api = try openAPI(directory, engine, metrics, security(doors, keeper))
     let server = try listen(api)
     server.start()
-    return Parts(directory: directory, engine: engine, api: api, server: server)
+    return Parts(directory: directory, engine: engine, api: api, server: server, oneTimeToken: oneTimeToken)
   }
 
   private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
@@ -124,10 +117,34 @@ struct Serve {
     }
   }
 
-  private func openAPI(_ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics) throws(Complaint) -> BerthAPI {
+  private func openAPI(
+    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ security: Security
+  ) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
-      return BerthAPI(engine: engine, history: try directory.history(), metrics: metrics)
+      let logger = logger
+      let every = settings.scrubSeconds
+      return BerthAPI(
+        engine: engine, history: try directory.history(), metrics: metrics, security: security,
+        scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
+  }
+
+  private func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
+    var security = Security()
+    (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
+    (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)
+    security.oneTimeTokenIsGone = { keeper.removeFile() }
+    let logger = logger
+    security.audit = { denial in
+      logger.log(
+        .warn, "denied",
+        [
+          "code": .text(denial.code), "reason": .text(denial.reason), "principal": .text(denial.principal),
+          "peer": .text(denial.peer), "method": .text(denial.method), "route": .text(denial.route),
+          "request": .text(denial.requestID)
+        ])
+    }
+    return security
   }
 
   private func listen(_ api: BerthAPI) throws(Complaint) -> Server {
@@ -150,11 +167,14 @@ struct Serve {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
     let url = "http://\(host):\(parts.server.port)"
     let status = parts.engine.status
-    let text = """
-      berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))
-      try: curl -s -X POST \(url)/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
-
-      """
+    var text = "berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))\n"
+    if parts.engine.tokens.isEmpty {
+      let body = "-H 'Content-Type: application/json' -d '{\"vm_id\":\"vm-1\"}'"
+      text += "try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n"
+    }
+    if let path = parts.oneTimeToken {
+      text += "one-time admin token in \(path): `berth token create --role cluster-admin` uses it, for 24 hours\n"
+    }
     CurrentProcess.say(Array(text.utf8))
     if parts.directory.crashed { logger.log(.info, "the last run did not end in good order; the log is whole") }
   }
@@ -169,7 +189,7 @@ struct Serve {
 
 /// Waits for one answer of the engine.
 // Unchecked because `lock` guards `answer`.
-private final class Waiter: @unchecked Sendable {
+final class Waiter: @unchecked Sendable {
   private let lock = Lock()
   private let filled = Condition()
   private var answer: Answer?

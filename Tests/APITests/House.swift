@@ -20,15 +20,24 @@ final class House: Sendable {
   let server: Server
   let client: HTTPClient
   let contract: Contract
+  /// What the scrub had to say.
+  let alarms = Collected<String>()
 
   /// Starts a house; with `network` there is a pool `default`, made as `berth serve` makes it.
-  init(network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192) throws {
+  init(
+    network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192, scrub: Duration? = nil,
+    security: Security = Security(), clock: (@Sendable () -> ClockReading)? = nil
+  ) throws {
     self.log = log
     var options = EngineOptions()
     options.ringCapacity = ring
+    if let clock { options.clock = clock }
     let engine = try Engine.open(log: log, snapshots: nil, options: options)
     self.engine = engine
-    api = BerthAPI(engine: engine, history: MemoryHistory(), metrics: options.metrics)
+    let alarms = alarms
+    api = BerthAPI(
+      engine: engine, history: MemoryHistory(), metrics: options.metrics, security: security,
+      scrubEvery: scrub, alarm: { alarms.add($0) })
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
     server = try Server(serverOptions, api.router)

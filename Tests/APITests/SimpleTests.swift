@@ -114,7 +114,8 @@ struct SimpleTests {
     ("", "malformed_json"), ("{", "malformed_json"), ("[]", "invalid_field"), ("{}", "invalid_field"),
     (#"{"vm_id":""}"#, "invalid_field"), (#"{"vm_id":7}"#, "invalid_field"), (#"{"vm_id":null}"#, "invalid_field"),
     (#"{"vm_id":"a b"}"#, "invalid_field"), (#"{"vm_id":"stats"}"#, "invalid_field"),
-    (#"{"vm_id":"allocations"}"#, "invalid_field"), (#"{"vm_id":"release-by-ip"}"#, "invalid_field"),
+    (#"{"vm_id":"allocations"}"#, "invalid_field"), (#"{"vm_id":"allocate"}"#, "invalid_field"),
+    (#"{"vm_id":"release"}"#, "invalid_field"), (#"{"vm_id":"release-by-ip"}"#, "invalid_field"),
     (#"{"vm_id":"a","hostname":"-x"}"#, "invalid_field"), (#"{"vm_id":"a","color":"red"}"#, "invalid_field"),
     (#"{"vm_id":"a","vm_id":"b"}"#, "malformed_json"), (#"{"vm_id":"a"} x"#, "malformed_json")
   ])

@@ -149,13 +149,13 @@ import Testing
     let well = #"{"status":"ok","version":"1.2.3","storage_full":false,"clock_held":false,"expiry_held":false}"#
     withServer(ScriptedServer(.ok(well))) { #expect(berth("doctor", at: $0).code == 0) }
     let held = #"{"status":"ok","version":"1.2.2","storage_full":false,"clock_held":true,"expiry_held":false}"#
-    withServer(ScriptedServer(.ok(held), .ok(#"{"confirmed":true}"#))) { server in
+    withServer(ScriptedServer(.ok(held), .ok(#"{"findings":[]}"#), .ok(#"{"confirmed":true}"#))) { server in
       let ran = berth("doctor", at: server)
       #expect(ran.code == 7)
       #expect(ran.out.contains("!!  clock") && ran.out.contains("--confirm-time"))
       #expect(ran.out.contains("the server is 1.2.2, this is 1.2.3") && ran.out.contains("ok  storage"))
       #expect(berth("doctor --confirm-time", at: server).code == 0)
-      #expect(server.seen[1].method == "POST" && server.seen[1].target == "/api/v1/clock/confirm")
+      #expect(server.seen[2].method == "POST" && server.seen[2].target == "/api/v1/clock/confirm")
     }
   }
 }

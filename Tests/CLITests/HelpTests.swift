@@ -18,6 +18,7 @@ import Testing
                   unreserve, list, show, reservations, allocations, free, suggest, heatmap.
           ip      Addresses and who has them. allocate, release, renew, update, show, list, suggest,
                   who-has, history.
+          token   Tokens: who may come in. create, list, revoke.
           config  Settings and where they come from. show.
           log     The log of a stopped Berth. dump.
 
@@ -26,6 +27,7 @@ import Testing
           import      Take over addresses that are in use, from a CSV or JSON file.
           export      Write everything, as of one moment, as JSON.
           events      Follow the changes as they happen.
+          login       Keep a token for the servers of --server.
           doctor      Look whether a Berth is well, and say what to do if not.
           check       Check a data directory while no server runs on it.
           completion  Print a shell's completion of this command line.
@@ -80,6 +82,9 @@ import Testing
               --server URL,...            Where Berth answers; several places are tried
                                           in turn. Default: http://127.0.0.1:8080.
                                           [BERTH_SERVER]
+              --token-file FILE           A file with the token to show; without it what
+                                          `berth login` kept for the server.
+                                          [BERTH_TOKEN_FILE]
           -o, --output table|json|yaml|name
                                           How results are printed; json is what the API
                                           says, unchanged. Default: table.

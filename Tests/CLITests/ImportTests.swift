@@ -179,6 +179,31 @@ import Wire
     }
   }
 
+  @Test func anUndoThatBreaksOffSaysHowFarItCameAndHowToGoOn() {
+    let items = (0..<600).map { #"{"pool":"p","ip":"10.0.\#($0 / 256).\#($0 % 256)","generation":\#($0 + 1)}"# }
+    let deletes = Shared(0)
+    let server = ScriptedServer { request in
+      guard request.method == "DELETE" else {
+        return .ok(#"{"items":[\#(items.joined(separator: ","))],"next_cursor":null}"#)
+      }
+      let number = deletes.withLock {
+        $0 += 1
+        return $0
+      }
+      return number > 300 ? .problem(507, "storage_full", "no room") : .ok("{}")
+    }
+    withServer(server) { server in
+      let ran = berth("import --undo imp-1 --yes", at: server, around: Surroundings(isTerminal: true))
+      #expect(ran.code == 1 && ran.err.contains("no room"), "\(ran.err)")
+      #expect(ran.err.contains("300 of 600 addresses were released: the same command does the rest"), "\(ran.err)")
+      #expect(ran.err.contains("\r256 of 600 released"), "progress is told: \(ran.err)")
+      let left = deletes.withLock { $0 }
+      #expect(left < 300 + 2 * 16 + 1, "nobody goes on for long after a fault: \(left)")
+      let targets = server.seen.filter { $0.method == "DELETE" }.map(\.target)
+      #expect(Set(targets).count == targets.count, "each is asked for once")
+    }
+  }
+
   @Test func undoReleasesWhatIsStillOfTheImport() {
     let server = ScriptedServer { request in
       switch request.path {

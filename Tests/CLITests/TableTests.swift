@@ -43,6 +43,22 @@ import Wire
         """)
   }
 
+  /// A cut address or number would be read as another one.
+  @Test func addressesAndNumbersAreWholeAndTheLastColumnsGo() {
+    var table = TextTable([
+      .init("NAME"), .init("CIDR", isWhole: true), .init("FREE", isRight: true), .init("STRATEGY"), .init("LABELS")
+    ])
+    table.add(["a-pool-with-a-long-name-in-frankfurt", "2001:db8:aaaa:bbbb::/64", "18446744073709551614", "next", "a=b"]
+    )
+    #expect(
+      text(table, 60) == """
+        NAME           CIDR                                     FREE
+        a-pool-with-…  2001:db8:aaaa:bbbb::/64  18446744073709551614
+        """)
+    #expect(table.leftOut(width: 60) == ["STRATEGY", "LABELS"] && table.leftOut(width: 200).isEmpty)
+    #expect(text(table, 20).hasPrefix("NAME"), "with no room at all everything is cut")
+  }
+
   @Test(arguments: [10, 20, 30, 40, 60, 80, 120, 200])
   func noLineIsWiderThanTheTerminal(width: Int) {
     for line in sample().lines(width: width, Style(isOn: false)) { #expect(textWidth(line) <= width, "\(line)") }

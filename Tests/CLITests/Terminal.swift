@@ -7,12 +7,18 @@ struct Ran: Sendable {
   let code: Int32
   let out: String
   let err: String
+  /// What was written for its owner alone, by path.
+  var kept: [String: String] = [:]
 }
 
 /// What the program finds around it.
 struct Surroundings: Sendable {
   var environment: [String: String] = [:]
   var files: [String: String] = [:]
+  /// Files for their owner alone.
+  var secrets: [String: String] = [:]
+  /// Files with secrets that others may read.
+  var open: Set<String> = []
   /// The lines that a person types; with any, the input is a terminal.
   var typed: [String] = []
   var isTerminal = false
@@ -34,6 +40,8 @@ func berth(
   let err = Shared<[UInt8]>([])
   let typed = Shared(around.typed)
   let files = around.files
+  let (secrets, open) = (around.secrets, around.open)
+  let kept = Shared<[String: String]>([:])
   let io = CommandIO(
     out: { bytes in
       out.withLock { $0 += bytes }
@@ -41,6 +49,13 @@ func berth(
     },
     err: { bytes in err.withLock { $0 += bytes } },
     readLine: { typed.withLock { $0.isEmpty ? nil : $0.removeFirst() } },
+    readSecret: { (path) throws(CommandIO.FileUnreadable) in
+      if open.contains(path) { throw CommandIO.FileUnreadable("\(path) holds a secret and others may read it") }
+      return secrets[path].map { Array($0.utf8) }
+    },
+    writeSecret: { (path, bytes) throws(CommandIO.FileUnreadable) in
+      kept.withLock { $0[path] = String(decoding: bytes, as: UTF8.self) }
+    },
     readFile: { (path) throws(CommandIO.FileUnreadable) in
       guard let text = files[path] else { throw CommandIO.FileUnreadable("cannot open \(path): not there") }
       return Array(text.utf8)
@@ -52,7 +67,7 @@ func berth(
   let code = CLI.run(arguments: words, environment: environment, handlers: handlers, io: io)
   return Ran(
     code: code, out: String(decoding: out.withLock { $0 }, as: UTF8.self),
-    err: String(decoding: err.withLock { $0 }, as: UTF8.self))
+    err: String(decoding: err.withLock { $0 }, as: UTF8.self), kept: kept.withLock { $0 })
 }
 
 /// Handlers that print what they were given.

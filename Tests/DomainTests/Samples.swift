@@ -51,7 +51,22 @@ enum Samples {
         pool: PoolName(trusted: "web"), block: cidr("10.1.0.16/28"), owner: OwnerName(trusted: "vm-1"), order: 6,
         releasedAt: 9, quarantineUntil: 1_000)),
     .cursor(PoolName(trusted: "web"), ip("10.1.0.2")), .cursor(PoolName(trusted: "v6"), ip("fd00::2")),
-    .answered(IdempotencyKey(key: 1 << 127 | 2, request: 3), 4, 5)
+    .answered(IdempotencyKey(key: 1 << 127 | 2, request: 3), 4, 5),
+    .token(
+      Token(
+        id: TokenID(bits: 1 << 79 | 2), hash: TokenHash(high: 1 << 127 | 3, low: 4), role: .clusterAdmin,
+        scope: .global,
+        createdAt: 5, createdBy: "anonymous", revision: 6)),
+    .token(
+      Token(
+        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .operator,
+        scope: .tenant(TenantName(trusted: "acme")), note: "ci", createdAt: 10, expiresAt: 1_000, createdBy: "system",
+        isOneTime: true, revision: 300)),
+    .token(
+      Token(
+        id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .poolAdmin,
+        scope: .pool(PoolName(trusted: "web")),
+        createdAt: 10, expiresAt: 1_000, createdBy: "", revision: 1))
   ]
 
   static let grants = [

@@ -15,6 +15,8 @@ enum Answer: Hashable {
   case imported(Int, already: Int, conflicts: Int)
   case suggestion(IPAddress)
   case freeBlocks([Prefix])
+  case token(Token, spent: Bool)
+  case tokenRevoked(Token)
   case replay(Revision)
 
   init(_ outcome: Outcome) {
@@ -32,6 +34,8 @@ enum Answer: Hashable {
         .imported(report.imported, already: report.already, conflicts: report.conflictCount)
       case .suggestion(let ip, _): .suggestion(ip)
       case .freeBlocks(let blocks, _): .freeBlocks(blocks)
+      case .token(let token, let spent): .token(token, spent: spent)
+      case .tokenRevoked(let token): .tokenRevoked(token)
       case .replay(let revision): .replay(revision)
       case .rejected(let rejection): .refused(rejection.code)
       }
@@ -52,6 +56,8 @@ enum Answer: Hashable {
     case .imported: "imported"
     case .suggestion: "suggestion"
     case .freeBlocks: "freeBlocks"
+    case .token(_, let spent): spent ? "tokenSpent" : "token"
+    case .tokenRevoked: "tokenRevoked"
     case .replay: "replay"
     }
   }
@@ -67,7 +73,7 @@ extension Model {
     }
     let before = self
     do throws(Refused) {
-      let answer = try decide(submission.command, revision, time, seen: seen)
+      let answer = try answer(submission, revision, time, seen: seen)
       if submission.dryRun { self = before }
       return answer
     } catch {
@@ -76,15 +82,15 @@ extension Model {
     }
   }
 
-  private mutating func decide(_ command: Command, _ revision: Revision, _ time: LogTime, seen: Answer) throws(Refused)
-    -> Answer
-  {
-    switch command {
+  private mutating func answer(
+    _ submission: Submission, _ revision: Revision, _ time: LogTime, seen: Answer
+  ) throws(Refused) -> Answer {
+    switch submission.command {
     case .createPool(let pool): return .pool(try create(pool, revision, time))
     case .updatePool(let name, let patch, let ifMatch):
-      return .pool(try update(name, patch, ifMatch: ifMatch, revision))
-    case .expandPool(let name, let patch): return .pool(try expand(name, patch, revision))
-    case .rollbackPool(let name): return .pool(try rollback(name, revision))
+      return .pool(try update(name, patch, ifMatch: ifMatch, revision, time))
+    case .expandPool(let name, let patch): return .pool(try expand(name, patch, revision, time))
+    case .rollbackPool(let name): return .pool(try rollback(name, revision, time))
     case .deletePool(let name, let ifMatch): return .poolDeleted(try delete(name, ifMatch: ifMatch))
     case .reserve(let name, let range, let reason):
       return .reservation(try reserve(name, range, reason, revision, time))
@@ -101,6 +107,10 @@ extension Model {
     case .importRows(let rows, let skip, let label):
       let report = try take(over: rows, skip: skip, label: label, revision, time)
       return .imported(report.imported, already: report.already, conflicts: report.conflictCount)
+    case .createToken(let request):
+      let (token, spent) = try create(request, revision, time, actor: submission.actor)
+      return .token(token, spent: spent)
+    case .revokeToken(let id): return .tokenRevoked(try revoke(id))
     case .suggest(let name):
       let pool = try pool(name)
       let given: IPAddress? = if case .suggestion(let ip) = seen { ip } else { nil }

@@ -175,7 +175,9 @@ extension Model {
   func find(_ target: AllocationTarget) throws(Refused) -> Allocation {
     let pool = try pool(target.pool)
     guard pool.cidr.contains(target.ip) else { throw Refused(code: .addressOutsidePool) }
-    guard let row = allocations[Place(pool: pool.name, ip: target.ip)] else {
+    guard let row = allocations[Place(pool: pool.name, ip: target.ip)],
+      target.tenant == nil || target.tenant == row.tenant
+    else {
       throw Refused(code: .allocationNotFound)
     }
     if let generation = target.generation, generation != row.generation { throw Refused(code: .staleGeneration) }

@@ -38,9 +38,9 @@ extension Model {
     return pool
   }
 
-  mutating func update(_ name: PoolName, _ patch: PoolPatch, ifMatch: Revision?, _ revision: Revision)
-    throws(Refused) -> Pool
-  {
+  mutating func update(
+    _ name: PoolName, _ patch: PoolPatch, ifMatch: Revision?, _ revision: Revision, _ time: LogTime
+  ) throws(Refused) -> Pool {
     let before = try pool(name)
     if let ifMatch, ifMatch != before.revision { throw Refused(code: .revisionMismatch) }
     var after = before
@@ -58,39 +58,69 @@ extension Model {
     after.revision = revision
     if after.extent != before.extent {
       after.past = Array((before.past + [before.extent]).suffix(4))
-      try move(after)
+      try move(after, time)
     }
     pools[name] = after
     return after
   }
 
-  private mutating func move(_ after: Pool) throws(Refused) {
-    try check(after.extent, after, reservations[after.name] ?? [])
-    let excluded = Model.excluded(after.extent, reservations[after.name] ?? [])
+  private mutating func move(_ after: Pool, _ time: LogTime) throws(Refused) {
+    // Going back to an extent, what was reserved for its guests is none of them any more.
+    let present = (reservations[after.name] ?? []).filter { row in
+      !Model.meanings(after.extent).contains { row.range == AddressRange($0.ip, $0.ip) && row.reason == $0.reason }
+    }
+    try check(after.extent, after, present)
+    let excluded = Model.excluded(after.extent, present)
     for block in blocks(in: after.name) {
       if !after.cidr.contains(block) || excluded.contains(where: { $0.overlaps(block.range) }) {
         throw Refused(code: .outsidersLive)
       }
     }
+    let inherited = inherited(after, excluded, time)
+    if !inherited.isEmpty { try check(after.extent, after, present + inherited) }
+    reservations[after.name] = present + inherited
     pools[after.name] = after
     cursors[after.name] = nil
     changed(after.name)
   }
 
-  mutating func expand(_ name: PoolName, _ patch: PoolPatch, _ revision: Revision) throws(Refused) -> Pool {
+  /// What guests of the smaller pool know as network, broadcast or gateway, and newcomers could get now.
+  private func inherited(_ after: Pool, _ excluded: [AddressRange], _ time: LogTime) -> [Reservation] {
+    guard let before = pools[after.name], allocations.values.contains(where: { $0.pool == after.name }),
+      after.cidr.length < before.cidr.length, after.cidr.contains(before.cidr)
+    else { return [] }
+    return Model.meanings(before.extent).compactMap { ip, reason in
+      guard !excluded.contains(where: { $0.contains(ip) }) else { return nil }
+      return Reservation(
+        pool: after.name, range: AddressRange(ip, ip), reason: reason, createdAt: time, revision: after.revision)
+    }
+  }
+
+  private static func meanings(_ extent: Extent) -> [(ip: IPAddress, reason: String)] {
+    var list: [(ip: IPAddress, reason: String)] = []
+    let what = "of \(extent.cidr) for those who lived there before the pool grew"
+    if let ip = extent.cidr.reservedFirst { list.append((ip, "network address \(what)")) }
+    if let ip = extent.gateway { list.append((ip, "gateway \(what)")) }
+    if let ip = extent.cidr.reservedLast { list.append((ip, "broadcast address \(what)")) }
+    return list
+  }
+
+  mutating func expand(
+    _ name: PoolName, _ patch: PoolPatch, _ revision: Revision, _ time: LogTime
+  ) throws(Refused) -> Pool {
     let before = try pool(name)
     guard let cidr = patch.cidr, cidr.contains(before.cidr), cidr != before.cidr else {
       throw Refused(code: .invalidField)
     }
-    return try update(name, patch, ifMatch: nil, revision)
+    return try update(name, patch, ifMatch: nil, revision, time)
   }
 
-  mutating func rollback(_ name: PoolName, _ revision: Revision) throws(Refused) -> Pool {
+  mutating func rollback(_ name: PoolName, _ revision: Revision, _ time: LogTime) throws(Refused) -> Pool {
     var after = try pool(name)
     guard let extent = after.past.popLast() else { throw Refused(code: .nothingToRollBack) }
     after.extent = extent
     after.revision = revision
-    try move(after)
+    try move(after, time)
     return after
   }
 

@@ -21,6 +21,7 @@ struct Model {
   var cursors: [PoolName: IPAddress] = [:]
   var allocations: [Place: Allocation] = [:]
   var released: [Place: Released] = [:]
+  var tokens: [TokenID: Token] = [:]
   var answered: [UInt128: (request: UInt128, revision: Revision, time: LogTime)] = [:]
   /// What is excluded in each pool; computed anew whenever the pool changes.
   var excluded: [PoolName: [AddressRange]] = [:]

@@ -38,11 +38,12 @@ import Testing
       answers.merge(harness.answers) { $0 + $1 }
     }
     let unprovoked: Set<Rejection.Code> = [
-      .noDefaultPool, .tooManyPools, .tooManyReservations, .tooManyForOwner, .managedByVM, .tooLarge
+      .noDefaultPool, .tooManyPools, .tooManyReservations, .tooManyForOwner, .managedByVM, .tooLarge, .tooManyTokens
     ]
     let kinds = [
       "pool", "poolDeleted", "reservation", "reservationDeleted", "granted", "repeated", "released", "allocation",
-      "expired", "imported", "suggestion", "freeBlocks", "replay"
+      "expired", "imported", "suggestion", "freeBlocks", "replay", "token", "tokenSpent",
+      "tokenRevoked"
     ]
     let codes = Rejection.Code.allCases.filter { !unprovoked.contains($0) }.map(\.rawValue)
     for name in kinds + codes { #expect(answers[name, default: 0] > 0, "never met: \(name)") }

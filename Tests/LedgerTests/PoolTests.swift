@@ -125,6 +125,60 @@ import Testing
     #expect(desk.give(pool, "new") == ["192.168.0.1"])
   }
 
+  /// Trap 2: to guests with the old mask, the old gateway is the router and the old broadcast address is everybody.
+  @Test func trap2_whatOldGuestsKnowAsRouterAndBroadcastIsNotGivenToNewOnes() {
+    let pool = desk.pool("p", "192.168.100.0/24")
+    #expect(desk.give(pool, "old") == ["192.168.100.2"])
+    var patch = PoolPatch()
+    patch.cidr = cidr("192.168.0.0/16")
+    patch.gateway = ip("192.168.0.1")
+    desk.ask(.expandPool(pool, patch))
+    #expect(
+      desk.state(pool).reservations.map { "\($0.range)" } == ["192.168.100.0", "192.168.100.1", "192.168.100.255"])
+    #expect(desk.state(pool).reservations.contains { $0.reason.hasPrefix("gateway of 192.168.100.0/24") })
+    #expect(desk.state(pool).usableCount == AddressCount(65_533 - 3))
+    for taken in ["192.168.100.0", "192.168.100.1", "192.168.100.255"] {
+      #expect(desk.allocate(pool, "new") { $0.address = ip(taken) }.code == .addressReserved)
+    }
+    // The 25,599th address would be the first of the three.
+    var patchNext = PoolPatch()
+    patchNext.ranges = [range("192.168.99.254-192.168.101.1")]
+    let refused = desk.ask(.updatePool(pool, patchNext, ifMatch: nil))
+    #expect(refused.code == nil)
+    #expect(
+      desk.give(pool, "many") { $0.count = 4 } == ["192.168.99.254", "192.168.99.255", "192.168.100.3", "192.168.100.4"]
+    )
+    // When all old guests have moved, whoever wants these addresses takes the reservations away.
+    desk.ask(.unreserve(pool, first: ip("192.168.100.255")))
+    #expect(desk.give(pool, "later") { $0.address = ip("192.168.100.255") } == ["192.168.100.255"])
+  }
+
+  @Test func aPoolThatGrowsWithNobodyInItReservesNothing() {
+    let pool = desk.pool("p", "192.168.100.0/24")
+    var patch = PoolPatch()
+    patch.cidr = cidr("192.168.0.0/16")
+    patch.gateway = ip("192.168.0.1")
+    desk.ask(.expandPool(pool, patch))
+    #expect(desk.state(pool).reservations.isEmpty && desk.state(pool).usableCount == AddressCount(65_533))
+  }
+
+  @Test func growingTwiceReservesOnceForEachStepAndGoesBack() {
+    let pool = desk.pool("p", "10.0.1.0/24")
+    _ = desk.give(pool, "vm")
+    for wider in ["10.0.0.0/16", "10.0.0.0/8"] {
+      var patch = PoolPatch()
+      patch.cidr = cidr(wider)
+      #expect(desk.ask(.expandPool(pool, patch)).code == nil)
+    }
+    let ranges = { desk.state(pool).reservations.map { "\($0.range)" } }
+    // The gateway stays one, and 10.0.0.0 stays the network address.
+    #expect(ranges() == ["10.0.1.0", "10.0.1.255", "10.0.255.255"])
+    #expect(desk.ask(.rollbackPool(pool)).code == nil)
+    #expect(ranges() == ["10.0.1.0", "10.0.1.255"])
+    #expect(desk.ask(.rollbackPool(pool)).code == nil)
+    #expect(ranges().isEmpty && desk.state(pool).usableCount == AddressCount(253))
+  }
+
   @Test func expandingNeverShrinks() {
     let pool = desk.pool("p", "10.0.0.0/16")
     var patch = PoolPatch()

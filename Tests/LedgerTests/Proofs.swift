@@ -41,6 +41,10 @@ struct Proofs {
     try Proofs.same("allocations", rows.allocations, model.allocations)
     try Proofs.same("released", rows.released, model.released)
     try Proofs.same("cursors", rows.cursors, model.cursors)
+    try Proofs.same("tokens", rows.tokens, model.tokens)
+    guard tables.tokenCount == model.tokens.count, Set(tables.tokens) == Set(model.tokens.values) else {
+      throw Failure("list of tokens")
+    }
     for name in model.pools.keys {
       guard Set(rows.reservations[name] ?? []) == Set(model.reservations[name] ?? []) else {
         throw Failure("reservations of \(name)")
@@ -61,6 +65,7 @@ struct Proofs {
     var pools: [PoolName: Pool] = [:]
     var reservations: [PoolName: [Reservation]] = [:]
     var cursors: [PoolName: IPAddress] = [:]
+    var tokens: [TokenID: Token] = [:]
     var allocations: [Model.Place: Allocation] = [:]
     var released: [Model.Place: Released] = [:]
 
@@ -71,6 +76,7 @@ struct Proofs {
       case .allocation(let row): allocations[Model.Place(pool: row.pool, ip: row.ip)] = row
       case .released(let row): released[Model.Place(pool: row.pool, ip: row.block.first)] = row
       case .cursor(let name, let ip): cursors[name] = ip
+      case .token(let token): tokens[token.id] = token
       case .answered: break
       }
     }
@@ -147,7 +153,8 @@ struct Proofs {
   /// Two tables hold the same and tell the same.
   static func same(_ a: Tables, _ b: Tables) throws {
     guard a.stateHash == b.stateHash, a.revision == b.revision, a.time == b.time, a.rowCount == b.rowCount,
-      a.poolNames == b.poolNames, a.answeredCount == b.answeredCount
+      a.poolNames == b.poolNames, a.answeredCount == b.answeredCount,
+      a.tokenCount == b.tokenCount
     else { throw Failure("tables differ") }
     for name in a.poolNames {
       guard let x = a.pools[name], let y = b.pools[name], x.pool == y.pool, x.reservations == y.reservations,

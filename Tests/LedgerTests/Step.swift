@@ -8,6 +8,7 @@ struct Step: CustomStringConvertible {
     case create, patchPool, moveExtent, expand, rollback, delete, reserve, unreserve
     case give, giveMany, giveExplicit, giveChild, choose
     case release, releaseOwner, patch, renew, importRows, suggest, freeBlocks
+    case makeToken, endToken
     case pass, expire, commit, refuse, snapshot
   }
 
@@ -17,8 +18,10 @@ struct Step: CustomStringConvertible {
   var description: String { "\(kind)(\(numbers))" }
 
   private static let weighted: [Kind] =
-    Kind.allCases + [.give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release]
-    + [.release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows, .create]
+    Kind.allCases + [
+      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken
+    ]
+    + [.makeToken, .release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows, .create]
 
   static func sequence(_ random: inout SeededRandom, length: Int) -> [Step] {
     let first = [Kind.create, .create, .create]
@@ -78,6 +81,8 @@ struct Asking {
     case .renew: .renew(target(), leaseSeconds: [nil, 0, 30, 3_600][number(0...3)])
     case .importRows: importing()
     case .suggest: .suggest(poolName())
+    case .makeToken: creatingToken()
+    case .endToken: revokingToken()
     case .freeBlocks: freeBlocks()
     case .pass, .expire, .commit, .refuse, .snapshot: nil
     }
@@ -219,6 +224,7 @@ struct Asking {
     var target = AllocationTarget(pool: place.pool, ip: place.ip)
     if oneIn(3) { target.generation = row?.generation }
     if oneIn(8) { target.generation = Revision(number(1...10)) }
+    if oneIn(8) { target.tenant = oneIn(2) ? row?.tenant : TenantName(trusted: "t2") }
     if oneIn(8) { target.ifMatch = oneIn(2) ? row?.revision : Revision(number(1...10)) }
     return target
   }

@@ -64,7 +64,7 @@ import Testing
     let found = fault()
     #expect(found == .missingLog(path: place.path, besides: [String(name.split(separator: "/")[0])]))
     #expect(found?.description.contains("log.db is gone") == true)
-    #expect(found?.description.contains("restore a backup") == true)
+    #expect(found?.description.contains("a backup") == true)
     #expect(try FileSystem.kind(of: place.file("log.db")) == .absent)
   }
 

@@ -62,7 +62,7 @@ import Testing
     let fault = faultOfOpening(under.place.path)
     #expect(fault == .damaged(sequence: 7, what: "its hash is not the one that batch 8 carries"))
     #expect(fault?.description.contains("berth check") == true)
-    #expect(fault?.description.contains("berth restore") == true)
+    #expect(fault?.description.contains("put a backup in its place") == true)
   }
 
   @Test func aDamagedLastBatchIsFoundWhenTheLogIsOpened() throws {

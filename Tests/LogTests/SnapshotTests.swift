@@ -108,7 +108,8 @@ import Testing
     fill(under.log, 5)
     try write(under.snapshots, 6, chunks: [(10, 6)], logID: under.log.head.logID)
     let fault = #expect(throws: LogFault.self) { try under.snapshots.choose(for: under.log.reader()) }
-    #expect(fault?.description.contains("the log has lost its end; restore a backup") == true)
+    #expect(
+      fault?.description.contains("the log has lost its end; keep the directory and put a backup in its place") == true)
     try write(under.snapshots, 7, chunks: [(10, 3)])
     let foreign = #expect(throws: LogFault.self) { try under.snapshots.choose(for: under.log.reader()) }
     #expect(foreign?.description.contains("belongs to another log") == true)

@@ -109,6 +109,44 @@ import Testing
     #expect(try bench.check().findings.first?.what.contains("5000") == true)
   }
 
+  /// Start and check read the same log; one of them that counts wrongly is played by a log that is another one when
+  /// it is opened for the third time.
+  @Test func s0_6_aKeptIndexThatDiffersFromTheRowsIsFound() throws {
+    let bench = try OfflineBench.sound()
+    let other = try OfflineBench.sound()
+    other.batch([OfflineBench.allocate("late")])
+    let report = try bench.check(other: other, from: 3)
+    #expect(report.counts[.index] ?? 0 >= 1 && report.exitCode == 7, "\(report.lines)")
+    #expect(report.findings.contains { $0.what.contains("pool edge") && $0.what.contains("allocations counted") })
+    #expect(report.findings.allSatisfy { $0.kind == .index }, "\(report.lines)")
+  }
+
+  @Test func anIndexThatCannotBeReadIsAFinding() throws {
+    let bench = try OfflineBench.sound()
+    let log = bench.log
+    let report = try Check.run(
+      Media(
+        log: { () throws(LogFault) in try log.reader() }, snapshots: nil,
+        history: { () throws(LogFault) in throw .damagedFile(path: "history.db", what: "it is no database") }))
+    #expect(report.findings.map(\.kind) == [.history] && report.exitCode == 7, "\(report.lines)")
+  }
+
+  /// The checksums of such a snapshot are right; only the log knows better.
+  @Test func rebuildBelievesAWholeLogAndNotASnapshot() throws {
+    let bench = try OfflineBench.sound()
+    let other = try OfflineBench.sound()
+    other.forge([.put(other.row("10.0.0.250", "intruder"))])
+    bench.batch([OfflineBench.allocate("vm-last")])
+    try other.snapshot()
+    bench.snapshots[41] = other.snapshots[41]
+    #expect(try bench.check().counts[.replaysDiffer] ?? 0 >= 1)
+    let log = bench.log
+    _ = try Rebuild.run(
+      log: { () throws(LogFault) in try log.reader() }, snapshots: bench.snapshots, history: bench.history)
+    let report = try bench.check()
+    #expect(report.isSound, "\(report.lines)")
+  }
+
   @Test func everyKindOfForgedRowIsNamed() throws {
     let edge = PoolName(trusted: "edge")
     let nowhere = PoolName(trusted: "nowhere")

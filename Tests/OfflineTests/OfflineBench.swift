@@ -91,14 +91,19 @@ final class OfflineBench {
     return bench
   }
 
-  func check(lost: ClosedRange<UInt64>? = nil) throws -> CheckReport {
+  /// The check; `lost` batches are hidden, and from the `opening`-th opening on the log is that of another bench.
+  func check(
+    lost: ClosedRange<UInt64>? = nil, other: OfflineBench? = nil, from opening: Int = .max
+  ) throws -> CheckReport {
+    var openings = 0
     let log = log
     let media = Media(
       log: { () throws(LogFault) -> any BatchReader in
-        let reader = try log.reader()
+        openings += 1
+        let reader = try (openings >= opening ? other?.log ?? log : log).reader()
         if let lost { return Holes(reader, lost: lost) }
         return reader
-      }, snapshots: snapshots, history: try history.reader())
+      }, snapshots: snapshots, history: history.reader)
     return try Check.run(media)
   }
 

@@ -113,6 +113,22 @@ import Wire
     #expect(berth.poll() == nil, "\(berth.errors)")
   }
 
+  /// A signal goes to any thread that has it unblocked, and there it would end the process at once: only the main thread,
+  /// which waits for it, may have it so.
+  @Test func noThreadButTheMainOneCanBeHitBySIGTERM() throws {
+    let berth = try Berth(temporary.file("data"))
+    _ = try berth.allocate("vm-1")
+    let tasks = "/proc/\(berth.process.pid)/task"
+    let open = try Files.names(in: tasks).filter { thread in
+      let status = try #require(Files.text("\(tasks)/\(thread)/status"))
+      let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
+      let mask = try #require(UInt64(line.split(separator: "\t")[1], radix: 16))
+      return mask & (1 << UInt64(SIGTERM - 1)) == 0
+    }
+    #expect(Files.names(in: tasks).count > 3)
+    #expect(open.allSatisfy { $0 == "\(berth.process.pid)" }, "threads \(open)")
+  }
+
   @Test func s2_15_thePortFlagIsWhatIsListenedOn() throws {
     let port = freePort()
     let berth = try ChildProcess(Berth.binary, ["serve", "--data-dir", temporary.file("data"), "-p", "\(port)"])

@@ -16,5 +16,10 @@ positive_data_acceptance.expected-statuses = ["2xx", "3xx", 404, 409, 410, 412, 
 # What a wrong request must not be is accepted; which refusal it gets depends on what is looked at first.
 negative_data_rejection.expected-statuses = ["4xx", 503]
 TOML
+# The first token ends access without one, and random requests would make one: this is made before them. The route that
+# revokes is left out, because the requests soon find their own token in the list; it has tests of its own.
+key=$(curl -sf -X POST "$url/api/v1/tokens" -H 'Content-Type: application/json' -d '{"role":"cluster-admin"}' |
+  sed -E 's/.*"token":"([^"]+)".*/\1/')
 "$program" --config-file "$config" run "$url/openapi.json" --max-examples "$examples" --workers 2 --exclude-path /api/v1/events \
-  --request-timeout 10 --continue-on-failure
+  --exclude-path '/api/v1/tokens/{id}' \
+  -H "Authorization: Bearer $key" --request-timeout 10 --continue-on-failure

@@ -19,7 +19,7 @@ func examine(_ run: Invocation) throws(Failure) -> ExitCode {
   let answer = try run.send(run.call(.get, "health"))
   let health: JSONValue
   do throws(ClientFault) { health = try answer.value() } catch { throw Failure(error) }
-  let findings = examined(health, version: run.handlers.version)
+  let findings = examined(health, version: run.handlers.version) + guarded(run)
   switch run.printer.format {
   case .table:
     let style = run.printer.style
@@ -30,6 +30,22 @@ func examine(_ run: Invocation) throws(Failure) -> ExitCode {
   default: run.printer.show(.array(findings.map(\.value)))
   }
   return findings.allSatisfy(\.isWell) ? .ok : .differs
+}
+
+/// What the server says of its own security; whoever may not ask is told so, and it is no fault.
+private func guarded(_ run: Invocation) -> [Finding] {
+  let value: JSONValue
+  do throws(ClientFault) {
+    value = try run.connect().send(run.call(.get, "security")).value()
+  } catch {
+    guard case .refused(let refusal) = error, refusal.status != 404 else { return [] }
+    return [Finding(subject: "security", isWell: true, detail: "not looked at: \(refusal.detail)")]
+  }
+  return (value["findings"]?.elements ?? []).map { finding in
+    Finding(
+      subject: cellText(finding.at("check")), isWell: finding["ok"]?.bool ?? true,
+      detail: cellText(finding.at("detail")))
+  }
 }
 
 private func examined(_ health: JSONValue, version: String) -> [Finding] {
@@ -49,6 +65,10 @@ private func examined(_ health: JSONValue, version: String) -> [Finding] {
   for (key, subject, detail) in remedies {
     guard let isHeld = health[key]?.bool else { continue }
     findings.append(Finding(subject: subject, isWell: !isHeld, detail: isHeld ? detail : "well"))
+  }
+  if let found = health["findings"]?.integer(Int.self) {
+    let detail = found == 0 ? "well" : "\(found) findings of the scrub: the server's log names them and the way out"
+    findings.append(Finding(subject: "data", isWell: found == 0, detail: detail))
   }
   return findings
 }

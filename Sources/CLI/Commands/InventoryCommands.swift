@@ -10,7 +10,8 @@ let inventoryCommands: [Command] = [
     details: """
       The file has a header of owner,ip,mac,hostname,pool in any order, or is a JSON array of objects with these \
       fields; mac, hostname and pool may be left out, tenant and interface may be added. All rows are looked at first, \
-      and if one conflicts nothing is imported. A long import that was interrupted goes on with --resume.
+      and if one conflicts nothing is imported. Up to 2048 rows are taken over at once or not at all; a longer import \
+      goes in parts, and if it is interrupted between two of them, --resume goes on and --undo takes back.
       """,
     [Positional("FILE", isOptional: true, offer: .files, "The file, .csv or .json; - reads CSV from the input.")],
     place: .destructive,
@@ -53,7 +54,7 @@ let inventoryCommands: [Command] = [
 private func importOrUndo(_ run: Invocation) throws(Failure) -> ExitCode {
   if let id = run["undo"] {
     guard run[0] == nil, run["resume"] == nil else { throw .usage("--undo takes no file and no --resume") }
-    return try undo(run, id)
+    return try UndoRun(run, id).perform()
   }
   guard let path = run[0] else { throw .usage("there is no file to import", "usage: \(run.command.synopsis)") }
   let bytes: [UInt8]
@@ -61,44 +62,6 @@ private func importOrUndo(_ run: Invocation) throws(Failure) -> ExitCode {
   let fresh = "imp-" + Entropy.bytes(6).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   var importing = ImportRun(run, try Inventory(bytes, name: path), id: run["resume"] ?? fresh)
   return try importing.perform()
-}
-
-/// Releases what carries the import's label, each with the generation that was seen.
-private func undo(_ run: Invocation, _ id: String) throws(Failure) -> ExitCode {
-  let client = run.connect()
-  let label = "berth.import=\(id)"
-  var found: [JSONValue] = []
-  var pages = Pages(client, run.call(.get, "allocations").asking("label", label).asking("limit", "1000"))
-  do throws(ClientFault) {
-    while let page = try pages.next() { found += page.value["items"]?.elements ?? [] }
-  } catch { throw Failure(error) }
-  guard !found.isEmpty else { throw Failure(.notFound, "nothing is left of import \(id)") }
-  try run.confirm("release the \(found.count) addresses of import \(id)")
-  var progress = Progress("released", of: found.count, run.io)
-  var (released, others) = (0, 0)
-  for item in found {
-    let call = run.call(.delete, "pools", cellText(item.at("pool")), "allocations", cellText(item.at("ip")))
-      .asking("generation", item["generation"]?.numberText)
-    do throws(ClientFault) {
-      _ = try client.send(call)
-      released += 1
-    } catch {
-      // Gone, or somebody else's by now: either way no longer of this import.
-      guard case .refused(let refusal) = error, refusal.status == 404 || refusal.code == "stale_generation" else {
-        progress.end()
-        throw Failure(error)
-      }
-      others += 1
-    }
-    progress.advance(1)
-  }
-  progress.end()
-  run.printer.show(
-    .object([
-      .init("import_id", .string(id)), .init("dry_run", .bool(run.has("dry-run"))),
-      .init("released", JSONValue(released)), .init("no_longer_of_it", JSONValue(others))
-    ]), name: "import_id")
-  return .ok
 }
 
 private func followEvents(_ run: Invocation) throws(Failure) -> ExitCode {

@@ -7,7 +7,7 @@ enum ServeSettings {
   static let table = SettingTable([
     Setting(
       "listen", .text, value: "HOST:PORT",
-      help: "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs --insecure."),
+      help: "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs TLS, or --insecure."),
     Setting(
       "port", .integer(0...65_535), letter: "p", value: "PORT", default: .integer(8080),
       help: "The port, when --listen names none; 0 takes any free one."),
@@ -22,12 +22,18 @@ enum ServeSettings {
     Setting(
       "insecure", .boolean, default: .boolean(false),
       help: "Serve on a public address without TLS and tokens: whoever reaches it may change everything."),
+    Setting(
+      "auth", .choice(["auto", "required"]), default: .text("auto"),
+      help: "Who needs a token: everybody once there is one (auto), or everybody from the start (required)."),
     Setting("cors_origin", .list, value: "ORIGIN", help: "A web page's origin that may call the API."),
     Setting("host_name", .list, value: "NAME", help: "A name that requests may use for a server on loopback."),
     Setting("log_format", .choice(["text", "json"]), default: .text("text"), help: "The form of log lines."),
     Setting("loops", .integer(1...64), value: "N", help: "Threads that serve connections."),
     Setting(
-      "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries.")
+      "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries."),
+    Setting(
+      "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
+      help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
   ])
 
   /// Whether the first word is a flag that only `serve` has.
@@ -73,10 +79,12 @@ extension ServeOptions {
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
-      insecure: settings.flag("insecure"), corsOrigins: settings.list("cors_origin"),
+      insecure: settings.flag("insecure"), authRequired: settings.text("auth") == "required",
+      corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
-      snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) }, settings: settings)
+      snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
+      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0, settings: settings)
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
@@ -130,6 +138,7 @@ let serveCommand = Command(
   examples: [
     Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
     Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
+    Example("berth serve --auth required", "nobody gets in without a token, not even from this machine"),
     Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection")
   ]
 ) { invocation throws(Failure) in

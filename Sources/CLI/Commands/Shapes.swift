@@ -3,7 +3,7 @@ internal import Wire
 extension Shape {
   static let pool = Shape(
     fields: [
-      Field("NAME", "name"), Field("CIDR", "cidr"), Field("GATEWAY", "gateway"),
+      Field("NAME", "name"), Field("CIDR", "cidr", isWhole: true), Field("GATEWAY", "gateway", isWhole: true),
       Field("USED", isRight: true) { $0.at("capacity.allocated").numberText ?? "" },
       Field("FREE", "capacity.available", isRight: true), Field("USABLE", "capacity.usable", isRight: true),
       Field("FULL", isRight: true) { cellText($0.at("capacity.utilization_percent")).withSuffix(" %") },
@@ -13,15 +13,18 @@ extension Shape {
 
   static let allocation = Shape(
     fields: [
-      Field("IP", "cidr", "ip"), Field("POOL", "pool"), Field("OWNER", "owner"), Field("INTERFACE", "interface"),
-      Field("TENANT", "tenant"), Field("HOSTNAME", "hostname"), Field("MAC", "mac"), Field("NODE", "node"),
-      Field("GATEWAY", "gateway"), Field("EXPIRES", "expires_at"), Field("GENERATION", "generation", isRight: true),
+      Field("IP", "cidr", "ip", isWhole: true), Field("POOL", "pool"), Field("OWNER", "owner"),
+      Field("INTERFACE", "interface"),
+      Field("TENANT", "tenant"), Field("HOSTNAME", "hostname"), Field("MAC", "mac", isWhole: true),
+      Field("NODE", "node"),
+      Field("GATEWAY", "gateway", isWhole: true), Field("EXPIRES", "expires_at"),
+      Field("GENERATION", "generation", isRight: true),
       Field("LABELS", "labels")
     ], name: "ip")
 
   static let reservation = Shape(
     fields: [
-      Field("RANGE", "range"), Field("REASON", "reason"), Field("AUTOMATIC", "automatic"),
+      Field("RANGE", "range", isWhole: true), Field("REASON", "reason"), Field("AUTOMATIC", "automatic"),
       Field("CREATED", "created_at")
     ], name: "range")
 
@@ -29,27 +32,30 @@ extension Shape {
     fields: [
       Field("POOL", "pool"), Field("NETWORK", "network"), Field("STATE", "state"),
       Field("OWNER", "allocation.owner"), Field("INTERFACE", "allocation.interface"),
-      Field("TENANT", "allocation.tenant"), Field("HOSTNAME", "allocation.hostname"), Field("MAC", "allocation.mac"),
+      Field("TENANT", "allocation.tenant"), Field("HOSTNAME", "allocation.hostname"),
+      Field("MAC", "allocation.mac", isWhole: true),
       Field("SINCE", "allocation.created_at"), Field("EXPIRES", "allocation.expires_at")
     ], name: "allocation.owner")
 
   static let interval = Shape(
     fields: [
-      Field("IP", "ip"), Field("POOL", "pool"), Field("OWNER", "owner"), Field("INTERFACE", "interface"),
+      Field("IP", "ip", isWhole: true), Field("POOL", "pool"), Field("OWNER", "owner"), Field("INTERFACE", "interface"),
       Field("TENANT", "tenant"), Field("FROM", "from"), Field("TO", "to"),
       Field("GENERATION", "generation", isRight: true)
     ], name: "owner")
 
-  static let block = Shape(fields: [Field("BLOCK", "")], name: "")
+  static let block = Shape(fields: [Field("BLOCK", "", isWhole: true)], name: "")
 
   static let usage = Shape(
     fields: [
-      Field("BLOCK", "block"), Field("ALLOCATED", "allocated", isRight: true), Field("USABLE", "usable", isRight: true)
+      Field("BLOCK", "block", isWhole: true), Field("ALLOCATED", "allocated", isRight: true),
+      Field("USABLE", "usable", isRight: true)
     ], name: "block")
 
   static let conflict = Shape(
     fields: [
-      Field("LINE", "line", isRight: true), Field("IP", "ip"), Field("CODE", "code"), Field("REASON", "detail")
+      Field("LINE", "line", isRight: true), Field("IP", "ip", isWhole: true), Field("CODE", "code"),
+      Field("REASON", "detail")
     ], name: "ip")
 }
 

@@ -38,7 +38,10 @@ struct ImportRun {
       }
       (imported, already) = (0, 0)
     }
-    if inventory.rows.count > Inventory.chunkRows { run.io.remark("import \(id)") }
+    if inventory.rows.count > Inventory.chunkRows {
+      // Said now, because whoever interrupts it hears nothing more.
+      run.io.remark("import \(id): if interrupted, go on with --resume \(id), or take it back with --undo \(id)")
+    }
     try all(isTrial: false)
     report(isTrial: false)
     return .ok

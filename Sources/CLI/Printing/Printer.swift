@@ -14,8 +14,8 @@ struct Shape: Sendable {
     let cell: @Sendable (JSONValue) -> String
 
     /// Shows the first of `paths` that has a value; a path is keys joined by dots.
-    init(_ title: String, _ paths: String..., isRight: Bool = false) {
-      column = TextTable.Column(title, isRight: isRight)
+    init(_ title: String, _ paths: String..., isRight: Bool = false, isWhole: Bool = false) {
+      column = TextTable.Column(title, isRight: isRight, isWhole: isWhole)
       cell = { object in paths.lazy.map { cellText(object.at($0)) }.first { !$0.isEmpty } ?? "" }
     }
 
@@ -114,6 +114,8 @@ struct Printer: Sendable {
     for object in objects { table.add(shape.fields.map { $0.cell(object) }) }
     if objects.isEmpty, io.outputIsTerminal { return io.remark("(none)") }
     io.print(table.lines(width: io.width, style).map { $0 + "\n" }.joined())
+    let leftOut = table.leftOut(width: io.width)
+    if !leftOut.isEmpty { io.remark("no room for \(leftOut.joined(separator: ", ")): -o yaml shows everything") }
   }
 
   /// The fields of an object below one another, those of objects in it behind a dot.

@@ -4,11 +4,17 @@ struct TextTable {
   struct Column: Sendable {
     let title: String
     let isRight: Bool
+    /// Worth nothing when it is cut: an address, a number.
+    let isWhole: Bool
 
-    init(_ title: String, isRight: Bool = false) { (self.title, self.isRight) = (title, isRight) }
+    init(_ title: String, isRight: Bool = false, isWhole: Bool = false) {
+      (self.title, self.isRight, self.isWhole) = (title, isRight, isWhole || isRight)
+    }
   }
 
-  /// No column is made narrower to fit.
+  /// No text is made narrower while another column can be left out.
+  static let readable = 9
+  /// No column is made narrower at all.
   static let narrowest = 6
   private static let gap = 2
 
@@ -41,23 +47,44 @@ struct TextTable {
     return [style.bold(line(columns.map(\.title)))] + rows.map(line)
   }
 
-  /// The widths of the shown columns: the widest gives way first; when all are at their narrowest, the last go.
+  /// The widths of the shown columns; 0 = left out. Texts give way first, the widest first, as long as they can still be
+  /// told apart; then whole columns go, the last first. Only when the first two alone are too wide is everything cut.
   private func fitted(_ shown: [Int], into width: Int?) -> [Int] {
-    var widths = shown.map { index in
+    let natural = shown.map { index in
       max(textWidth(columns[index].title), rows.map { textWidth($0[index]) }.max() ?? 0)
     }
-    guard let width else { return widths }
-    func total() -> Int {
-      widths.reduce(0, +) + Self.gap * max(0, widths.filter { $0 > 0 }.count - 1)
+    guard let width else { return natural }
+    for count in stride(from: shown.count, through: min(2, shown.count), by: -1) {
+      let least = shown.prefix(count).map { columns[$0].isWhole ? Int.max : Self.readable }
+      let widths = Self.narrowed(Array(natural.prefix(count)), to: width, least: least)
+      if Self.total(widths) <= width { return widths + [Int](repeating: 0, count: shown.count - count) }
     }
-    while total() > width, let widest = widths.max(), widest > Self.narrowest {
-      let second = widths.filter { $0 < widest }.max() ?? 0
-      let place = widths.lastIndex(of: widest)!
-      widths[place] = max(Self.narrowest, second, widest - (total() - width))
-      if widths[place] == widest { widths[place] -= 1 }
-    }
-    while total() > width, let last = widths.lastIndex(where: { $0 > 0 }), last > 0 { widths[last] = 0 }
+    var widths = Self.narrowed(natural, to: width, least: natural.map { _ in Self.narrowest })
+    while Self.total(widths) > width, let last = widths.lastIndex(where: { $0 > 0 }), last > 0 { widths[last] = 0 }
     return widths
+  }
+
+  private static func total(_ widths: [Int]) -> Int {
+    widths.reduce(0, +) + gap * max(0, widths.filter { $0 > 0 }.count - 1)
+  }
+
+  /// Makes the widest narrower until all fit or each is at its least.
+  private static func narrowed(_ widths: [Int], to width: Int, least: [Int]) -> [Int] {
+    var widths = widths
+    while total(widths) > width {
+      let wide = widths.indices.filter { widths[$0] > least[$0] }
+      guard let place = wide.max(by: { widths[$0] <= widths[$1] }) else { break }
+      let second = wide.map { widths[$0] }.filter { $0 < widths[place] }.max() ?? 0
+      let wanted = max(least[place], second, widths[place] - (total(widths) - width))
+      widths[place] = min(wanted, widths[place] - 1)
+    }
+    return widths
+  }
+
+  /// The titles of columns that have something to say and no room.
+  func leftOut(width: Int?) -> [String] {
+    let shown = columns.indices.filter { index in rows.contains { !$0[index].isEmpty } }
+    return zip(shown, fitted(shown, into: width)).filter { $0.1 == 0 }.map { columns[$0.0].title }
   }
 }
 

@@ -7,6 +7,9 @@ enum ClientSettings {
       "server", .list, value: "URL,...", default: .list(["http://127.0.0.1:8080"]),
       help: "Where Berth answers; several places are tried in turn."),
     Setting(
+      "token_file", .text, value: "FILE",
+      help: "A file with the token to show; without it what `berth login` kept for the server."),
+    Setting(
       "output", .choice(["table", "json", "yaml", "name"]), letter: "o", default: .text("table"),
       help: "How results are printed; json is what the API says, unchanged.")
   ])

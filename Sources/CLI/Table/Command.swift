@@ -31,9 +31,11 @@ struct Example: Sendable {
 }
 
 /// What a command needs of the world.
-enum Place: Sendable {
+enum Place: Hashable, Sendable {
   /// A running Berth: takes `--server` and `-o`.
   case server
+  /// As `server`, and it brings a token of its own.
+  case login
   /// As `server`, and it destroys something: takes `--yes` too.
   case destructive
   /// Nothing but this machine.
@@ -70,7 +72,7 @@ struct Command: Sendable {
   var commonFlags: [Flag] {
     let help = [Flag("help", letter: "h", help: "Show this help.")]
     return switch place {
-    case .server: ClientSettings.table.flags + help
+    case .server, .login: ClientSettings.table.flags + help
     case .destructive: ClientSettings.table.flags + [Self.yes] + help
     case .local: help
     }

@@ -24,11 +24,12 @@ struct CommandTable: Sendable {
     nouns: [
       Noun(word: "pool", summary: "Pools of addresses.", aliases: ["ip-pool"]),
       Noun(word: "ip", summary: "Addresses and who has them.", aliases: []),
+      Noun(word: "token", summary: "Tokens: who may come in.", aliases: []),
       Noun(word: "config", summary: "Settings and where they come from.", aliases: []),
       Noun(word: "log", summary: "The log of a stopped Berth.", aliases: [])
     ],
     commands: [serveCommand] + poolCommands + poolStateCommands + poolViewCommands + addressCommands
-      + addressReadCommands + inventoryCommands + machineCommands)
+      + addressReadCommands + inventoryCommands + tokenCommands + machineCommands)
 
   func commands(of noun: Noun) -> [Command] { commands.filter { $0.words.count > 1 && $0.words[0] == noun.word } }
 

@@ -121,18 +121,59 @@ extension Ledger {
     return try moved(state, pool, to: extent, kind, context)
   }
 
-  /// The pool on another extent; strategy `next` begins again.
+  /// The pool on another extent; strategy `next` begins again. What guests of a smaller extent know as their network,
+  /// gateway and broadcast address is reserved when the pool grows around them, and no longer when it goes back.
   private func moved(
     _ state: PoolState, _ pool: Pool, to extent: Extent, _ kind: EntryKind, _ context: Context
   ) throws(Rejection) -> Decided {
     var pool = pool
     pool.extent = extent
     pool.revision = context.revision
-    try checkExtent(extent, of: pool, reservations: state.reservations)
+    let needless = state.reservations.filter { isInherited($0, from: extent) }
+    let kept = state.reservations.filter { !isInherited($0, from: extent) }
+    try checkExtent(extent, of: pool, reservations: kept)
     try checkNobodyOutside(state, extent)
+    let inherited = inherited(state, by: extent, beside: kept, context)
+    if !inherited.isEmpty {
+      guard kept.count + inherited.count <= Limits.reservations else { throw tooManyReservations(pool.name) }
+      try checkExtent(extent, of: pool, reservations: kept + inherited)
+    }
     var effects: [Effect] = [.put(.pool(pool))]
     if let cursor = state.cursor { effects.append(.delete(.cursor(pool.name, cursor))) }
+    effects += needless.map { .delete(.reservation($0)) }
+    effects += inherited.map { .put(.reservation($0)) }
     return Decided(outcome: .pool(pool), kind: kind, effects: effects)
+  }
+
+  /// Guests keep their old mask: for them a newcomer at one of these addresses would be the router, or everybody.
+  private func inherited(
+    _ state: PoolState, by extent: Extent, beside reservations: [Reservation], _ context: Context
+  ) -> [Reservation] {
+    let old = state.pool.extent
+    guard state.allocations > 0, extent.cidr != old.cidr, extent.cidr.contains(old.cidr) else { return [] }
+    let usable = PoolState.usable(extent, reservations)
+    return Ledger.meanings(of: old).compactMap { address, reason in
+      guard usable.contains(where: { $0.contains(address) }) else { return nil }
+      return Reservation(
+        pool: state.pool.name, range: AddressRange(address, address), reason: reason, createdAt: context.time,
+        revision: context.revision)
+    }
+  }
+
+  private func isInherited(_ reservation: Reservation, from extent: Extent) -> Bool {
+    Ledger.meanings(of: extent).contains {
+      reservation.range == AddressRange($0.address, $0.address) && reservation.reason == $0.reason
+    }
+  }
+
+  /// The addresses that mean something to the guests of an extent, and what.
+  private static func meanings(of extent: Extent) -> [(address: IPAddress, reason: String)] {
+    [
+      (extent.cidr.reservedFirst, "network address"), (extent.gateway, "gateway"),
+      (extent.cidr.reservedLast, "broadcast address")
+    ].compactMap { address, meaning in
+      address.map { ($0, "\(meaning) of \(extent.cidr) for those who lived there before the pool grew") }
+    }
   }
 
   // MARK: Rules

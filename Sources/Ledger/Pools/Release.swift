@@ -56,7 +56,9 @@ extension Ledger {
       throw Rejection(
         .addressOutsidePool, "\(target.ip) is not in pool \(target.pool) (\(state.cidr))", field: "ip")
     }
-    guard case .allocation(let found) = row(.address(target.pool, target.ip)) else {
+    guard case .allocation(let found) = row(.address(target.pool, target.ip)),
+      target.tenant == nil || target.tenant == found.tenant
+    else {
       throw Rejection(.allocationNotFound, "\(target.ip) of pool \(target.pool) is not allocated", field: "ip")
     }
     if let generation = target.generation, generation != found.generation {

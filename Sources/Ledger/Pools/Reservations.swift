@@ -13,10 +13,7 @@ extension Ledger {
     guard reason.utf8.count <= Limits.reasonBytes else {
       throw .invalid("reason", "at most \(Limits.reasonBytes) bytes")
     }
-    guard state.reservations.count < Limits.reservations else {
-      throw Rejection(
-        .tooManyReservations, "pool \(name) has \(Limits.reservations) reservations: join some into ranges")
-    }
+    guard state.reservations.count < Limits.reservations else { throw tooManyReservations(name) }
     if let other = state.reservations.first(where: { $0.range.overlaps(range) }) {
       throw Rejection(
         .reservationExists, "\(other.range) is reserved already (\(other.reason)): delete that reservation first",
@@ -27,6 +24,10 @@ extension Ledger {
       pool: name, range: range, reason: reason, createdAt: context.time, revision: context.revision)
     return Decided(
       outcome: .reservation(reservation), kind: .reservationCreated, effects: [.put(.reservation(reservation))])
+  }
+
+  func tooManyReservations(_ name: PoolName) -> Rejection {
+    Rejection(.tooManyReservations, "pool \(name) has \(Limits.reservations) reservations: join some into ranges")
   }
 
   private func checkNobodyHolds(_ range: AddressRange, _ state: PoolState) throws(Rejection) {

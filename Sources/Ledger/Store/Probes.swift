@@ -36,6 +36,9 @@ struct KeyProbe {
     case .answered(let digest):
       group = 6
       out.bigEndian(digest, count: 16)
+    case .token(let id):
+      group = 7
+      out.bigEndian(id.bits, count: 10)
     }
     bytes = out.bytes
     range = 0..<bytes.count
@@ -52,11 +55,15 @@ struct KeyProbe {
   /// Whether a row that begins with `tag` is an allocation's or a release's.
   static func isOfAddress(_ tag: UInt8) -> Bool { group(tag) == 3 }
 
+  /// Whether a row that begins with `tag` is a token.
+  static func isOfToken(_ tag: UInt8) -> Bool { group(tag) == 7 }
+
   /// Where in a row's bytes its key lies.
   private static func keyRange(_ bytes: [UInt8], _ row: Range<Int>) -> Range<Int> {
     let start = row.lowerBound + 1
     let group = group(bytes[row.lowerBound])
     if group == 6 { return start..<start + 16 }
+    if group == 7 { return start..<start + 10 }
     // A pool's name is at most 63 bytes, so its length is one byte.
     var end = start + 1 + Int(bytes[start])
     if group == 2 || group == 3 { end += bytes[end] == AddressFamily.ipv4.rawValue ? 5 : 17 }

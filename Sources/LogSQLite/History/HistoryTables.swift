@@ -83,6 +83,10 @@ final class HistoryTables {
     try connection.execute("COMMIT")
   }
 
+  static func isOfOlderFormat(_ connection: Connection) throws(SQLiteFailure) -> Bool {
+    (1..<format).contains(try connection.number("PRAGMA user_version") ?? 0)
+  }
+
   struct State {
     let logID: [UInt8]
     let seed: UInt64

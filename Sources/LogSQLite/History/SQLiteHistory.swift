@@ -104,6 +104,20 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   /// A reader on a connection of its own.
   package func reader() throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path, self) }
 
+  /// Whether the next server makes the index anew as if there were none: it has an older format, or a crash has left it
+  /// without its tables; they are made in one transaction, and what is left of that is an empty database or a journal
+  /// to roll back.
+  static func isUnfinished(_ path: String) throws(LogFault) -> Bool {
+    do throws(SQLiteFailure) {
+      let connection = try Connection(path, .readOnly)
+      if try connection.number("SELECT count(*) FROM sqlite_schema") == 0 { return true }
+      return try HistoryTables.isOfOlderFormat(connection)
+    } catch {
+      if error.needsRollback { return true }
+      throw error.fault
+    }
+  }
+
   /// A reader of an index that nobody here writes.
   static func reader(of path: String) throws(LogFault) -> any HistoryReader { try SQLiteHistoryReader(path, nil) }
 

@@ -1,0 +1,57 @@
+// Runs the simulated cluster: `SEEDS=n` runs that many seeds, `SEED=n` one with all that its nodes were told.
+internal import Glibc
+internal import Engine
+internal import LogEtcd
+internal import Simulation
+
+@main enum Main {
+  static func main() {
+    if let seed = number("SEED") { return one(seed) }
+    let seeds = number("SEEDS") ?? 100
+    let first = number("FIRST") ?? 1
+    var totals: [(name: String, count: Int)] = []
+    for seed in first..<first + seeds {
+      let world = World(seed: seed, plan: plan(seed))
+      if let violation = world.run() {
+        print(violation)
+        print("look at it with: make sim SEED=\(seed)")
+        exit(1)
+      }
+      for item in world.seen {
+        if let index = totals.firstIndex(where: { $0.name == item.name }) {
+          totals[index].count += item.count
+        } else {
+          totals.append(item)
+        }
+      }
+    }
+    for item in totals.sorted(by: { $0.name < $1.name }) { print("\(item.name): \(item.count)") }
+    print("\(seeds) seeds from \(first) on: no violation")
+  }
+
+  /// The same seed always has the same plan.
+  static func plan(_ seed: UInt64) -> WorldPlan {
+    var plan = WorldPlan()
+    plan.nodes = seed % 5 == 0 ? 5 : 3
+    plan.restores = seed % 4 == 0
+    // Odd seeds run the real engine, even ones the toy.
+    let flaws = CoreFlaws(rawValue: number("CORE_FLAWS").map { Int($0) } ?? 0)
+    if seed % 2 == 1 || !flaws.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: flaws) } }
+    plan.flaws = EtcdFlaws(rawValue: number("FLAWS").map { Int($0) } ?? 0)
+    return plan
+  }
+
+  static func one(_ seed: UInt64) {
+    let world = World(seed: seed, plan: plan(seed))
+    if number("QUIET") == nil { world.log = { print($0) } }
+    let violation = world.run()
+    print("trace \(String(world.trace, radix: 16))")
+    print(violation ?? "no violation")
+    exit(violation == nil ? 0 : 1)
+  }
+
+  /// A variable's number; empty is as good as unset.
+  static func number(_ name: String) -> UInt64? {
+    unsafe getenv(name).flatMap { unsafe UInt64(String(cString: $0)) }
+  }
+}

@@ -1,0 +1,103 @@
+// Permissions: who may do what, in one table that the door reads and the documents print.
+//
+// A route needs one permission; a role grants some; a scope narrows where they hold. What a scope cannot narrow (counts
+// that include others, imports, tokens) is not granted to it at all. What it can narrow is narrowed twice: the door
+// compares the pool in the path, and the handler asks `Visibility` for rows and names.
+internal import Domain
+internal import HTTPServer
+
+/// What a route asks of its caller.
+enum Permission: String, Sendable, CaseIterable {
+  /// Nothing: whoever reaches the port may.
+  case open
+  /// To be somebody, no matter who.
+  case identity
+  case poolsRead = "pools.read"
+  case poolsCreate = "pools.create"
+  case poolsWrite = "pools.write"
+  /// Counts and free blocks, which include what others hold.
+  case spaceRead = "space.read"
+  case allocationsRead = "allocations.read"
+  case allocationsWrite = "allocations.write"
+  /// Addresses of pools that Berth chooses.
+  case allocationsChoose = "allocations.choose"
+  case historyRead = "history.read"
+  case importRows = "import"
+  case export = "export"
+  case metricsRead = "metrics.read"
+  case clockConfirm = "clock.confirm"
+  case tokensRead = "tokens.read"
+  case tokensWrite = "tokens.write"
+  case securityRead = "security.read"
+
+  /// The roles that grant it.
+  var roles: [Role] {
+    switch self {
+    case .open, .identity: Role.allCases
+    case .poolsRead, .allocationsRead, .historyRead: Role.allCases
+    case .spaceRead, .export, .metricsRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
+    case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
+    case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
+    case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
+    case .clockConfirm, .tokensWrite: [.clusterAdmin]
+    }
+  }
+
+  /// Whether it can hold for one tenant alone.
+  var reachesTenants: Bool {
+    switch self {
+    case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
+      true
+    case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .tokensRead, .tokensWrite,
+      .securityRead:
+      false
+    }
+  }
+
+  /// Whether it can hold for one pool alone.
+  var reachesPools: Bool {
+    switch self {
+    case .open, .identity, .poolsRead, .poolsWrite, .spaceRead, .allocationsRead, .allocationsWrite, .historyRead,
+      .export:
+      true
+    case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .tokensRead, .tokensWrite,
+      .securityRead:
+      false
+    }
+  }
+
+  /// Whether a role grants it.
+  func isGranted(to role: Role) -> Bool {
+    // An administrator may everything, and is asked most often where there are no tokens.
+    role == .clusterAdmin || roles.contains(role)
+  }
+
+  /// Whether it can hold in a scope.
+  func reaches(_ scope: Scope) -> Bool {
+    switch scope {
+    case .global: true
+    case .tenant: reachesTenants
+    case .pool: reachesPools
+    }
+  }
+}
+
+/// The table of permissions for the documents.
+package enum PermissionTable {
+  /// Roles and scopes by permission, and the routes of each, in Markdown.
+  package static var markdown: String {
+    var lines = ["| Permission | " + Role.allCases.map(\.name).joined(separator: " | ") + " | tenant | pool | Routes |"]
+    lines.append("|" + String(repeating: " --- |", count: Role.allCases.count + 4))
+    for permission in Permission.allCases {
+      let roles = Role.allCases.map { permission.isGranted(to: $0) ? "x" : "" }
+      let scopes = [permission.reachesTenants, permission.reachesPools].map { $0 ? "x" : "" }
+      let routes = BerthAPI.table.filter { $0.permission == permission }.map {
+        "`\($0.method.rawValue) \($0.pattern)`"
+      }
+      lines.append(
+        "| `\(permission.rawValue)` | \((roles + scopes).joined(separator: " | ")) | \(routes.joined(separator: ", ")) |"
+      )
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

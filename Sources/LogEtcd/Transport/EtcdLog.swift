@@ -1,0 +1,185 @@
+package import HTTPClient
+package import Log
+internal import Platform
+
+/// The log in etcd: the machine with a thread of its own, and connections for what it asks.
+// Unchecked because the compiler cannot see the rule: `machine`, `shownAt` and `told` belong to the machine's thread once
+// it runs; the rest is guarded by `lock`.
+package final class EtcdLog: SharedLog, @unchecked Sendable {
+  /// Inputs that may wait before a watch has to.
+  private static let maxWaiting = 1_024
+  /// Microseconds that a shown status may be old while things happen.
+  private static let showEvery: Int64 = 100_000
+
+  private let options: EtcdOptions
+  private let calls: EtcdCalls
+  private let machine: EtcdMachine
+  private let lock = Lock()
+  private let changed = Condition()
+  private var inputs: [EtcdInput] = []
+  private var watches: [UInt64] = []
+  private var thens: [@Sendable (AppendEnd) -> Void] = []
+  private var told: @Sendable (LogEvent) -> Void = { _ in }
+  private var shownHead: LogHead
+  private var shownStatus = SharedLogStatus()
+  private var shownAt = Int64.min / 2
+  private var isClosing = false
+  private var thread: Thread?
+
+  /// Prepares a log; nothing is connected before `start`. Connections are made as `client` says.
+  package init(
+    _ options: EtcdOptions, endpoints: [Endpoint], client: HTTPClientOptions = HTTPClientOptions(),
+    seed: UInt64 = Entropy.uint64()
+  ) {
+    precondition(options.endpoints == endpoints.count, "the options count other endpoints")
+    self.options = options
+    calls = EtcdCalls(endpoints, client)
+    machine = EtcdMachine(options, seed: seed)
+    shownHead = machine.toldHead
+  }
+
+  // MARK: For every thread
+
+  /// The newest batch that has been told.
+  package var head: LogHead { lock.withLock { shownHead } }
+
+  /// How the log and its connections are.
+  package var status: SharedLogStatus { lock.withLock { shownStatus } }
+
+  /// Begins to follow the log.
+  package func start(after head: LogHead?, tell: @escaping @Sendable (LogEvent) -> Void) {
+    lock.withLock {
+      precondition(thread == nil, "a log is started once")
+      told = tell
+      thread = Thread(name: "berth-etcd") { self.run() }
+    }
+    push(.start(after: head))
+  }
+
+  /// Appends; `then` is called on the log's thread, between the events.
+  package func append(_ batch: Batch, then: @escaping @Sendable (AppendEnd) -> Void) {
+    lock.withLock {
+      thens.append(then)
+      inputs.append(.append(batch))
+      changed.signal()
+    }
+  }
+
+  /// Asks for proof that this node is up to date.
+  package func barrier(_ number: UInt64) { push(.barrier(number)) }
+
+  /// The engine goes on.
+  package func stepped() { push(.stepped) }
+
+  /// Publishes a snapshot.
+  package func publish(_ image: SnapshotImage) { push(.publish(image)) }
+
+  /// Ends an epoch by hand.
+  package func depose(epoch: UInt64) { push(.depose(epoch)) }
+
+  /// Nothing to do here: etcd keeps its own house, and trimming follows snapshots.
+  package func maintain(idle: Bool) {}
+
+  /// A reader that asks etcd itself.
+  package func reader() throws(LogFault) -> any BatchReader { EtcdReader(calls, options) }
+
+  /// Gives up leadership and ends the thread; what is still under way is not waited for.
+  package func close() {
+    let thread = lock.withLock { () -> Thread? in
+      guard !isClosing else { return nil }
+      inputs.append(.resign)
+      isClosing = true
+      changed.signal()
+      return self.thread
+    }
+    thread?.join()
+    calls.close()
+  }
+
+  private func push(_ input: EtcdInput) {
+    lock.withLock {
+      guard !isClosing else { return }
+      // One step says as much as many.
+      if case .stepped = input, case .stepped = inputs.last { return }
+      inputs.append(input)
+      changed.signal()
+    }
+  }
+
+  // MARK: The machine's thread
+
+  private static var microseconds: Int64 { MonotonicTime.now.nanoseconds / 1_000 }
+
+  private func run() {
+    var wake: Int64?
+    while true {
+      let (work, isLast) = lock.withLock { () -> ([EtcdInput], Bool) in
+        while inputs.isEmpty, !isClosing {
+          guard let wake else {
+            changed.wait(lock)
+            continue
+          }
+          let left = wake - EtcdLog.microseconds
+          guard left > 0, changed.wait(lock, timeout: .microseconds(left)) else { break }
+        }
+        defer { inputs = [] }
+        return (inputs, isClosing)
+      }
+      if work.isEmpty { wake = nil }
+      for input in work.isEmpty ? [.tick] : work {
+        for action in machine.handle(input, now: EtcdLog.microseconds) {
+          if case .wake(let at) = action { wake = at } else { perform(action) }
+        }
+        show()
+      }
+      if isLast { return }
+    }
+  }
+
+  private func show() {
+    let head = machine.toldHead
+    let now = EtcdLog.microseconds
+    let status = now - shownAt >= EtcdLog.showEvery ? machine.status : nil
+    if status != nil { shownAt = now }
+    lock.withLock {
+      shownHead = head
+      if let status { shownStatus = status }
+    }
+  }
+
+  private func perform(_ action: EtcdAction) {
+    switch action {
+    case .send(let id, let request, let endpoint, let timeout):
+      calls.send(request, to: endpoint, timeout: .microseconds(timeout)) { result in
+        switch result {
+        case .success(let answer): self.push(.answer(id, answer))
+        case .failure(let failure): self.push(.failed(id, failure.failure))
+        }
+      }
+    case .watch(let id, let watch, let endpoint):
+      lock.withLock { watches.append(id) }
+      calls.watch(watch, at: endpoint) { message in self.watched(id, message) }
+    case .unwatch(let id): lock.withLock { watches.removeAll { $0 == id } }
+    case .tell(.ended(let end)):
+      let then = lock.withLock { thens.removeFirst() }
+      show()
+      then(end)
+    case .tell(let event):
+      show()
+      told(event)
+    case .wake: break
+    }
+  }
+
+  /// A message of a watch, nil at its end; false when nobody wants more. Waits while too much is waiting already.
+  private func watched(_ id: UInt64, _ message: EtcdWatchMessage?) -> Bool {
+    lock.withLock {
+      while inputs.count >= EtcdLog.maxWaiting, !isClosing { _ = changed.wait(lock, timeout: .milliseconds(5)) }
+      guard watches.contains(id), !isClosing else { return false }
+      if let message { inputs.append(.watch(id, message)) } else { inputs.append(.watchEnded(id)) }
+      if message == nil { watches.removeAll { $0 == id } }
+      changed.broadcast()
+      return true
+    }
+  }
+}

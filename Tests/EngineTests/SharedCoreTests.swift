@@ -1,0 +1,193 @@
+import Addressing
+import Domain
+import Ledger
+import Log
+import Platform
+import Telemetry
+import Testing
+
+@testable import Engine
+
+/// A core over a log that others write too, fed by hand.
+private final class Node {
+  let core: Core
+  private(set) var appended: [Batch] = []
+  private(set) var barriers: [UInt64] = []
+  private(set) var archived: [StoredBatch] = []
+  let answers = Guard<[Answer]>([])
+  private let clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
+
+  init(seed: UInt64 = 1) {
+    var numbers = seed
+    var options = CoreOptions(
+      random: {
+        numbers &+= 1
+        return numbers
+      }, metrics: EngineMetrics(Metrics()))
+    options.isShared = true
+    let archive = Guard<[StoredBatch]>([])
+    options.archive = { stored in archive.change { $0.append(stored) } }
+    stored = archive
+    core = Core(Tables(seed: seed), head: LogHead(empty: logID), clock: clock, options: options)
+  }
+
+  private let stored: Guard<[StoredBatch]>
+  var archive: [StoredBatch] { stored.value }
+
+  func hear(_ event: LogEvent) {
+    core.handle(event, clock)
+    step()
+  }
+
+  func step() {
+    if core.isAppending { return }
+    _ = core.begin(clock, append: { appended.append($0) }, barrier: { barriers.append($0) })
+  }
+
+  func ask(_ command: Command) {
+    let answers = answers
+    core.add([
+      Waiting(submission: Submission(command, actor: "t", requestID: "r", asked: "")) { answer in
+        answers.change { $0.append(answer) }
+      }
+    ])
+    step()
+  }
+
+  func allocate(_ owner: String) {
+    ask(.allocate(AllocateRequest(.pool(.simple), holder: Holder(owner: OwnerName(trusted: owner)))))
+  }
+
+  func makePool() {
+    let cidr = Prefix(containing: IPAddress("10.0.0.0")!, length: 24)
+    ask(.createPool(Pool(name: .simple, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)))))
+  }
+
+  /// The batch under way is durable; returns what the other nodes are told.
+  func land() -> LogEvent {
+    let batch = appended[appended.count - 1]
+    hear(.ended(.durable))
+    return .applied(StoredBatch(batch: batch, hash: batch.hash))
+  }
+
+  /// Leads in `epoch`; returns what the other nodes are told of the batch that took it over.
+  func lead(_ epoch: UInt64) -> LogEvent {
+    hear(.takeover(epoch: epoch))
+    let told = land()
+    hear(.leads(epoch: epoch))
+    return told
+  }
+}
+
+private let logID = SHA256Digest(of: Array("shared".utf8))
+
+@Suite struct SharedCoreTests {
+  @Test func aFollowerComesToTheLeadersState() {
+    let (leader, follower) = (Node(seed: 1), Node(seed: 2))
+    for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }
+    follower.hear(leader.lead(7))
+    leader.makePool()
+    follower.hear(leader.land())
+    for number in 0..<20 {
+      leader.allocate("vm-\(number)")
+      follower.hear(leader.land())
+    }
+    #expect(leader.core.tables.stateHash == follower.core.tables.stateHash)
+    #expect(leader.core.head == follower.core.head && leader.core.head.sequence == 22)
+    #expect(leader.archive == follower.archive && leader.archive.count == 22)
+    #expect(leader.appended.allSatisfy { $0.epoch == 7 } && leader.appended[0].entries.isEmpty)
+  }
+
+  @Test func aFollowerDecidesNothing() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    let leader = Leader(epoch: 3, node: "b", url: "http://b")
+    node.hear(.follows(leader))
+    node.makePool()
+    #expect(node.answers.value.map(\.unavailable) == [.notLeading(leader)])
+    #expect(node.appended.isEmpty)
+  }
+
+  @Test func whatAFencedLeaderDecidedNeverWas() {
+    let (old, new) = (Node(seed: 1), Node(seed: 2))
+    for node in [old, new] { node.hear(.opened(LogHead(empty: logID))) }
+    new.hear(old.lead(1))
+    old.makePool()
+    new.hear(old.land())
+    old.allocate("lost")
+    old.hear(.follows(nil))
+    old.hear(.ended(.refused(.fenced)))
+    old.hear(new.lead(2))
+    new.allocate("kept")
+    old.hear(new.land())
+    #expect(old.core.tables.stateHash == new.core.tables.stateHash)
+    #expect(old.answers.value.count == 2 && old.answers.value[1].unavailable == .notLeading(nil))
+    #expect(new.answers.value.last?.ip == "10.0.0.2", "the address of the fenced batch is free")
+    _ = old.lead(3)
+    old.allocate("again")
+    _ = old.land()
+    #expect(old.answers.value.last?.ip == "10.0.0.3")
+  }
+
+  @Test func aBatchThatLandedAfterItsLeaderWasDeposedIsAnswered() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool()
+    node.hear(.follows(nil))
+    _ = node.land()
+    guard case .outcome(.pool, _)? = node.answers.value.last else {
+      Issue.record("answered \(node.answers.value)")
+      return
+    }
+  }
+
+  @Test func anAnswerThatAppendsNothingWaitsForABarrier() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool()
+    _ = node.land()
+    node.allocate("a")
+    _ = node.land()
+    let before = node.answers.value.count
+    node.allocate("a")
+    #expect(node.barriers == [1] && node.answers.value.count == before)
+    node.hear(.barrier(through: 1, .passed(sequence: 3)))
+    #expect(node.answers.value.last?.ip == "10.0.0.2")
+    node.allocate("a")
+    node.hear(.barrier(through: 2, .failed("cut off")))
+    #expect(node.answers.value.last?.unavailable == .notLeading(nil))
+  }
+
+  @Test func anotherStateThanTheLeadersIsRefused() {
+    let (leader, follower) = (Node(seed: 1), Node(seed: 2))
+    for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }
+    follower.hear(leader.lead(1))
+    leader.makePool()
+    guard case .applied(let stored) = leader.land() else { return }
+    var batch = stored.batch
+    batch.stateHash = 42
+    follower.hear(.applied(StoredBatch(batch: batch, hash: batch.hash)))
+    guard case .lost(let why) = follower.core.leadership else {
+      Issue.record("\(follower.core.leadership)")
+      return
+    }
+    #expect(why.contains("differs"))
+    follower.allocate("x")
+    #expect(follower.answers.value.last?.unavailable == .lost(why))
+  }
+
+  @Test func anUnknownEndOverASharedLogIsToldAndTheNodeGoesOn() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool()
+    node.hear(.ended(.unknown("trimmed")))
+    #expect(node.answers.value.last?.unavailable == .unknownOutcome)
+    #expect(node.core.tables.pools.isEmpty)
+    node.makePool()
+    _ = node.land()
+    #expect(node.core.tables.pools.count == 1)
+  }
+}

@@ -29,7 +29,7 @@ enum Main {
                [--expect 200,201] [--first 0] [--digits 13] [--random-range K] [--seed 1]
                [--address-base 10.0.0.0 --address-stride 1] [--windows MILLISECONDS --windows-file FILE] [--json]
            berth-bench commit --dir DIR [--engine sqlite|file] [--bytes 150] [--seconds 3] [--json]
-           berth-bench ledger [--count 1000000] [--short]
+           berth-bench ledger [--count 1000000] [--short | --pools 16384]
     In --path and --body: %n is the number of the request (--first upwards), %r a random number below
     --random-range, both in --digits digits; %a is the address --address-base + %n * --address-stride.
     """
@@ -50,7 +50,7 @@ enum Main {
     case "load": try Load.main(Options(rest, known: Load.Plan.options, switches: ["json"]))
     case "commit":
       try Commit.main(Options(rest, known: ["dir", "engine", "bytes", "seconds"], switches: ["json"]))
-    case "ledger": try LedgerBench.main(Options(rest, known: ["count"], switches: ["short"]))
+    case "ledger": try LedgerBench.main(Options(rest, known: ["count", "pools"], switches: ["short"]))
     default: complain(usage, exit: 2)
     }
   }

@@ -92,12 +92,13 @@ package final class BerthAPI: Sendable {
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
     let principal: Principal
     do throws(Problem) { principal = try admit(endpoint, request) } catch {
-      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+      return Caller(api: self, reply: reply, since: request.receivedAt).refuse(error)
     }
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
+    var call = Call(api: self, isCommand: endpoint.isCommand, request: request, reply: reply, principal: principal)
+    if engine.isShared { call.shared = SharedCall(endpoint) }
     do throws(Problem) {
       try endpoint.checkParameters(request)
-      try call.enter()
+      try call.enter(endpoint)
     } catch {
       call.refuse(error)
     }

@@ -8,7 +8,7 @@ internal import Log
 /// Where and when a call is answered: alone at once; in a cluster reads behind a barrier, commands at the leader.
 extension Call {
   /// Answers the call, now or later, or says why not.
-  func enter() throws(Problem) {
+  func enter(_ endpoint: Endpoint) throws(Problem) {
     if endpoint.isLocal { return try endpoint.handler(self) }
     let isShared = api.engine.isShared
     if isShared, case .lost(let why) = api.engine.leadership { throw Problem(Unavailable.lost(why)) }
@@ -17,10 +17,10 @@ extension Call {
       if isShared, !api.engine.leadership.decides { return try passOn() }
       return try endpoint.handler(self)
     }
-    guard endpoint.isRead, isShared, !wish.isStale else { return try wait(until: wish.least) }
+    guard endpoint.isRead, isShared, !wish.isStale else { return try wait(until: wish.least, endpoint) }
     api.engine.barrier { end in
       switch end {
-      case .passed: reply.resume { answer { () throws(Problem) in try wait(until: wish.least) } }
+      case .passed: reply.resume { answer { () throws(Problem) in try wait(until: wish.least, endpoint) } }
       case .failed(let why): refuse(.notCaughtUp("this node cannot tell whether it is up to date: \(why)"))
       }
     }
@@ -44,7 +44,7 @@ extension Call {
   }
 
   /// Answers once `least` is published here.
-  private func wait(until least: Revision?) throws(Problem) {
+  private func wait(until least: Revision?, _ endpoint: Endpoint) throws(Problem) {
     guard let least, api.engine.read({ $0.revision }) < least else { return try endpoint.handler(self) }
     let isTaken = api.waits.wait(for: least, .published) { isHere in
       guard isHere else {
@@ -61,9 +61,30 @@ extension Call {
     guard revision > 0, request.query("consistency") != "stale", api.engine.readableRevision < revision else {
       return try body()
     }
-    whenReadable(upTo: revision, at: revision) { reply.resume { answer(body) } }
+    caller.whenReadable(upTo: revision, at: revision) { reply.resume { answer(body) } }
   }
 
+  /// Runs what answers; a problem is an answer.
+  func answer(_ body: () throws(Problem) -> Void) {
+    do throws(Problem) { try body() } catch { refuse(error) }
+  }
+}
+
+/// What only a node of a cluster has to remember of a call.
+final class SharedCall: Sendable {
+  /// The route, to be asked again when this node leads by then.
+  let endpoint: Endpoint
+  /// The idempotency key that this node gave a request without one before it passed it on.
+  let ownKey: String?
+  /// Whether it was passed on already and came back, because this node leads now.
+  let wasPassedOn: Bool
+
+  init(_ endpoint: Endpoint, ownKey: String? = nil, wasPassedOn: Bool = false) {
+    (self.endpoint, self.ownKey, self.wasPassedOn) = (endpoint, ownKey, wasPassedOn)
+  }
+}
+
+extension Caller {
   /// Calls `body`, here or on another thread, once the log can be read up to an entry; says so when that takes too long.
   func whenReadable(upTo entry: Revision, at now: Revision, _ body: @escaping @Sendable () -> Void) {
     if !api.engine.isShared || api.engine.readableRevision >= entry { return body() }
@@ -75,11 +96,6 @@ extension Call {
       }
     }
     if !isTaken { refuse(.busy, revision: now) }
-  }
-
-  /// Runs what answers; a problem is an answer.
-  func answer(_ body: () throws(Problem) -> Void) {
-    do throws(Problem) { try body() } catch { refuse(error) }
   }
 }
 

@@ -22,7 +22,7 @@ let healthEndpoints: [Endpoint] = [
     summary: "Numbers for Prometheus.",
     answers: [.init(200, "Prometheus' text format 0.0.4.", .text(), type: metricsType)], isLocal: true,
     handler: { call in
-      call.send(call.api.metrics.exposition(), revision: call.api.engine.status.revision, type: metricsType)
+      call.caller.send(call.api.metrics.exposition(), revision: call.api.engine.status.revision, type: metricsType)
     }),
   Endpoint(
     method: .get, pattern: "/openapi.json", id: "openapi", tag: "health", permission: .open, summary: "This document.",

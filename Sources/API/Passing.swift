@@ -13,29 +13,29 @@ extension Call {
   private static let kept = ["authorization", "if-match", "traceparent", "tracestate", "accept", "idempotency-key"]
 
   /// Whether the leader may be asked: never a second time.
-  var mayPassOn: Bool { api.cluster != nil && !wasPassedOn && request.header(Call.mark) == nil }
+  var mayPassOn: Bool { api.cluster != nil && shared?.wasPassedOn == false && request.header(Call.mark) == nil }
 
   /// Hands the call to the leader, or says why not.
   func passOn() throws(Problem) {
-    guard let cluster = api.cluster, mayPassOn else {
+    guard let cluster = api.cluster, let shared, mayPassOn else {
       if case .following(let leader) = api.engine.leadership { throw Problem(Unavailable.notLeading(leader)) }
       throw Problem(Unavailable.notLeading(nil))
     }
     let hasKey = request.header("idempotency-key") != nil
-    let key = endpoint.isCommand && !hasKey ? Call.newKey() : nil
+    let key = isCommand && !hasKey ? Call.newKey() : nil
     var headers = peerHeaders
     if let key { headers.append(("idempotency-key", key)) }
     let asked = PassedRequest(
       method: request.method.rawValue, target: request.target, headers: headers,
-      body: request.body.isEmpty ? nil : request.body, changes: endpoint.isCommand)
+      body: request.body.isEmpty ? nil : request.body, changes: isCommand)
     let isTaken = cluster.pass(asked) { end in
       switch end {
       case .answered(let answer): reply.send(Response(answer))
       case .here:
         var call = self
-        (call.ownKey, call.wasPassedOn) = (key, true)
+        call.shared = SharedCall(shared.endpoint, ownKey: key, wasPassedOn: true)
         let again = call
-        reply.resume { again.answer { () throws(Problem) in try endpoint.handler(again) } }
+        reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))
       case .unknown: refuse(Problem(Unavailable.unknownOutcome))
       }

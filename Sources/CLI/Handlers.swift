@@ -43,6 +43,8 @@ package struct ServeOptions: Sendable {
   package let gateway: String?
   /// Whether to log what is going on in detail.
   package let debug: Bool
+  /// How connections are encrypted; nil = not at all.
+  package let tls: ServeTLSOptions?
   /// Whether a public address without TLS and tokens was allowed.
   package let insecure: Bool
   /// Whether everybody needs a token from the start.
@@ -91,6 +93,20 @@ package struct MigrateOptions: Sendable {
   package let prefix: String
   /// Whether etcd is the target.
   package let isIntoCluster: Bool
+}
+
+/// How `berth serve` encrypts connections.
+package struct ServeTLSOptions: Sendable {
+  /// The file with the server's certificate.
+  package let certificate: String
+  /// The file with its private key.
+  package let key: String
+  /// The file with the CAs whose clients are let in; nil = clients are asked for nothing.
+  package let clientAuthorities: String?
+  /// Whether clients may go without a certificate.
+  package let clientsMayGoWithout: Bool
+  /// Whether TLS 1.2 is spoken too.
+  package let allowsTLS12: Bool
 }
 
 /// What `berth check` was told.

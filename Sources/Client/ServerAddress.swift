@@ -1,12 +1,14 @@
 package import HTTPClient
 
-/// Where a Berth answers, as people write it: `http://host:port`, `host:port`, `host`, `[::1]:8080`, `unix:/path`.
+/// Where a Berth answers, as people write it: `http://host:port`, `https://host:port`, `host:port`, `host`, `[::1]:8080`, `unix:/path`.
 package struct ServerAddress: Hashable, Sendable {
   /// Taken when nobody names one.
   package static let standardPort: UInt16 = 8080
 
   /// How it is reached.
   package let endpoint: Endpoint
+  /// Whether connections are encrypted.
+  package let isEncrypted: Bool
 
   /// Why a text names no server.
   package struct Fault: Error, Hashable, Sendable {
@@ -22,10 +24,11 @@ package struct ServerAddress: Hashable, Sendable {
         throw Fault(rule: "must name a socket by its full path, of fewer than 108 bytes")
       }
       endpoint = .unix(path: path)
+      isEncrypted = false
       return
     }
-    if text.hasPrefix("https://") { throw Fault(rule: "asks for TLS, which Berth does not speak yet; write http://") }
-    var rest = text.hasPrefix("http://") ? String(text.dropFirst(7)) : text
+    isEncrypted = text.hasPrefix("https://")
+    var rest = isEncrypted ? String(text.dropFirst(8)) : text.hasPrefix("http://") ? String(text.dropFirst(7)) : text
     if rest.hasSuffix("/") { rest.removeLast() }
     let isPlain = rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
     guard isPlain else { throw Fault(rule: "is no server: write http://HOST:PORT") }

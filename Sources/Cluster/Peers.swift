@@ -18,7 +18,7 @@ final class Peers: @unchecked Sendable {
   func client(_ url: String) -> HTTPClient? {
     lock.withLock {
       if let known = clients[url] { return known }
-      guard let address = try? ServerAddress(url) else { return nil }
+      guard let address = try? ServerAddress(url), !address.isEncrypted else { return nil }
       if clients.count >= Peers.most { clients.removeAll() }
       var options = HTTPClientOptions()
       options.maxConnections = connections + 2

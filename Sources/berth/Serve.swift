@@ -19,10 +19,11 @@ struct Serve {
   let logger: Logger
   let sink: BufferedSink
   let begun = Rejoining()
+  private let signals: TerminationSignals
 
   init(_ settings: ServeOptions) {
-    // Before the first thread exists, and the sink has one.
-    TerminationSignals.block()
+    // Before the first thread exists, and the sink has one: they block what the thread that makes them blocks.
+    signals = TerminationSignals(reload: settings.tls != nil)
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
@@ -34,13 +35,17 @@ struct Serve {
         logger.log(
           .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
       }
-      let doors = try Doors(settings, hasTLS: false)
+      let doors = try Doors(settings, hasTLS: settings.tls != nil)
       if let warning = doors.warning { logger.log(.warn, warning) }
       let parts = try start(doors)
       greet(parts)
-      let name = TerminationSignals.wait()
-      TerminationSignals.unblock()
-      logger.log(.info, "stopping", ["signal": .text(name)])
+      var wish = signals.wait()
+      while wish == .reload {
+        parts.server.reloadCertificates()
+        wish = signals.wait()
+      }
+      signals.unblock()
+      logger.log(.info, "stopping", ["signal": .text(wish.rawValue)])
       stop(parts)
       return try begun.goOn()
     } catch {
@@ -76,20 +81,23 @@ struct Serve {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
     } catch { throw Complaint("\(error)", code: 70) }
     let metrics = Metrics()
-    let engine = try openEngine(directory, metrics)
+    let late = LateServer()
+    let engine = try openEngine(directory, metrics, late)
     engine.start()
     try prepareSimplePool(engine, simple)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
     let api = try openAPI(directory, engine, metrics, security(doors, keeper))
     let server = try listen(api)
+    late.arrived(server)
     server.start()
     return Parts(directory: directory, engine: engine, api: api, server: server, oneTimeToken: oneTimeToken)
   }
 
-  func engineOptions(_ metrics: Metrics) -> EngineOptions {
+  func engineOptions(_ metrics: Metrics, _ late: LateServer) -> EngineOptions {
     var options = EngineOptions()
     options.metrics = metrics
+    options.answering = { late.gatheringReplies($0) }
     if let most = settings.batchMax { options.batchMax = most }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
     let (logger, sink) = (logger, sink)
@@ -102,9 +110,11 @@ struct Serve {
     return options
   }
 
-  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
+  private func openEngine(
+    _ directory: DataDirectory, _ metrics: Metrics, _ late: LateServer
+  ) throws(Complaint) -> Engine {
     do throws(EngineFault) {
-      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: engineOptions(metrics))
+      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: engineOptions(metrics, late))
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
@@ -175,14 +185,19 @@ struct Serve {
     let sink = sink
     options.accessLog = { sink.write($0) }
     options.onCompletion = api.onCompletion
+    options.tls = settings.tls.map(ServerTLS.init)
+    let logger = logger
+    options.notice = { logger.log(.warn, $0) }
     do throws(ServerFault) { return try Server(options, api.router) } catch {
-      throw Complaint("\(error.sentence): is another Berth running? Choose a port with --port", code: 1)
+      let isTaken = error.sentence.hasPrefix("cannot listen")
+      throw Complaint(
+        error.sentence + (isTaken ? ": is another Berth running? Choose a port with --port" : ""), code: 1)
     }
   }
 
   private func greet(_ parts: Parts) {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
-    let url = "http://\(host):\(parts.server.port)"
+    let url = "\(settings.tls == nil ? "http" : "https")://\(host):\(parts.server.port)"
     let status = parts.engine.status
     let part = parts.cluster.map { "node \($0.name), " } ?? ""
     var text = "berth serves \(url) (\(part)data in \(settings.dataDirectory), revision \(status.revision))\n"
@@ -228,5 +243,29 @@ final class Waiter: @unchecked Sendable {
         filled.wait(lock)
       }
     }
+  }
+}
+
+/// The server, which is made after the engine whose answers it gathers.
+// Unchecked because `lock` guards `server`.
+final class LateServer: @unchecked Sendable {
+  private let lock = Lock()
+  private var server: Server?
+
+  func arrived(_ server: Server) { lock.withLock { self.server = server } }
+
+  func gatheringReplies(_ body: () -> Void) {
+    guard let server = lock.withLock({ server }) else { return body() }
+    server.gatheringReplies(body)
+  }
+}
+
+extension ServerTLS {
+  /// What the settings say.
+  fileprivate init(_ settings: ServeTLSOptions) {
+    self.init(TLSFiles(certificate: settings.certificate, key: settings.key))
+    allowsTLS12 = settings.allowsTLS12
+    clientAuthorities = settings.clientAuthorities
+    if clientAuthorities != nil { clients = settings.clientsMayGoWithout ? .optional : .required }
   }
 }

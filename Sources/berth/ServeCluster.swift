@@ -20,20 +20,25 @@ extension Serve {
     _ wish: ClusterSettings, _ doors: Doors, _ simple: (cidr: Prefix, gateway: IPAddress?)
   ) throws(Complaint) -> Parts {
     let log = try etcdLog(wish.etcd, node: wish.node, url: wish.advertise, prefix: wish.prefix)
-    guard (try? ServerAddress(wish.advertise)) != nil else {
+    guard let place = try? ServerAddress(wish.advertise) else {
       throw Complaint("--advertise: '\(wish.advertise)' is no URL such as http://10.0.0.1:8080")
+    }
+    guard !place.isEncrypted, settings.tls == nil else {
+      throw Complaint("nodes do not speak TLS to each other yet: leave --tls-cert out, and --advertise an http:// URL")
     }
     let archive: ArchiveDirectory
     do throws(LogFault) { archive = try ArchiveDirectory(settings.dataDirectory) } catch {
       throw Complaint("\(error); or move the archive aside with `berth cluster rejoin`", code: 70)
     }
     let metrics = Metrics()
-    let engine = try joinedEngine(log, archive, metrics)
+    let late = LateServer()
+    let engine = try joinedEngine(log, archive, engineOptions(metrics, late))
     guard let directory = archive.directory else { preconditionFailure("joined without an archive") }
     let cluster = ClusterNode(engine, try part(wish), metrics)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let api = try openAPI(directory, engine, metrics, security(doors, keeper), cluster)
     let server = try listen(api)
+    late.arrived(server)
     engine.start()
     server.start()
     cluster.start()
@@ -55,9 +60,9 @@ extension Serve {
   }
 
   private func joinedEngine(
-    _ log: EtcdLog, _ archive: ArchiveDirectory, _ metrics: Metrics
+    _ log: EtcdLog, _ archive: ArchiveDirectory, _ usual: EngineOptions
   ) throws(Complaint) -> Engine {
-    var options = engineOptions(metrics)
+    var options = usual
     let begun = begun
     options.mustRestart = { why in begun.ask(why) }
     options.shouldStop = { TerminationSignals.isPending }
@@ -97,9 +102,12 @@ func etcdLog(_ places: [String], node: String, url: String, prefix: String) thro
 func etcdEndpoints(_ places: [String]) throws(Complaint) -> [Endpoint] {
   var endpoints: [Endpoint] = []
   for place in places {
-    do throws(ServerAddress.Fault) { endpoints.append(try ServerAddress(place, standardPort: 2379).endpoint) } catch {
+    let address: ServerAddress
+    do throws(ServerAddress.Fault) { address = try ServerAddress(place, standardPort: 2379) } catch {
       throw Complaint("--etcd: '\(place)' \(error.rule)")
     }
+    guard !address.isEncrypted else { throw Complaint("--etcd: TLS to etcd is not spoken yet: write http://") }
+    endpoints.append(address.endpoint)
   }
   return endpoints
 }

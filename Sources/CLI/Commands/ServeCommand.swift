@@ -18,6 +18,13 @@ enum ServeSettings {
     Setting(
       "gateway", .text, letter: "g", value: "ADDRESS",
       help: "Its gateway, the first host when left out; only for a fresh directory."),
+    Setting("tls_cert", .text, value: "FILE", help: "The server's certificate (PEM); read again when it changes."),
+    Setting("tls_key", .text, value: "FILE", help: "Its private key (PEM), which only its owner may read."),
+    Setting("tls_client_ca", .text, value: "FILE", help: "Let in clients with a certificate of these CAs."),
+    Setting(
+      "tls_clients", .choice(["required", "optional"]), default: .text("required"),
+      help: "Whether clients may go without a certificate when --tls-client-ca is given."),
+    Setting("tls_min_version", .choice(["1.3", "1.2"]), default: .text("1.3"), help: "The oldest TLS that is spoken."),
     Setting("debug", .boolean, letter: "d", default: .boolean(false), help: "Log in detail."),
     Setting(
       "insecure", .boolean, default: .boolean(false),
@@ -91,8 +98,8 @@ extension ServeOptions {
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
-      insecure: settings.flag("insecure"), authRequired: settings.text("auth") == "required",
-      corsOrigins: settings.list("cors_origin"),
+      tls: try ServeTLSOptions(settings), insecure: settings.flag("insecure"),
+      authRequired: settings.text("auth") == "required", corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
@@ -170,6 +177,23 @@ extension ServeOptions {
   }
 }
 
+extension ServeTLSOptions {
+  fileprivate init?(_ settings: Settings) throws(Failure) {
+    let (certificate, key) = (settings.text("tls_cert"), settings.text("tls_key"))
+    let authorities = settings.text("tls_client_ca")
+    guard let certificate, let key else {
+      guard certificate == nil, key == nil, authorities == nil else {
+        throw .usage("TLS needs both --tls-cert and --tls-key", "`berth cert node` makes the two for a CA of your own")
+      }
+      return nil
+    }
+    self.init(
+      certificate: certificate, key: key, clientAuthorities: authorities,
+      clientsMayGoWithout: settings.text("tls_clients") == "optional",
+      allowsTLS12: settings.text("tls_min_version") == "1.2")
+  }
+}
+
 /// Runs the server.
 let serveCommand = Command(
   "serve", "Run a server.",
@@ -182,6 +206,9 @@ let serveCommand = Command(
     Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
     Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
     Example("berth serve --auth required", "nobody gets in without a token, not even from this machine"),
+    Example(
+      "berth serve --listen 0.0.0.0:8443 --tls-cert a.pem --tls-key a.key --tls-client-ca ca.pem",
+      "encrypted, for clients with a certificate of that CA"),
     Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection"),
     Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd")
   ]

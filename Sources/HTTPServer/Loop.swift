@@ -194,9 +194,9 @@ final class Loop: @unchecked Sendable {
     case .adopt(let socket, let peer, let isSurplus): adopt(socket, peer, isSurplus: isSurplus)
     case .resume(let connection, let work):
       guard connection.phase == .answering else { return }
-      handling = connection
+      connection.isHandling = true
       work()
-      handling = nil
+      connection.isHandling = false
       connection.process()
     }
   }

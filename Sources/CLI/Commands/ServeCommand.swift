@@ -8,8 +8,7 @@ enum ServeSettings {
     Setting(
       "listen", .text, value: "HOST:PORT",
       help:
-        "Where to listen; 127.0.0.1 when left out. Any other address than loopback needs client certificates or --insecure."
-    ),
+        "Where to listen; 127.0.0.1 when left out. Others than loopback need client certificates or --insecure."),
     Setting(
       "port", .integer(0...65_535), letter: "p", value: "PORT", default: .integer(8080),
       help: "The port, when --listen names none; 0 takes any free one."),
@@ -85,7 +84,8 @@ extension ServeOptions {
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
-      tls: try ServeTLSOptions(settings), insecure: settings.flag("insecure"), corsOrigins: settings.list("cors_origin"),
+      tls: try ServeTLSOptions(settings), insecure: settings.flag("insecure"),
+      corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },

@@ -55,6 +55,7 @@ let package = Package(
     room("Addressing"),
     room("Domain", ["Addressing"]),
     room("Ledger", ["Domain", "Addressing"]),
+    room("Placement", ["Domain", "Addressing"]),
     room("Wire"),
     room("Config"),
     room("APITypes", ["Domain", "Addressing", "Wire"]),
@@ -95,7 +96,9 @@ let package = Package(
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
-      dependencies: ["CLinux", "Ledger", "Domain", "Addressing", "Platform", "Wire"].map { .byName(name: $0) },
+      dependencies: ["CLinux", "Ledger", "Placement", "Domain", "Addressing", "Platform", "Wire"].map {
+        .byName(name: $0)
+      },
       path: "Benchmarks/berth-bench", swiftSettings: strict),
     room(
       "Simulation",
@@ -106,6 +109,7 @@ let package = Package(
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
     tests("LedgerTests", ["Ledger", "Domain", "Addressing", "TestSupport"]),
+    tests("PlacementTests", ["Placement", "Domain", "Addressing", "TestSupport"]),
     tests("WireTests", ["Wire", "TestSupport"]),
     tests("PlatformTests", ["Platform", "TestSupport"]),
     tests("TelemetryTests", ["Telemetry", "TestSupport"]),

@@ -30,6 +30,8 @@ enum Main {
                [--address-base 10.0.0.0 --address-stride 1] [--windows MILLISECONDS --windows-file FILE] [--json]
            berth-bench commit --dir DIR [--engine sqlite|file] [--bytes 150] [--seconds 3] [--json]
            berth-bench ledger [--count 1000000] [--short | --pools 16384]
+           berth-bench placement [--nodes 10000] [--vms 1000000] [--churn 1000000] [--preemptions 2000]
+               [--trace DIR] [--only fleet|packing] [--seed 1]
     In --path and --body: %n is the number of the request (--first upwards), %r a random number below
     --random-range, both in --digits digits; %a is the address --address-base + %n * --address-stride.
     """
@@ -50,6 +52,9 @@ enum Main {
     case "load": try Load.main(Options(rest, known: Load.Plan.options, switches: ["json"]))
     case "commit":
       try Commit.main(Options(rest, known: ["dir", "engine", "bytes", "seconds"], switches: ["json"]))
+    case "placement":
+      try PlacementBench.main(
+        Options(rest, known: ["nodes", "vms", "churn", "preemptions", "trace", "only", "seed"]))
     case "ledger": try LedgerBench.main(Options(rest, known: ["count", "pools"], switches: ["short"]))
     default: complain(usage, exit: 2)
     }

@@ -28,6 +28,7 @@ package enum EntryLine {
     case .cursor(let pool, let ip): "cursor \(pool) \(ip)"
     case .answered(_, let revision, _): "answered \(revision)"
     case .token(let token): "token \(token.id) \(token.role.name) \(token.scope.text)"
+    case .fleet(let row): "\(row.key)"
     }
   }
 

@@ -54,6 +54,7 @@ package struct EventFilter: Sendable {
     case .released(let row):
       tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
     case .cursor, .answered, .token: false
+    case .fleet: false
     }
   }
 

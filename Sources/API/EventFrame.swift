@@ -41,6 +41,7 @@ extension JSONWriter {
     case .released(let row): (type, rowKey) = ("released", "\(row.pool)/\(row.block.first)")
     case .token(let row): (type, rowKey) = ("token", row.id.description)
     case .cursor, .answered: return
+    case .fleet: return
     }
     object { out in
       out.field("type", "\(type)")
@@ -58,6 +59,7 @@ extension JSONWriter {
     case .released(let row): released(row)
     case .token(let row): token(row)
     case .cursor, .answered: null()
+    case .fleet: null()
     }
   }
 

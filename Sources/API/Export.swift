@@ -60,6 +60,7 @@ struct Export {
       case .reservation(let reservation): reservations.append(reservation)
       case .allocation(let allocation): allocations.append(allocation)
       case .released, .cursor, .answered, .token: break
+      case .fleet: break
       }
     }
     reservations.sort { $0.pool != $1.pool ? $0.pool < $1.pool : $0.range < $1.range }

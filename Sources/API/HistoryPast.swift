@@ -151,6 +151,7 @@ extension Row {
     case .allocation(let row): row.createdAt <= time
     case .released(let row): row.releasedAt <= time
     case .cursor, .answered, .token: false
+    case .fleet: false
     }
   }
 }

@@ -142,6 +142,17 @@ package struct Visibility: Hashable, Sendable {
     case .released(let row): tenant == nil && (pool == nil || row.pool == pool)
     case .token: seesTokens
     case .cursor, .answered: false
+    case .fleet(let row): sees(row)
+    }
+  }
+
+  /// Nodes are for those who see everything; the rest is its tenant's.
+  private func sees(_ row: FleetRow) -> Bool {
+    switch row {
+    case .node: tenant == nil && pool == nil
+    case .vm(let vm): pool == nil && (tenant == nil || vm.key.tenant == tenant)
+    case .quota(let quota): pool == nil && (tenant == nil || quota.tenant == tenant)
+    case .capacity(let row): pool == nil && (tenant == nil || row.tenant == tenant)
     }
   }
 

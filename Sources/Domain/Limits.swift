@@ -42,4 +42,37 @@ package enum Limits {
   package static let importRows = 2_048
   /// Conflicts listed in one answer.
   package static let conflictsListed = 1_000
+
+  // MARK: The fleet
+
+  /// Nodes in one Berth.
+  package static let nodes = 65_536
+  /// VMs in one Berth.
+  package static let vms = 4_000_000
+  /// The most of one resource that a node has or a VM takes: stretched four times it still fits 32 bits.
+  package static let resource: Int32 = 1 << 28
+  /// Processors of a node.
+  package static let cpus = 1_024
+  /// NUMA nodes of a node.
+  package static let numaNodes = 16
+  /// Devices of a node.
+  package static let devices = 64
+  /// Resources an operator makes up, of one node or VM.
+  package static let customResources = 32
+  /// The highest rate, in millionths for an hour of one unit.
+  package static let rate: Money = 1 << 33
+  /// The highest priority of a VM.
+  package static let priority: UInt16 = 1_000
+  /// Interfaces of a VM.
+  package static let interfaces = 16
+  /// Groups of a VM.
+  package static let groups = 8
+  /// Rules of affinity of a VM.
+  package static let affinity = 16
+  /// Datacenters that a VM excludes.
+  package static let excluded = 32
+  /// Bytes of why a VM is where it is.
+  package static let whyBytes = 1_024
+  /// How long a VM that gave way is left in peace, in microseconds of log time.
+  package static let preemptionRest: LogTime = 300 * 1_000_000
 }

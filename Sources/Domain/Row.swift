@@ -16,6 +16,8 @@ package enum Row: Hashable, Sendable {
   indirect case answered(IdempotencyKey, Revision, LogTime)
   /// What lets somebody in.
   case token(Token)
+  /// A node, a VM, a quota or kept capacity.
+  indirect case fleet(FleetRow)
 
   /// What identifies it: a put replaces the row with the same key.
   package var key: RowKey {
@@ -27,6 +29,7 @@ package enum Row: Hashable, Sendable {
     case .cursor(let pool, _): .cursor(pool)
     case .answered(let key, _, _): .answered(key.key)
     case .token(let token): .token(token.id)
+    case .fleet(let row): .fleet(row.key)
     }
   }
 }
@@ -45,6 +48,8 @@ package enum RowKey: Hashable, Sendable {
   case answered(UInt128)
   /// A token by its public half.
   case token(TokenID)
+  /// A row of the fleet.
+  case fleet(FleetKey)
 }
 
 /// A change of one row, absolute: the row after, or the last row before it went.

@@ -10,7 +10,7 @@ extension Row {
   /// The binary form; equal rows have equal bytes.
   package var encoded: [UInt8] {
     var out = ByteWriter(capacity: 80)
-    out.byte(Row.version << 4 | kind.rawValue)
+    out.byte(Row.version << 4 | kindNumber)
     switch self {
     case .pool(let pool): out.pool(pool)
     case .reservation(let reservation): out.reservation(reservation)
@@ -25,12 +25,19 @@ extension Row {
       out.varint(revision)
       out.time(time)
     case .token(let token): out.token(token)
+    case .fleet(let row): out.fleet(row)
     }
     return out.bytes
   }
 
+  private var kindNumber: UInt8 {
+    if case .fleet(let row) = self { return row.key.kind }
+    return kind.rawValue
+  }
+
   private var kind: Kind {
     switch self {
+    case .fleet: preconditionFailure("the fleet's rows have their own numbers")
     case .pool: .pool
     case .reservation: .reservation
     case .allocation: .allocation
@@ -45,6 +52,10 @@ extension Row {
   package init(decoding reader: inout ByteReader) throws(CodingFault) {
     let tag = try reader.byte()
     guard tag >> 4 == Row.version else { throw .unknownVersion(tag >> 4) }
+    if let kind = FleetKind(rawValue: tag & 15) {
+      self = .fleet(try reader.fleet(kind))
+      return
+    }
     guard let kind = Kind(rawValue: tag & 15) else { throw .invalid("row kind \(tag & 15)") }
     switch kind {
     case .pool: self = .pool(try reader.pool())
@@ -102,7 +113,7 @@ extension ByteWriter {
     for item in extent.ranges { range(item) }
   }
 
-  fileprivate mutating func optionalText(_ value: String?) {
+  mutating func optionalText(_ value: String?) {
     byte(value == nil ? 0 : 1)
     if let value { text(value) }
   }
@@ -266,7 +277,7 @@ extension ByteReader {
     return value == 1
   }
 
-  fileprivate mutating func optionalText() throws(CodingFault) -> String? { try flag() ? try text() : nil }
+  mutating func optionalText() throws(CodingFault) -> String? { try flag() ? try text() : nil }
 
   fileprivate mutating func pool() throws(CodingFault) -> Pool {
     let name: PoolName = try name()

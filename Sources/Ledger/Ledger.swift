@@ -59,6 +59,7 @@ package final class Ledger {
         indexes[released.pool]?.follow(row)
       case .answered(let key, let revision, let time): keys.append(.init(key: key.key, revision: revision, time: time))
       case .pool, .reservation, .cursor, .token: break
+      case .fleet: break
       }
     }
     answered = AnsweredQueue(keys)
@@ -179,6 +180,7 @@ package final class Ledger {
     // A remembered release was queued when it was decided: its turn may come in the same batch.
     case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
     case .cursor, .answered, .token: break
+    case .fleet: break
     }
   }
 

@@ -164,6 +164,7 @@ package final class Tables {
     case .cursor(let name, let address): pool(name)?.cursor = address
     case .answered: answeredCount += 1
     case .token: tokenCount += 1
+    case .fleet: break
     }
   }
 
@@ -249,6 +250,7 @@ package final class Tables {
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
     case .token: tokenCount -= 1
+    case .fleet: break
     }
   }
 }

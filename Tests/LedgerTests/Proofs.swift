@@ -78,6 +78,7 @@ struct Proofs {
       case .cursor(let name, let ip): cursors[name] = ip
       case .token(let token): tokens[token.id] = token
       case .answered: break
+      case .fleet: break
       }
     }
   }

@@ -119,7 +119,7 @@ package struct HistoryKeys: Sendable {
       // Cursors ride on every batch and answers on many entries; neither is history.
       if [0x15, 0x16].contains(entry[effect.row.lowerBound]) { continue }
       switch try Row(decoding: Array(entry[effect.row])) {
-      case .allocation, .cursor, .answered, .token: break
+      case .allocation, .cursor, .answered, .token, .fleet: break
       case .released(let row): add(self.row(row.pool, row.block.first))
       case .pool(let pool):
         add(self.pool(pool.name))

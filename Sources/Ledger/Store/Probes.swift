@@ -39,6 +39,11 @@ struct KeyProbe {
     case .token(let id):
       group = 7
       out.bigEndian(id.bits, count: 10)
+    case .fleet(let key):
+      group = key.kind
+      bytes = key.encoded
+      range = 0..<bytes.count
+      return
     }
     bytes = out.bytes
     range = 0..<bytes.count
@@ -64,10 +69,18 @@ struct KeyProbe {
     let group = group(bytes[row.lowerBound])
     if group == 6 { return start..<start + 16 }
     if group == 7 { return start..<start + 10 }
+    if let texts = FleetKey.texts(ofKind: group) { return start..<end(of: texts, bytes, start) }
     // A pool's name is at most 63 bytes, so its length is one byte.
     var end = start + 1 + Int(bytes[start])
     if group == 2 || group == 3 { end += bytes[end] == AddressFamily.ipv4.rawValue ? 5 : 17 }
     return start..<end
+  }
+
+  /// Where `texts` texts that begin at `start` end; a name may have 128 bytes, so its length may take two.
+  private static func end(of texts: Int, _ bytes: [UInt8], _ start: Int) -> Int {
+    var place = start
+    for _ in 0..<texts { OwnerProbe.skipText(bytes, &place) }
+    return place
   }
 
   func hash(seed: UInt64) -> UInt32 { RowHash.index(bytes, range, seed: seed ^ UInt64(group)) }
@@ -129,7 +142,7 @@ struct OwnerProbe: Hashable {
   }
 
   /// An owner's name may have 128 bytes, so its length may take two.
-  private static func skipText(_ bytes: [UInt8], _ place: inout Int) {
+  static func skipText(_ bytes: [UInt8], _ place: inout Int) {
     var length = Int(bytes[place] & 0x7F)
     if bytes[place] & 0x80 != 0 {
       place += 1

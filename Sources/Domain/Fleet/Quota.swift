@@ -1,0 +1,143 @@
+/// What a tenant may have at most; nil = any amount.
+package struct Quota: Hashable, Sendable {
+  /// What is counted.
+  package enum Item: UInt8, Hashable, Sendable, CaseIterable {
+    /// VMs.
+    case vms = 0
+    /// Thousandths of a vCPU.
+    case cpu = 1
+    /// MiB of memory.
+    case memory = 2
+    /// MiB of disk.
+    case disk = 3
+    /// Addresses.
+    case addresses = 4
+    /// Devices.
+    case devices = 5
+    /// VMs on one node.
+    case vmsPerNode = 6
+    /// Millionths a month.
+    case money = 7
+
+    /// As in the API.
+    package var name: String { self == .vmsPerNode ? "vms_per_node" : "\(self)" }
+  }
+
+  /// Whose.
+  package let tenant: TenantName
+  /// The limit of each item, by its number.
+  package var limits: [UInt64?]
+  /// By how many percent a tenant may go over for a while.
+  package var burstPercent: UInt16
+  /// For how long.
+  package var burstSeconds: UInt32
+  /// The entry that last changed it.
+  package var revision: Revision
+
+  /// No limits yet.
+  package init(tenant: TenantName, burstPercent: UInt16 = 0, burstSeconds: UInt32 = 0, revision: Revision = 0) {
+    (self.tenant, self.burstPercent, self.burstSeconds) = (tenant, burstPercent, burstSeconds)
+    self.revision = revision
+    limits = [UInt64?](repeating: nil, count: Item.allCases.count)
+  }
+
+  /// The limit of one item.
+  package subscript(item: Item) -> UInt64? {
+    get { limits[Int(item.rawValue)] }
+    set { limits[Int(item.rawValue)] = newValue }
+  }
+
+  /// A limit that a request would break.
+  package struct Excess: Hashable, Sendable {
+    /// Of what.
+    package let item: Item
+    /// The limit, burst included.
+    package let limit: UInt64
+    /// What is in use.
+    package let used: UInt64
+    /// What was asked for.
+    package let asked: UInt64
+
+    /// In words.
+    package var text: String { "\(item.name): limit \(limit), used \(used), asked \(asked)" }
+  }
+
+  /// The first limit that `asked` more would break; `mayBurst` while the tenant's time over its limits is not used up.
+  package func excess(used: Usage, asked: Usage, mayBurst: Bool) -> Excess? {
+    for item in Item.allCases {
+      guard let base = self[item], asked[item] > 0 else { continue }
+      let limit = mayBurst && item != .vmsPerNode ? base + base * UInt64(burstPercent) / 100 : base
+      if used[item] + asked[item] > limit {
+        return Excess(item: item, limit: limit, used: used[item], asked: asked[item])
+      }
+    }
+    return nil
+  }
+
+  /// Amounts of each item.
+  package struct Usage: Hashable, Sendable {
+    private var amounts = [UInt64](repeating: 0, count: Item.allCases.count)
+
+    /// Nothing.
+    package init() {}
+
+    /// What a VM takes; its money and its addresses are for the caller to add.
+    package init(of spec: VMSpec) {
+      self[.vms] = 1
+      self[.cpu] = UInt64(spec.resources.cpu)
+      self[.memory] = UInt64(spec.resources.memory)
+      self[.disk] = UInt64(spec.resources.disk)
+      self[.devices] = spec.devices.reduce(0) { $0 + UInt64($1.count) }
+    }
+
+    /// The amount of one item.
+    package subscript(item: Item) -> UInt64 {
+      get { amounts[Int(item.rawValue)] }
+      set { amounts[Int(item.rawValue)] = newValue }
+    }
+
+    /// Adds what another takes.
+    package mutating func add(_ other: Usage) {
+      for item in Item.allCases { self[item] += other[item] }
+    }
+
+    /// Takes away what another took.
+    package mutating func remove(_ other: Usage) {
+      for item in Item.allCases { self[item] -= other[item] }
+    }
+  }
+}
+
+/// Room on a node that is kept for a tenant.
+package struct CapacityReservation: Hashable, Sendable {
+  /// Its name.
+  package let name: CapacityName
+  /// Whose VMs may use it.
+  package let tenant: TenantName
+  /// The node.
+  package let node: NodeName
+  /// What was asked for.
+  package let asked: Resources
+  /// What is still kept: each VM that uses it takes its part for good.
+  package var left: Resources
+  /// A VM of a higher priority may use it too.
+  package let priority: UInt16
+  /// When it ends; nil = never.
+  package let expiresAt: LogTime?
+  /// Why, in the operator's words.
+  package let reason: String
+  /// When it was made.
+  package let createdAt: LogTime
+  /// The entry that last changed it.
+  package var revision: Revision
+
+  /// Makes a reservation as it is.
+  package init(
+    name: CapacityName, tenant: TenantName, node: NodeName, asked: Resources, left: Resources? = nil, priority: UInt16,
+    expiresAt: LogTime? = nil, reason: String = "", createdAt: LogTime = 0, revision: Revision = 0
+  ) {
+    (self.name, self.tenant, self.node, self.asked, self.left) = (name, tenant, node, asked, left ?? asked)
+    (self.priority, self.expiresAt, self.reason) = (priority, expiresAt, reason)
+    (self.createdAt, self.revision) = (createdAt, revision)
+  }
+}

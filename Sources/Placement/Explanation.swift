@@ -1,0 +1,95 @@
+package import Domain
+
+/// Why a decision is as it is: which filters took how many nodes, and what the best few scored.
+package struct Explanation: Sendable {
+  /// Nodes that a filter took.
+  package struct Removed: Hashable, Sendable {
+    /// The filter.
+    package let reason: Reason
+    /// How many nodes.
+    package let nodes: Int
+  }
+
+  /// A node that would do.
+  package struct Candidate: Hashable, Sendable {
+    /// The node.
+    package let node: NodeName
+    /// How bad the broken wishes are in sum; the least goes first.
+    package let penalty: Int32
+    /// What the strategy looks at; the least goes first.
+    package let score: Int64
+    /// What an hour costs there.
+    package let price: Money
+  }
+
+  /// The node that lacks least, and what.
+  package struct Nearest: Hashable, Sendable {
+    /// The node.
+    package let node: NodeName
+    /// What it lacks.
+    package let reason: Reason
+    /// How much it has.
+    package let has: Int32
+    /// How much is wanted.
+    package let wanted: Int32
+  }
+
+  /// Nodes in the fleet.
+  package var nodes = 0
+  /// Nodes that were looked at.
+  package var examined = 0
+  /// Whether every node was looked at.
+  package var isExact = false
+  /// Whether this "no" is that of an equal question asked before, since when nothing has become free.
+  package var isRemembered = false
+  /// What chose among those that would do.
+  package var strategy = PlacementStrategy.pack
+  /// Of the nodes looked at, those that will not do, in the filters' order.
+  package var removed: [Removed] = []
+  /// The best few, best first.
+  package var candidates: [Candidate] = []
+  /// What was nearly enough.
+  package var nearest: Nearest?
+  /// More, in sentences.
+  package var notes: [String] = []
+
+  /// How many nodes a filter took.
+  package func removed(by reason: Reason) -> Int { removed.first { $0.reason == reason }?.nodes ?? 0 }
+
+  /// The explanation for people, in lines; at most `Limits.whyBytes` bytes.
+  package var text: String {
+    var lines: [String] = []
+    if let best = candidates.first {
+      let how = isExact ? "of all \(nodes) nodes" : "of \(examined) nodes looked at (\(nodes) in the fleet)"
+      lines.append("\(best.node): \(words(strategy)), \(how); penalty \(best.penalty), score \(best.score)")
+      for other in candidates.dropFirst() {
+        lines.append("  then \(other.node): penalty \(other.penalty), score \(other.score), \(other.price) an hour")
+      }
+    } else {
+      lines.append("no node will do; there are \(nodes)")
+    }
+    for item in removed { lines.append("  \(item.nodes) \(item.reason.text)") }
+    if let nearest {
+      lines.append("  nearest: \(nearest.node) has \(nearest.has) of the \(nearest.wanted) wanted (\(nearest.reason))")
+    }
+    for note in notes { lines.append("  \(note)") }
+    var text = ""
+    for line in lines where text.utf8.count + line.utf8.count < Limits.whyBytes {
+      text += text.isEmpty ? line : "\n" + line
+    }
+    return text
+  }
+
+  private func words(_ strategy: PlacementStrategy) -> String {
+    switch strategy {
+    case .pack: "the fullest"
+    case .spread: "the emptiest"
+    case .local: "the nearest, then the fullest"
+    case .domains: "fewest members of the group, then the fullest"
+    case .cost: "the cheapest"
+    case .balanced: "the most evenly used"
+    case .bandwidth: "the most bandwidth left"
+    case .manual: "the node that was named"
+    }
+  }
+}

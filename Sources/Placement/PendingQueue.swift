@@ -1,0 +1,127 @@
+package import Domain
+
+/// VMs that wait for room: by priority, then the tenant that has least, then who came first.
+///
+/// Who was refused rests for a while, longer each time and never longer than `longestRest`; then it stands where it
+/// stood before, not behind those who came later. So a large VM holds up nobody, and nobody waits for ever untried.
+package struct PendingQueue {
+  /// One that waits.
+  package struct Item: Hashable, Sendable {
+    /// Which VM.
+    package let key: VMKey
+    /// Its priority.
+    package let priority: UInt16
+    /// When it came: smaller is earlier.
+    package let order: UInt64
+    /// How often it was refused.
+    package fileprivate(set) var attempts: UInt32 = 0
+  }
+
+  /// The first rest, in microseconds of log time; doubled with each refusal.
+  package static let firstRest: LogTime = 100_000
+  /// The longest rest: a minute.
+  package static let longestRest: LogTime = 60_000_000
+
+  /// Waiting, by priority and tenant, in order.
+  private var ready: [UInt16: [TenantName: [Item]]] = [:]
+  private var priorities: [UInt16] = []
+  private var resting: [VMKey: (item: Item, until: LogTime)] = [:]
+  private var known: [VMKey: UInt16] = [:]
+  private var nextWake = LogTime.max
+
+  /// Nobody waits.
+  package init() {}
+
+  /// How many wait.
+  package var count: Int { known.count }
+
+  /// Puts a VM in the queue, once.
+  package mutating func add(_ key: VMKey, priority: UInt16, order: UInt64) {
+    guard known[key] == nil else { return }
+    known[key] = priority
+    insert(Item(key: key, priority: priority, order: order))
+  }
+
+  /// Takes a VM out: it was placed, or is gone.
+  package mutating func remove(_ key: VMKey) {
+    guard let priority = known.removeValue(forKey: key) else { return }
+    if resting.removeValue(forKey: key) != nil { return }
+    drop(priority, key.tenant) { $0.key == key }
+  }
+
+  /// The next to try, taken out until `refused` or `remove` says what became of it. `share` is how much of the fleet a
+  /// tenant has, in any unit.
+  package mutating func next(at time: LogTime, share: (TenantName) -> UInt64) -> Item? {
+    wake(at: time)
+    for priority in priorities {
+      var best: (item: Item, share: UInt64)?
+      for (tenant, items) in ready[priority] ?? [:] {
+        guard let item = items.first else { continue }
+        let share = share(tenant)
+        if best.map({ (share, item.order, item.key) < ($0.share, $0.item.order, $0.item.key) }) ?? true {
+          best = (item, share)
+        }
+      }
+      guard let best else { continue }
+      drop(priority, best.item.key.tenant) { $0.key == best.item.key }
+      // Until it is refused or removed it is nowhere else.
+      resting[best.item.key] = (best.item, .max)
+      return best.item
+    }
+    return nil
+  }
+
+  /// The item found no room: it rests.
+  package mutating func refused(_ item: Item, at time: LogTime) {
+    guard known[item.key] != nil else { return }
+    var item = item
+    let rest = min(PendingQueue.longestRest, PendingQueue.firstRest << LogTime(min(item.attempts, 20)))
+    item.attempts += 1
+    resting[item.key] = (item, time + rest)
+    nextWake = min(nextWake, time + rest)
+  }
+
+  /// Something has become free: all may try again at once.
+  package mutating func wakeAll() { wake(at: .max - 1) }
+
+  /// When the next one has rested; nil = none rests.
+  package var nextTime: LogTime? { nextWake == .max ? nil : nextWake }
+
+  private mutating func wake(at time: LogTime) {
+    guard nextWake <= time else { return }
+    nextWake = .max
+    // The order in which they are put back does not matter: each has its own.
+    for (key, rest) in resting where rest.until < .max {
+      if rest.until <= time {
+        resting[key] = nil
+        insert(rest.item)
+      } else {
+        nextWake = min(nextWake, rest.until)
+      }
+    }
+  }
+
+  private mutating func insert(_ item: Item) {
+    if ready[item.priority] == nil {
+      priorities.insert(item.priority, at: priorities.firstIndex { $0 < item.priority } ?? priorities.count)
+    }
+    var items = ready[item.priority, default: [:]][item.key.tenant] ?? []
+    var (low, high) = (0, items.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if (items[middle].order, items[middle].key) < (item.order, item.key) { low = middle + 1 } else { high = middle }
+    }
+    items.insert(item, at: low)
+    ready[item.priority, default: [:]][item.key.tenant] = items
+  }
+
+  private mutating func drop(_ priority: UInt16, _ tenant: TenantName, _ isIt: (Item) -> Bool) {
+    guard var items = ready[priority]?[tenant], let place = items.firstIndex(where: isIt) else { return }
+    ready[priority]?[tenant] = nil
+    items.remove(at: place)
+    if !items.isEmpty { ready[priority]?[tenant] = items }
+    guard ready[priority]?.isEmpty == true else { return }
+    ready[priority] = nil
+    priorities.removeAll { $0 == priority }
+  }
+}

@@ -196,7 +196,9 @@ struct HistoryIntervals {
     let key = view.keys.carried(mac, by: row)
     var from = place.oldest
     while from <= last, let next = try view.first(of: key, from...last) {
-      for effect in try view.entry(next).entry.effects where effect.isPut {
+      let entry = try view.entry(next).entry
+      // As in `tell`: a renewal tells nothing, so it shows nothing either.
+      for effect in entry.effects where effect.isPut && entry.kind != .renewed {
         if case .allocation(let put) = effect.row, put.mac == mac, put.isSame(as: row) { return true }
       }
       from = next + 1

@@ -48,7 +48,7 @@ import Testing
 }
 
 extension HistoryModelTests {
-  @Test(arguments: 0..<6) func keysThatMeetChangeNoAnswer(_ round: Int) throws {
+  @Test(arguments: 0..<12) func keysThatMeetChangeNoAnswer(_ round: Int) throws {
     var random = SeededRandom(announcedAs: "keysThatMeetChangeNoAnswer")
     var model = try HistoryModel(changesMACs: round % 2 == 0)
     for _ in 0..<150 { model.step(&random) }

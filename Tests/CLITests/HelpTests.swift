@@ -18,8 +18,9 @@ import Testing
                    unreserve, list, show, reservations, allocations, free, suggest, heatmap.
           ip       Addresses and who has them. allocate, release, renew, update, show, list, suggest,
                    who-has, history.
-          token    Tokens: who may come in. create, list, revoke.
           cluster  The nodes, their leader, and etcd. status, depose, rejoin, migrate.
+          token    Tokens: who may come in. create, list, revoke.
+          cert     Certificates for those who have no CA. ca, node, agent.
           config   Settings and where they come from. show.
           log      The log of a stopped Berth. dump.
 

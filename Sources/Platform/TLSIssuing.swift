@@ -56,7 +56,8 @@ package struct CertificateLifetime: Sendable {
   package init(_ pair: CertificatePair) throws(TLSFault) {
     guard let certificate = unsafe Self.reading(pair.certificate, { unsafe PEM_read_bio_X509($0, nil, nil, nil) })
     else { throw .noted("the CA's certificate cannot be read") }
-    guard let key = unsafe Self.reading(pair.key, { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) })
+    guard
+      let key = unsafe Self.reading(pair.key, { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) })
     else {
       unsafe X509_free(certificate)
       throw .noted("the CA's key cannot be read")
@@ -84,7 +85,8 @@ package struct CertificateLifetime: Sendable {
   }
 
   /// Makes a key and a certificate for `subject`.
-  package func issue(_ subject: CertificateSubject, _ lifetime: CertificateLifetime) throws(TLSFault) -> CertificatePair {
+  package func issue(_ subject: CertificateSubject, _ lifetime: CertificateLifetime) throws(TLSFault) -> CertificatePair
+  {
     try Self.requireText(subject.commonName)
     let names = try Self.alternativeNames(subject)
     return try unsafe Self.signed(by: (certificate, key), lifetime, commonName: subject.commonName) {

@@ -84,6 +84,12 @@ import Testing
               --server URL,...            Where Berth answers; several places are tried
                                           in turn. Default: http://127.0.0.1:8080.
                                           [BERTH_SERVER]
+              --ca FILE                   Believe https servers of these CAs (PEM), not
+                                          those of the system. [BERTH_CA]
+              --cert FILE                 The certificate to show (PEM); needs --key.
+                                          [BERTH_CERT]
+              --key FILE                  Its private key (PEM), which only its owner
+                                          may read. [BERTH_KEY]
               --token-file FILE           A file with the token to show; without it what
                                           `berth login` kept for the server.
                                           [BERTH_TOKEN_FILE]

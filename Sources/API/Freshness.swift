@@ -76,11 +76,13 @@ final class SharedCall: Sendable {
   let endpoint: Endpoint
   /// The idempotency key that this node gave a request without one before it passed it on.
   let ownKey: String?
-  /// Whether it was passed on already and came back, because this node leads now.
-  let wasPassedOn: Bool
+  /// How often it was passed on and came back, because this node led by then.
+  let returns: Int
+  /// A call that came back so often meets one change of leaders after the other, and is told so.
+  static let mostReturns = 3
 
-  init(_ endpoint: Endpoint, ownKey: String? = nil, wasPassedOn: Bool = false) {
-    (self.endpoint, self.ownKey, self.wasPassedOn) = (endpoint, ownKey, wasPassedOn)
+  init(_ endpoint: Endpoint, ownKey: String? = nil, returns: Int = 0) {
+    (self.endpoint, self.ownKey, self.returns) = (endpoint, ownKey, returns)
   }
 }
 

@@ -12,8 +12,11 @@ extension Call {
   /// What of a request's head the leader must know; Host, Origin and lengths are this connection's own.
   private static let kept = ["authorization", "if-match", "traceparent", "tracestate", "accept", "idempotency-key"]
 
-  /// Whether the leader may be asked: never a second time.
-  var mayPassOn: Bool { api.cluster != nil && shared?.wasPassedOn == false && request.header(Call.mark) == nil }
+  /// Whether the leader may be asked: never for what another node has passed on.
+  var mayPassOn: Bool {
+    guard api.cluster != nil, let shared, shared.returns < SharedCall.mostReturns else { return false }
+    return request.header(Call.mark) == nil
+  }
 
   /// Hands the call to the leader, or says why not.
   func passOn() throws(Problem) {
@@ -22,7 +25,7 @@ extension Call {
       throw Problem(Unavailable.notLeading(nil))
     }
     let hasKey = request.header("idempotency-key") != nil
-    let key = isCommand && !hasKey ? Call.newKey() : nil
+    let key = isCommand && !hasKey ? shared.ownKey ?? Call.newKey() : nil
     var headers = peerHeaders
     if let key { headers.append(("idempotency-key", key)) }
     let asked = PassedRequest(
@@ -33,7 +36,7 @@ extension Call {
       case .answered(let answer): reply.send(Response(answer))
       case .here:
         var call = self
-        call.shared = SharedCall(shared.endpoint, ownKey: key, wasPassedOn: true)
+        call.shared = SharedCall(shared.endpoint, ownKey: key, returns: shared.returns + 1)
         let again = call
         reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))

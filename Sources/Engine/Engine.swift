@@ -304,7 +304,10 @@ package final class Engine: @unchecked Sendable {
   private func take(_ events: [LogEvent], _ isSettled: inout Bool) -> Bool {
     for event in events {
       if case .bootstrap = event, isShared {
+        // Nothing of this may reach the archive, which ends long before: until the process begins again it is out.
         options.mustRestart("the cluster has trimmed what this node has missed")
+        core.handle(.lost("this node has missed what the cluster keeps no more, and begins again"), options.clock())
+        continue
       }
       core.handle(event, options.clock())
       switch (event, medium) {

@@ -10,7 +10,7 @@ import time
 import uuid
 
 # How long one try may take, and all tries of one operation.
-TRY_SECONDS = 3.0
+TRY_SECONDS = 2.0
 OPERATION_SECONDS = 30.0
 # A node that did not answer is asked last for so long, by this writer; as `berth` itself does.
 AVOID_SECONDS = 3.0

@@ -89,7 +89,7 @@ extension BerthAPI {
   }
 
   private func evidence(of request: Request) -> Evidence {
-    let identity = request.certificate?.names.lazy.compactMap(CertificateIdentity.init(uri:)).first
+    let identity = request.certificate?.uris.lazy.compactMap { CertificateIdentity(uri: $0) }.first
     return Evidence(
       authorization: request.single("authorization"), certificate: identity,
       passedOn: request.header("berth-principal"))

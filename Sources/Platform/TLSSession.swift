@@ -140,18 +140,20 @@ package enum TLSProgress: Hashable, Sendable {
 
 /// Who the other side is, by a certificate that was verified.
 package final class PeerCertificate: Sendable {
-  /// Its URIs, such as `berth://node/a`, then its DNS names.
-  package let names: [String]
+  /// Its URIs, such as `berth://node/a`.
+  package let uris: [String]
+  /// Its DNS names.
+  package let dnsNames: [String]
   /// SHA-256 of the whole certificate.
   package let fingerprint: SHA256Digest
   /// SHA-256 of the CA that it leads to, by which one CA is told from another.
   package let authority: SHA256Digest?
 
-  /// At most this many names are read.
+  /// At most this many names of a kind are read.
   package static let namesMax = 64
 
-  /// The name that stands for it: the first URI, or else the first DNS name.
-  package var name: String? { names.first }
+  /// The URIs, then the DNS names.
+  package var names: [String] { uris + dnsNames }
 
   fileprivate init(_ certificate: OpaquePointer, authority: OpaquePointer?) {
     var found: [(kind: Int32, text: String)] = []
@@ -166,8 +168,8 @@ package final class PeerCertificate: Sendable {
           unsafe to!.assumingMemoryBound(to: [(kind: Int32, text: String)].self).pointee.append((kind, name))
         }, list)
     }
-    let ordered = found.filter { $0.kind == 0 } + found.filter { $0.kind == 1 }
-    names = ordered.prefix(Self.namesMax).map(\.text)
+    uris = found.filter { $0.kind == 0 }.prefix(Self.namesMax).map(\.text)
+    dnsNames = found.filter { $0.kind == 1 }.prefix(Self.namesMax).map(\.text)
     fingerprint = unsafe Self.fingerprint(certificate)
     self.authority = unsafe authority.map { unsafe Self.fingerprint($0) }
   }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The benchmark (`make bench`): builds, measures all servers interleaved in one run, prints and records the tables.
 
-Parts: matrix (all servers at 1, 16, 64, 256 connections), idle, restart, snapshot, readers, fullness.
+Parts: matrix (all servers at 1, 16, 64, 256 connections), idle, restart, snapshot, readers, fullness,
+cluster (three etcd, three nodes; all on this machine).
 What cannot run here is left out with one line that says why. Method: docs/benchmarks.md.
 """
 import argparse
@@ -14,12 +15,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, os.path.join(HERE, "peers", "postgres")]
 
-from driver import alone, beside, fullness, machine, process, report  # noqa: E402
+from driver import alone, beside, cluster, fullness, machine, process, report  # noqa: E402
 from driver.matrix import Matrix  # noqa: E402
 from driver.setting import ROOT, Setting  # noqa: E402
 from peer import PostgresPeer, Unavailable  # noqa: E402
 
-PARTS = ("matrix", "idle", "restart", "snapshot", "readers", "fullness")
+PARTS = ("matrix", "idle", "restart", "snapshot", "readers", "fullness", "cluster")
 DOCUMENT = os.path.join(ROOT, "docs", "benchmarks.md")
 
 
@@ -85,7 +86,8 @@ def run_parts(setting, result, wanted, postgres):
         result.matrix = Matrix(setting, postgres)
         result.matrix.run()
     simple = {"idle": alone.idle, "restart": alone.restart, "snapshot": beside.snapshot,
-              "readers": beside.readers, "fullness": fullness.fullness}
+              "readers": beside.readers, "fullness": fullness.fullness,
+              "cluster": cluster.cluster}
     for name, part in simple.items():
         if name not in wanted:
             continue

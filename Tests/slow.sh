@@ -117,7 +117,16 @@ soak() { # a long run at constant fullness: what the process holds must not grow
   unserve
 }
 
-all=(release crash_loop schemathesis metrics fuzz image threads soak)
+chaos() { # every kind of fault once, on a real cluster in network namespaces
+  limited Tests/chaos/chaos.py --binary "$binary" --out .build/slow/chaos >"$(log chaos)" 2>&1
+  case $? in
+    0) pass chaos "$(sed -n 's/^chaos: //p' "$(log chaos)")" ;;
+    77) skip chaos "$(sed -n 's/^skipped: //p' "$(log chaos)")" ;;
+    *) fail chaos "$(grep -m1 -E '^VIOLATION|Error' "$(log chaos)"); see $(log chaos)" ;;
+  esac
+}
+
+all=(release crash_loop schemathesis metrics fuzz image threads soak chaos)
 parts=("$@")
 [ $# -gt 0 ] || parts=("${all[@]}")
 for part in "${parts[@]}"; do

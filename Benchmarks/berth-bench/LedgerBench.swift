@@ -6,6 +6,8 @@ import Platform
 /// The ledger alone, without HTTP and log: what deciding and publishing cost, and that it does not depend on how full a /8 is.
 enum LedgerBench {
   static func main(_ options: Options) throws(Failure) {
+    let pools = try options.integer("pools", in: 0...16_384, default: 0)
+    if pools > 0 { return manyPools(pools) }
     let count = try options.integer("count", in: 1_000...16_000_000, default: 1_000_000)
     var house = House("10.0.0.0/8")
     let filled = house.allocate(count, singles: true)
@@ -21,6 +23,31 @@ enum LedgerBench {
         print("next free in a /8, \(strategy.name), \(share * 100) % full: \(samples.sorted()[2]) ns")
       }
     }
+  }
+
+  /// What a choice among many pools costs, 64 in each datacenter, and what asking for the next lease to end does.
+  private static func manyPools(_ count: Int) {
+    var house = House("127.0.0.0/8")
+    for number in 0..<count {
+      let cidr = Prefix(containing: IPAddress(v4: 0x0A00_0000 + UInt32(number) << 8), length: 24)
+      var pool = Pool(name: PoolName(trusted: "pool-\(number)"), extent: Extent(cidr: cidr, gateway: nil))
+      pool.topology.datacenter = "dc-\(number / 64)"
+      pool.leaseSeconds = 3_600
+      house.run([.createPool(pool)])
+    }
+    let began = MonotonicTime.now
+    for number in 0..<1_024 {
+      let place = Topology(datacenter: "dc-\(number % (count / 64 + 1))")
+      let holder = Holder(owner: OwnerName(trusted: "vm-\(number)"))
+      house.run([.allocate(AllocateRequest(.choose([.ipv4], place, .none), holder: holder))])
+    }
+    let chosen = MonotonicTime.now
+    var due: LogTime = 0
+    for _ in 0..<1_024 { due &+= house.ledger.nextDue ?? 0 }
+    let asked = MonotonicTime.now
+    print(
+      "\(count) pools: choose, decide, publish \((chosen - began) / 1_024) ns; next due \((asked - chosen) / 1_024) ns")
+    precondition(due != 0, "nothing falls due")
   }
 
   /// Tables and a ledger, driven in batches of 64 as the engine does it.
@@ -72,7 +99,7 @@ enum LedgerBench {
       }
     }
 
-    private func run(_ commands: [Command]) {
+    mutating func run(_ commands: [Command]) {
       var entries: [Entry] = []
       for command in commands {
         let submission = Submission(command, actor: "bench", requestID: "0123456789abcdef", asked: "")

@@ -24,7 +24,7 @@ class Report:
         self.setting, self.command, self.machine = setting, command, machine
         self.matrix = None
         self.idle = []
-        self.restart = self.snapshot = self.readers = self.fullness = None
+        self.restart = self.snapshot = self.readers = self.fullness = self.cluster = None
 
     def markdown(self):
         parts = ["## The run", table(("what", "value"), [("command", f"`{self.command}`"), *self.machine])]
@@ -96,7 +96,43 @@ class Report:
                     for w, k in (("empty", "empty"), ("50 % full", "half"), ("99.9 % full", "full"))]
             parts += [f"## Next free address in {f['network']}",
                       table(("pool", "CPU us/allocate", "to empty", "p50 us", "p99 us"), rows)]
+        if self.cluster:
+            parts += self._cluster()
         return parts
+
+    def _cluster(self):
+        c = self.cluster
+        names = {"put": "etcd, one key per address", "leader": "berth, at the leader",
+                 "follower": "berth, at a follower"}
+        rows = [(names[name], connections, *(number(c[f"{name}{connections}"][k])
+                                             for k in ("per_second", "p50_us", "p99_us")))
+                for connections in (1, 256) for name in names]
+        head = ("writes", "in flight", "requests/s", "p50 us", "p99 us")
+        batch = [("whatever waits", number(c["leader256"]["per_second"]), number(c["leader256"]["p50_us"]))]
+        batch += [(most, number(run["per_second"]), number(run["p50_us"])) for most, run in c["batch"].items()]
+        read = [(f"{kind}, {connections} connections", *(number(c["reads"][f"{kind}{connections}"][k])
+                                                        for k in ("per_second", "p50_us", "p99_us")))
+                for kind in ("consistent", "stale") for connections in (1, 64)]
+        other = [("shown by all nodes after the answer, p50 ms", number(c["propagation"]["p50_ms"], 1)),
+                 ("the same, p99 ms", number(c["propagation"]["p99_ms"], 1)),
+                 (f"fresh node, {c['fresh']['count']:,} allocations, exec to first consistent read, s",
+                  number(c["fresh"]["seconds"], 2))]
+        return ["## Cluster", f"Three members of {c['etcd']} and three nodes, all on this machine.", table(head, rows),
+                table(("batch at most (256 in flight)", "requests/s", "p50 us"), batch),
+                table(("reads at a follower", "requests/s", "p50 us", "p99 us"), read), table(("what", "value"), other)]
+
+    def _cluster_budgets(self):
+        c = self.cluster
+        ratio = self._share(c["leader256"]["per_second"], c["put256"]["per_second"])
+        yield "cluster, 256 in flight, to one key per address", ">= 8x", times(ratio), ratio >= 8
+        ratio = self._share(c["leader1"]["p50_us"], c["put1"]["p50_us"])
+        yield "cluster, one client, p50 to one etcd put", "<= 2x", times(ratio), ratio <= 2
+        p50 = c["reads"]["consistent1"]["p50_us"] / 1000
+        yield "consistent read at a follower, p50", "< 5 ms", number(p50, 2, " ms"), p50 < 5
+        fresh = c["fresh"]
+        yield f"fresh node, {fresh['count']:,} allocations", "< 5 s", number(fresh["seconds"], 2, " s"), fresh["seconds"] < 5
+        p99 = c["propagation"]["p99_ms"]
+        yield "shown by all nodes, p99", "< 500 ms", number(p99, 1, " ms"), p99 < 500
 
     def _readers(self):
         names = {"alone": "alone", "control": "beside readers of the echo", "berth": "beside readers of Berth"}
@@ -143,6 +179,8 @@ class Report:
         if self.fullness:
             ratio = self._share(self.fullness["full"]["cpu_us"], self.fullness["empty"]["cpu_us"])
             yield "next free, 99.9 % full against empty", "<= 1.5x", times(ratio), below(ratio, 1.5)
+        if self.cluster:
+            yield from self._cluster_budgets()
 
     def _matrix_budgets(self, below):
         m, disk = self.matrix, "berth, disk"

@@ -9,9 +9,13 @@
 // through the engine's ring and answer from its `done`. Bodies become Domain commands in APITypes; `Rejection.Code`
 // becomes a status by one exhaustive switch in `Problems.swift`. Every answer carries `Berth-Revision`.
 //
+// In a cluster the same door decides where a request is answered (`Freshness.swift`): a read here, behind a barrier; a
+// command at the leader, to whom another node passes it on once (`Passing.swift`).
+//
 // Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and
 // the ledger at once beyond one screen, annotations in comments that drift from the code.
 internal import APITypes
+package import Cluster
 internal import Domain
 package import Engine
 package import HTTPServer
@@ -29,6 +33,8 @@ package final class BerthAPI: Sendable {
   let history: History
   let exports = ExportGate()
   let scrub: Scrub
+  let waits: RevisionWaits
+  let cluster: ClusterNode?
   let security: Security
   let logins = LoginGuard()
 
@@ -36,17 +42,27 @@ package final class BerthAPI: Sendable {
   /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
   package init(
     engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security(),
+    cluster: ClusterNode? = nil,
     scrubEvery: Duration? = nil, alarm: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.engine = engine
     self.metrics = metrics
     self.security = security
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
-    let feed = EventFeed(published: { engine.status.revision }, isAlive: { $0.isAlive(engine.tokens) }) {
+    let feed = EventFeed(
+      published: { engine.readableRevision }, newest: { engine.status.revision },
+      isAlive: { $0.isAlive(engine.tokens) }
+    ) {
       () throws(LogFault) in try engine.reader()
     }
     self.feed = feed
-    engine.onPublish { feed.notify($0) }
+    let waits = RevisionWaits(engine)
+    self.waits = waits
+    self.cluster = cluster
+    engine.onPublish { revision in
+      feed.notify(revision)
+      waits.notify()
+    }
     history = History(engine, index)
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
@@ -57,7 +73,7 @@ package final class BerthAPI: Sendable {
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
     + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
-    + healthEndpoints
+    + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -76,12 +92,13 @@ package final class BerthAPI: Sendable {
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
     let principal: Principal
     do throws(Problem) { principal = try admit(endpoint, request) } catch {
-      return Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: .nobody).refuse(error)
+      return Caller(api: self, reply: reply, since: request.receivedAt).refuse(error)
     }
-    let call = Call(api: self, endpoint: endpoint, request: request, reply: reply, principal: principal)
+    var call = Call(api: self, isCommand: endpoint.isCommand, request: request, reply: reply, principal: principal)
+    if engine.isShared { call.shared = SharedCall(endpoint) }
     do throws(Problem) {
       try endpoint.checkParameters(request)
-      try endpoint.handler(call)
+      try call.enter(endpoint)
     } catch {
       call.refuse(error)
     }
@@ -90,6 +107,7 @@ package final class BerthAPI: Sendable {
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
     scrub.stop()
+    waits.stop()
     feed.stop()
     history.stop()
     log.stop()

@@ -33,7 +33,9 @@ struct AddressMatch: Sendable {
 @Sendable private func getAddress(_ call: Call) throws(Problem) {
   let ip = try call.address(0)
   let network = try call.name("network", NetworkName.self)
-  if let text = call.request.query("at") { return try getPastAddress(call, ip, network, at: text) }
+  if let text = call.request.query("at") {
+    return try call.afterLog { () throws(Problem) in try getPastAddress(call, ip, network, at: text) }
+  }
   let visibility = call.visibility
   let (matches, revision) = call.api.engine.read { tables -> ([AddressMatch], Revision) in
     let pools = tables.pools(containing: ip).filter { network == nil || $0.pool.network == network }

@@ -16,7 +16,8 @@ let adminEndpoints: [Endpoint] = [
   Endpoint(
     method: .post, pattern: "/api/v1/clock/confirm", id: "confirmClock", tag: "admin", permission: .clockConfirm,
     summary: "Believe the wall clock, and let expiries go on that wait for this.",
-    answers: [.init(200, "It is believed.", Schemas.confirmed)], handler: { call in confirmClock(call) })
+    answers: [.init(200, "It is believed.", Schemas.confirmed)], asksWriter: true,
+    handler: { call in confirmClock(call) })
 ]
 
 @Sendable private func adminStats(_ call: Call) throws(Problem) {

@@ -7,25 +7,21 @@ internal import Ledger
 internal import Platform
 internal import Wire
 
-/// One request on its way to its answer.
-struct Call: Sendable {
+/// Who waits for an answer; all of a request that lives on while the engine has its command.
+struct Caller: Sendable {
   let api: BerthAPI
-  let endpoint: Endpoint
-  let request: Request
   let reply: Reply
-  /// Who asks.
-  let principal: Principal
-
-  // MARK: Answers
+  /// When the request's head was complete.
+  let since: MonotonicTime
 
   /// Sends a body, marked with the revision it was answered at.
   func send(
     _ body: [UInt8], status: Int = 200, revision: Revision, headers: [(String, String)] = [],
     type: StaticString = "application/json"
   ) {
-    var all = headers
-    all.append(("Berth-Revision", "\(revision)"))
-    reply.send(Response(status: status, contentType: type, headers: all, body: body))
+    reply.send(
+      Response(
+        status: status, contentType: type, headers: headers, stamp: .init("Berth-Revision", revision), body: body))
   }
 
   /// Sends what a command came to.
@@ -49,6 +45,30 @@ struct Call: Sendable {
       problem.encoded(title: problem.title), status: problem.status,
       revision: revision ?? api.engine.read { $0.revision }, headers: headers, type: "application/problem+json")
   }
+}
+
+/// One request on its way to its answer.
+struct Call: Sendable {
+  let api: BerthAPI
+  /// Whether the route is a command with `dry_run` and `Idempotency-Key`.
+  let isCommand: Bool
+  let request: Request
+  let reply: Reply
+  /// Who asks.
+  let principal: Principal
+  /// What only a node of a cluster has to remember of it.
+  var shared: SharedCall?
+
+  /// Who waits for the answer.
+  var caller: Caller { Caller(api: api, reply: reply, since: request.receivedAt) }
+
+  /// As `Caller.send`.
+  func send(_ body: [UInt8], revision: Revision, headers: [(String, String)] = []) {
+    caller.send(body, revision: revision, headers: headers)
+  }
+
+  /// As `Caller.refuse`.
+  func refuse(_ problem: Problem, revision: Revision? = nil) { caller.refuse(problem, revision: revision) }
 
   // MARK: Parameters
 

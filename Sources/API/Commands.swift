@@ -19,24 +19,31 @@ extension Call {
     _ command: Command, renaming rename: @escaping @Sendable (Rejection) -> Problem = { Problem($0) },
     watching: PoolWatch? = nil, render: @escaping @Sendable (Outcome) -> Rendered
   ) throws(Problem) {
-    let isDryRun = endpoint.isCommand ? try flag("dry_run") : true
+    let isDryRun = isCommand ? try flag("dry_run") : true
     let submission = Submission(
-      command, actor: principal.text, requestID: request.requestID, asked: asked,
-      idempotency: endpoint.isCommand ? try idempotencyKey() : nil, dryRun: isDryRun)
+      command, actor: principal.text, requestID: request.requestID,
+      asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: isCommand ? try idempotencyKey() : nil,
+      dryRun: isDryRun)
+    // The request is not kept: its bytes are the connection's buffer, which is wanted for the next one.
+    let (caller, principal) = (caller, principal)
+    // But for a node that may have to pass it on when it turns out to lead no more.
+    let whole = shared == nil ? nil : self
+    let saysDryRun = isDryRun && isCommand
     let taken = api.engine.submit(submission) { answer in
       switch answer {
       case .outcome(.rejected(let rejection), let revision):
-        let problem = rename(told(rejection))
+        let problem = rename(principal.told(rejection))
         watching?.refused(rejection.code.rawValue)
-        refuse(problem, revision: revision)
-      case .outcome(.replay(let entry), let revision): replay(entry, revision, render)
+        caller.refuse(problem, revision: revision)
+      case .outcome(.replay(let entry), let revision): caller.replay(entry, revision, render)
       case .outcome(let outcome, let revision):
-        watching?.answered(outcome, since: request.receivedAt)
-        send(render(outcome), revision: revision, isDryRun: isDryRun && endpoint.isCommand)
+        watching?.answered(outcome, since: caller.since)
+        caller.send(render(outcome), revision: revision, isDryRun: saysDryRun)
+      case .unavailable(.notLeading) where whole?.mayPassOn == true: whole?.passOnOrRefuse()
       case .unavailable(let reason):
         let problem = Problem(reason)
         watching?.refused(problem.code)
-        refuse(problem)
+        caller.refuse(problem)
       }
     }
     if !taken {
@@ -45,36 +52,9 @@ extension Call {
     }
   }
 
-  /// Tells again what was told under the same idempotency key.
-  private func replay(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
-    let isTaken = api.log.entry(at: entry) { found in
-      switch found {
-      case .success(let logged?):
-        api.counts.replays.add()
-        send(render(logged.entry.outcome), revision: entry, isReplay: true)
-      case .success(nil): refuse(.keyExpired(entry), revision: now)
-      case .failure(let fault): refuse(Problem(503, "log_unreadable", "\(fault)"), revision: now)
-      }
-    }
-    if !isTaken { refuse(.busy, revision: now) }
-  }
-
-  /// Method, path, query and as much of the body as an entry keeps.
-  private var asked: String {
-    var text = "\(request.method.rawValue) \(request.path)"
-    for (place, item) in request.queryItems.enumerated() {
-      text += "\(place == 0 ? "?" : "&")\(item.name)=\(item.value)"
-    }
-    if !request.body.isEmpty {
-      text += " "
-      text += String(decoding: request.body.prefix(Limits.askedBytes), as: UTF8.self)
-    }
-    return text
-  }
-
   /// The digests of an `Idempotency-Key` and of the request it belongs to.
   private func idempotencyKey() throws(Problem) -> IdempotencyKey? {
-    guard let key = request.header("idempotency-key") else { return nil }
+    guard let key = request.header("idempotency-key") ?? shared?.ownKey else { return nil }
     guard (1...128).contains(key.utf8.count), key.utf8.allSatisfy({ (32...126).contains($0) }) else {
       throw .invalid("Idempotency-Key", "must be 1 to 128 printable ASCII characters")
     }
@@ -86,5 +66,25 @@ extension Call {
 
   private func digest(_ bytes: [UInt8]) -> UInt128 {
     SHA256Digest(of: bytes).bytes.prefix(16).reduce(0) { $0 << 8 | UInt128($1) }
+  }
+}
+
+extension Caller {
+  /// Tells again what was told under the same idempotency key.
+  fileprivate func replay(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
+    whenReadable(upTo: entry, at: now) { lookUp(entry, now, render) }
+  }
+
+  private func lookUp(_ entry: Revision, _ now: Revision, _ render: @escaping @Sendable (Outcome) -> Rendered) {
+    let isTaken = api.log.entry(at: entry) { found in
+      switch found {
+      case .success(let logged?):
+        api.counts.replays.add()
+        send(render(logged.entry.outcome), revision: entry, isReplay: true)
+      case .success(nil): refuse(.keyExpired(entry), revision: now)
+      case .failure(let fault): refuse(Problem(503, "log_unreadable", "\(fault)"), revision: now)
+      }
+    }
+    if !isTaken { refuse(.busy, revision: now) }
   }
 }

@@ -89,8 +89,10 @@ extension BerthAPI {
   }
 
   private func evidence(of request: Request) -> Evidence {
-    // Connections have no certificates yet; whoever brings them fills the other two in.
-    Evidence(authorization: request.single("authorization"), certificate: nil, passedOn: nil)
+    let identity = request.certificate?.uris.lazy.compactMap { CertificateIdentity(uri: $0) }.first
+    return Evidence(
+      authorization: request.single("authorization"), certificate: identity,
+      passedOn: request.header("berth-principal"))
   }
 
   /// Who asks; nil = nobody that is known.

@@ -31,6 +31,10 @@ struct Endpoint: Sendable {
   var refusals: [Refused] = []
   /// Whether it is a command with `dry_run` and `Idempotency-Key`.
   var isCommand = false
+  /// Whether the writer answers it although it changes nothing; in a cluster that is the leader.
+  var asksWriter = false
+  /// Whether it is about this node and not about what is stored.
+  var isLocal = false
   /// Answers a call, now or later, or says why not.
   let handler: @Sendable (Call) throws(Problem) -> Void
 
@@ -69,7 +73,12 @@ struct Endpoint: Sendable {
   }
 
   /// Everything that may stand in the query.
-  var parameters: [Parameter] { isCommand ? query + [.dryRun] : query }
+  var parameters: [Parameter] {
+    isCommand ? query + [.dryRun] : isRead ? query + [.consistency, .minRevision] : query
+  }
+
+  /// Whether it reads what is stored: how fresh that must be can be said.
+  var isRead: Bool { method == .get && !isLocal }
 
   /// Refuses parameters that the table does not know, and those that are there twice.
   func checkParameters(_ request: Request) throws(Problem) {
@@ -90,6 +99,12 @@ struct Endpoint: Sendable {
 
 extension Endpoint.Parameter {
   static let dryRun = Self("dry_run", "Decide and answer, but change nothing.", .boolean)
+  static let consistency = Self(
+    "consistency",
+    "`consistent` (default): knows everything acknowledged before it was asked; `stale`: what this node has at hand.",
+    .oneOf(["consistent", "stale"]))
+  static let minRevision = Self(
+    "min_revision", "At least as new as this revision, such as the `Berth-Revision` of an earlier answer.", .revision)
   static let limit = Self("limit", "Most items on the page.", .integer(1, 1_000, standard: 100))
   static let cursor = Self("cursor", "`next_cursor` of the page before.", .cursor)
   static let label = Self("label", "Only what carries this label, written KEY=VALUE.", .labelFilter, mayRepeat: true)

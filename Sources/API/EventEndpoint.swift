@@ -25,7 +25,9 @@ let eventEndpoints: [Endpoint] = [
       .init(503, "too_many_subscribers", "log_unreadable", "stopping")
     ],
     handler: { (call) throws(Problem) in
-      try call.api.feed.answer(call.request, call.reply, call.visibility) { call.refuse($0) }
+      try call.afterLog { () throws(Problem) in
+        try call.api.feed.answer(call.request, call.reply, call.visibility) { call.refuse($0) }
+      }
     }),
   Endpoint(
     method: .get, pattern: "/api/v1/history", id: "history", tag: "history", permission: .historyRead,
@@ -43,8 +45,10 @@ let eventEndpoints: [Endpoint] = [
       .init(410, "history_trimmed"), .init(503, "busy", "history_catching_up", "history_too_long", "log_unreadable")
     ],
     handler: { (call) throws(Problem) in
-      try call.api.history.answer(
-        call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) },
-        refuse: { call.refuse($0) })
+      try call.afterLog { () throws(Problem) in
+        try call.api.history.answer(
+          call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) },
+          refuse: { call.refuse($0) })
+      }
     })
 ]

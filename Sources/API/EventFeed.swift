@@ -72,19 +72,20 @@ package final class EventFeed: @unchecked Sendable {
   private var shared: Shared
   private var thread: Thread?
   private let published: @Sendable () -> Revision
+  private let newest: @Sendable () -> Revision
   private let isAlive: @Sendable (Visibility) -> Bool
   private let cursor: LogCursor
   private var subscribers: [EventSubscriber] = []
   private var pages: [EventPage] = []
 
-  /// Starts the feeder; `published` gives the revision that readers of the tables see, `notify` wakes it when there
-  /// is a later one.
+  /// Starts the feeder; `published` gives the revision that readers of the log find, `notify` wakes it when there is a
+  /// later one; `newest` gives what readers of the tables see, which in a cluster may be later still.
   package init(
-    published: @escaping @Sendable () -> Revision, options: EventOptions = EventOptions(),
-    isAlive: @escaping @Sendable (Visibility) -> Bool = { _ in true },
+    published: @escaping @Sendable () -> Revision, newest: (@Sendable () -> Revision)? = nil,
+    options: EventOptions = EventOptions(), isAlive: @escaping @Sendable (Visibility) -> Bool = { _ in true },
     _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
   ) {
-    (self.options, self.published, self.isAlive) = (options, published, isAlive)
+    (self.options, self.published, self.newest, self.isAlive) = (options, published, newest ?? published, isAlive)
     shared = Shared(published: published())
     cursor = LogCursor(open)
     thread = Thread(name: "berth-events") { self.run() }
@@ -174,14 +175,14 @@ package final class EventFeed: @unchecked Sendable {
       return newcomer.refuse(refusal)
     }
     var subscriber = EventSubscriber(
-      newcomer.accept(), newcomer.filter, next: (newcomer.since ?? published) + 1)
+      newcomer.accept(), newcomer.filter, next: (newcomer.since ?? max(published, newest())) + 1)
     subscriber.greet(published)
     subscribers.append(subscriber)
   }
 
   private func refusal(of newcomer: Newcomer, _ published: Revision) -> EventRefusal? {
     guard let since = newcomer.since else { return nil }
-    guard since <= published else { return .ahead(published) }
+    guard since <= published || since <= newest() else { return .ahead(published) }
     do throws(LogFault) {
       let oldest = try cursor.oldest()
       return since + 1 < oldest ? .trimmed(oldest) : nil

@@ -28,6 +28,8 @@ extension EventFeed {
     for (name, value) in request.queryItems {
       if name == "since" {
         since = try revision(name, value)
+      } else if name == "consistency" || name == "min_revision" {
+        continue
       } else if try !filter.take(name, value) {
         throw .invalid(name, "is no parameter of this route: since, kind, pool, owner, tenant, node")
       }

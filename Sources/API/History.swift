@@ -22,7 +22,7 @@ package final class History: @unchecked Sendable {
   /// Starts over an engine's log; `warn` hears of an index that had to be made anew.
   package init(_ engine: Engine, _ index: any HistoryIndex, warn: @escaping @Sendable (String) -> Void = { _ in }) {
     (self.engine, self.index) = (engine, index)
-    let revision = engine.status.revision
+    let revision = engine.readableRevision
     let open: @Sendable () throws(LogFault) -> any BatchReader = { () throws(LogFault) in try engine.reader() }
     access = LogAccess(name: "berth-past", limit: History.questions, open)
     follower = HistoryFollower(index, published: revision, warn: warn, open)
@@ -69,7 +69,7 @@ package final class History: @unchecked Sendable {
       let view = self.view ?? HistoryView(cursor, self.index)
       self.view = view
       do throws(HistoryFault) {
-        try view.begin(upTo: self.engine.read { $0.revision })
+        try view.begin(upTo: self.engine.readableRevision)
         then(.success(try body(self, view)))
       } catch {
         then(.failure(error))

@@ -44,7 +44,7 @@ struct HistoryPast {
   func matches(_ ip: IPAddress) throws(HistoryFault) -> [PastMatch] {
     var matches: [PastMatch] = []
     for name in try poolNames(ip).sorted() {
-      let row = try row(HistoryKey.pool(name), .pool(name)) { present.pool(name).map(Row.pool) }
+      let row = try row(view.keys.pool(name), .pool(name)) { present.pool(name).map(Row.pool) }
       guard case .pool(let pool) = row, pool.cidr.contains(ip) else { continue }
       matches.append(try match(ip, pool))
     }
@@ -55,7 +55,7 @@ struct HistoryPast {
     var match = PastMatch(pool: pool)
     let starts = Set((pool.cidr.length...ip.family.bitCount).map { Prefix(containing: ip, length: $0).first })
     for first in starts.sorted(by: >) {
-      let key = HistoryKey.row(pool.name, first)
+      let key = view.keys.row(pool.name, first)
       switch try row(key, .address(pool.name, first), { present.row(pool.name, first) }) {
       case .allocation(let row) where row.block.contains(ip):
         match.allocation = row
@@ -75,7 +75,7 @@ struct HistoryPast {
     let last = view.oldest > 1 ? view.head : revision
     for length in 0...ip.family.bitCount {
       let cidr = Prefix(containing: ip, length: length)
-      try forEach(HistoryKey.network(cidr), upTo: last) { logged in
+      try forEach(view.keys.network(cidr), upTo: last) { logged in
         for effect in logged.entry.effects {
           if case .pool(let pool) = effect.row, pool.cidr == cidr { names.insert(pool.name) }
         }
@@ -91,7 +91,7 @@ struct HistoryPast {
     var rows: [IPAddress: Reservation] = [:]
     if view.oldest > 1 {
       for row in present.reservations(pool.name) where row.createdAt <= time { rows[row.range.first] = row }
-      try forEach(HistoryKey.reservations(of: pool.name), from: revision + 1, upTo: view.head) { logged in
+      try forEach(view.keys.reservations(of: pool.name), from: revision + 1, upTo: view.head) { logged in
         for effect in logged.entry.effects where !effect.isPut {
           if case .reservation(let row) = effect.row, row.pool == pool.name, row.createdAt <= time {
             rows[row.range.first] = row
@@ -99,7 +99,7 @@ struct HistoryPast {
         }
       }
     }
-    try forEach(HistoryKey.reservations(of: pool.name), upTo: revision) { logged in
+    try forEach(view.keys.reservations(of: pool.name), upTo: revision) { logged in
       for effect in logged.entry.effects {
         guard case .reservation(let row) = effect.row, row.pool == pool.name else { continue }
         rows[row.range.first] = effect.isPut ? row : nil
@@ -109,7 +109,7 @@ struct HistoryPast {
   }
 
   private func forEach(
-    _ key: [UInt8], from: Revision = 1, upTo last: Revision, _ body: (LoggedEntry) -> Void
+    _ key: UInt64, from: Revision = 1, upTo last: Revision, _ body: (LoggedEntry) -> Void
   ) throws(HistoryFault) {
     var next = max(from, view.oldest)
     while next <= last {
@@ -122,17 +122,22 @@ struct HistoryPast {
 
   /// A row as of the revision: what its last change up to then left; when the log does not reach back to that, what
   /// its next change found, or what is there now.
-  private func row(_ key: [UInt8], _ rowKey: RowKey, _ now: () -> Row?) throws(HistoryFault) -> Row? {
-    if revision >= view.oldest, let last = try view.last(of: key, view.oldest...revision) {
-      let effect = try view.entry(last).entry.effects.last { $0.row.key == rowKey }
-      return effect.flatMap { $0.isPut ? $0.row : nil }
+  private func row(_ key: UInt64, _ rowKey: RowKey, _ now: () -> Row?) throws(HistoryFault) -> Row? {
+    var last = revision
+    while last >= view.oldest, let found = try view.last(of: key, view.oldest...last) {
+      if let effect = try view.entry(found).entry.effects.last(where: { $0.row.key == rowKey }) {
+        return effect.isPut ? effect.row : nil
+      }
+      last = found - 1
     }
     guard view.oldest > 1 else { return nil }
-    let from = max(revision + 1, view.oldest)
-    if from <= view.head, let next = try view.first(of: key, from...view.head) {
+    var from = max(revision + 1, view.oldest)
+    while from <= view.head, let next = try view.first(of: key, from...view.head) {
       // A put does not say what it replaced, but an allocation keeps its holder for life.
-      let effect = try view.entry(next).entry.effects.first { $0.row.key == rowKey }
-      return effect.flatMap { $0.row.wasThere(at: time) ? $0.row : nil }
+      if let effect = try view.entry(next).entry.effects.first(where: { $0.row.key == rowKey }) {
+        return effect.row.wasThere(at: time) ? effect.row : nil
+      }
+      from = next + 1
     }
     return now().flatMap { $0.wasThere(at: time) ? $0 : nil }
   }

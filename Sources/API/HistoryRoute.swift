@@ -57,6 +57,7 @@ extension HistoryQuery {
           throw .invalid("cursor", "is not a cursor of this list: take `next_cursor` of the page before")
         }
         query.place = place
+      case "consistency", "min_revision": continue
       default:
         throw .invalid(name, "is no parameter of this route: ip, owner, mac, from, to, tenant, pool, limit, cursor")
       }

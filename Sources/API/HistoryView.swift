@@ -2,7 +2,8 @@
 //
 // The log is the history; the index only says which entries to look at. A `HistoryView` joins the index (up to where
 // it has come) with the end of the log that is not in it yet, so answers are exact at every moment, also right after
-// a start with an empty index. What is not in the log any more cannot be told: 410 with the oldest revision, never a
+// a start with an empty index. Its keys are hashes, so it may also lead to entries that are not meant: every question
+// looks at the entry before it believes. What is not in the log any more cannot be told: 410 with the oldest revision, never a
 // guess.
 //
 // Each question may read so many entries and no more: a list ends its page early, anything else is refused.
@@ -28,7 +29,7 @@ package enum HistoryFault: Error, Hashable, Sendable {
 /// The index and the end of the log as one; belongs to one thread.
 package final class HistoryView {
   /// How many entries after the index are scanned; when it is further behind, questions are put off.
-  package static let longestTail = 16_384
+  package static let longestTail = 32_768
   /// How many entries one question may read.
   package static let entriesPerQuestion = 4_096
   /// The scanned end is kept for the next question until it is this long and the index has passed it.
@@ -37,14 +38,18 @@ package final class HistoryView {
   private let cursor: LogCursor
   private let index: any HistoryIndex
   private var reader: (any HistoryReader)?
-  private var tail: [[UInt8]: [Revision]] = [:]
+  private var tail: [UInt64: [Revision]] = [:]
+  /// The keys of this index.
+  let keys: HistoryKeys
   private var base: Revision = 0
   private(set) var head: Revision = 0
   private(set) var oldest: Revision = 1
   private var budget = 0
 
   /// Joins a log and its index.
-  package init(_ cursor: LogCursor, _ index: any HistoryIndex) { (self.cursor, self.index) = (cursor, index) }
+  package init(_ cursor: LogCursor, _ index: any HistoryIndex) {
+    (self.cursor, self.index, keys) = (cursor, index, HistoryKeys(seed: index.seed))
+  }
 
   /// Begins a question about everything up to `published`.
   func begin(upTo published: Revision) throws(HistoryFault) {
@@ -62,13 +67,20 @@ package final class HistoryView {
     guard published > head else { return }
     guard published - base <= UInt64(Self.longestTail) else { throw .catchingUp(behind: published - base) }
     while head < published {
-      let page = try faulting { () throws(LogFault) in try cursor.entries(from: head + 1, limit: 1_024) }
+      let limit = Int(min(published - head, 4_096))
+      let page = try faulting { () throws(LogFault) in try cursor.stored(from: head + 1, limit: limit) }
       if page.isEmpty { throw .trimmed(oldest: oldest) }
-      for logged in page where logged.entry.revision <= published {
-        for item in logged.entry.historyItems { tail[item.key, default: []].append(item.revision) }
-        head = logged.entry.revision
-      }
+      for bytes in page { try remember(bytes) }
     }
+  }
+
+  private func remember(_ bytes: [UInt8]) throws(HistoryFault) {
+    var items: [HistoryItem] = []
+    do { try keys.append(of: bytes, to: &items) } catch {
+      throw .log(.io(operation: "read entry \(head + 1)", detail: "\(error)"))
+    }
+    head += 1
+    for item in items where tail[item.key]?.last != head { tail[item.key, default: []].append(head) }
   }
 
   private func indexed() throws(HistoryFault) -> Revision {
@@ -99,9 +111,9 @@ package final class HistoryView {
     try faulting { () throws(LogFault) in try cursor.revision(at: time) }
   }
 
-  /// Revisions that touched `key`, ascending, at most `limit`.
+  /// Revisions that may have touched `key`, ascending, at most `limit`.
   func revisions(
-    of key: [UInt8], _ range: ClosedRange<Revision>, limit: Int = HistoryLimits.page
+    of key: UInt64, _ range: ClosedRange<Revision>, limit: Int = HistoryLimits.page
   ) throws(HistoryFault) -> [Revision] {
     var found: [Revision] = []
     if range.lowerBound <= base, let reader {
@@ -114,21 +126,17 @@ package final class HistoryView {
     return found
   }
 
-  /// The first revision of `range` that touched `key`.
-  func first(of key: [UInt8], _ range: ClosedRange<Revision>) throws(HistoryFault) -> Revision? {
+  /// The first revision of `range` that may have touched `key`.
+  func first(of key: UInt64, _ range: ClosedRange<Revision>) throws(HistoryFault) -> Revision? {
     try revisions(of: key, range, limit: 1).first
   }
 
-  /// The last revision of `range` that touched `key`: halves the range, since the index reads upwards only.
-  func last(of key: [UInt8], _ range: ClosedRange<Revision>) throws(HistoryFault) -> Revision? {
-    var found = try first(of: key, range)
-    guard found != nil else { return nil }
-    var top = range.upperBound
-    while let low = found, low < top {
-      let middle = low + (top - low + 1) / 2
-      if let higher = try first(of: key, middle...top) { found = higher } else { top = middle - 1 }
-    }
-    return found
+  /// The last revision of `range` that may have touched `key`.
+  func last(of key: UInt64, _ range: ClosedRange<Revision>) throws(HistoryFault) -> Revision? {
+    if range.upperBound > base, let late = tail[key]?.last(where: range.contains) { return late }
+    guard range.lowerBound <= base, let reader else { return nil }
+    let part = range.lowerBound...min(range.upperBound, base)
+    return try faulting { () throws(LogFault) in try reader.last(of: key, in: part) }
   }
 
   private func faulting<T>(_ body: () throws(LogFault) -> T) throws(HistoryFault) -> T {

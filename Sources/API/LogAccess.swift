@@ -130,6 +130,13 @@ package final class LogCursor {
     return out
   }
 
+  /// The bytes of entries from `revision` on, ascending, at most about `limit`; empty when the first is trimmed or not
+  /// there yet.
+  package func stored(from revision: Revision, limit: Int) throws(LogFault) -> ArraySlice<[UInt8]> {
+    guard let batch = try batch(holding: revision, ahead: LogCursor.readAhead) else { return [] }
+    return batch.entries[Int(revision - batch.firstRevision)...].prefix(limit)
+  }
+
   /// The last revision at or before a time: 0 when the first entry is later, nil when the answer is trimmed.
   package func revision(at time: LogTime) throws(LogFault) -> Revision? {
     let log = try log()

@@ -175,6 +175,10 @@ struct OpenAPI {
     // A body is refused by its type and size even where none is asked for.
     common += [.init(413, "body_too_large"), .init(415, "unsupported_media_type")]
     if endpoint.method.isWrite { common.append(.init(403, "foreign_origin")) }
+    if endpoint.isCommand || endpoint.asksWriter {
+      common += [.init(503, "no_leader", "history_lost", "busy"), .init(504, "outcome_unknown")]
+    }
+    if endpoint.isRead { common.append(.init(503, "not_caught_up", "history_lost")) }
     if endpoint.body != nil { common.append(.init(400, "malformed_json")) }
     if endpoint.isCommand {
       common += [

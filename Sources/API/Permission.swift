@@ -26,6 +26,8 @@ enum Permission: String, Sendable, CaseIterable {
   case export = "export"
   case metricsRead = "metrics.read"
   case clockConfirm = "clock.confirm"
+  case clusterRead = "cluster.read"
+  case clusterWrite = "cluster.write"
   case tokensRead = "tokens.read"
   case tokensWrite = "tokens.write"
   case securityRead = "security.read"
@@ -35,11 +37,11 @@ enum Permission: String, Sendable, CaseIterable {
     switch self {
     case .open, .identity: Role.allCases
     case .poolsRead, .allocationsRead, .historyRead: Role.allCases
-    case .spaceRead, .export, .metricsRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
+    case .spaceRead, .export, .metricsRead, .clusterRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
     case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
     case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
-    case .clockConfirm, .tokensWrite: [.clusterAdmin]
+    case .clockConfirm, .clusterWrite, .tokensWrite: [.clusterAdmin]
     }
   }
 
@@ -48,8 +50,8 @@ enum Permission: String, Sendable, CaseIterable {
     switch self {
     case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
       true
-    case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .tokensRead, .tokensWrite,
-      .securityRead:
+    case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
+      .tokensRead, .tokensWrite, .securityRead:
       false
     }
   }
@@ -60,8 +62,8 @@ enum Permission: String, Sendable, CaseIterable {
     case .open, .identity, .poolsRead, .poolsWrite, .spaceRead, .allocationsRead, .allocationsWrite, .historyRead,
       .export:
       true
-    case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .tokensRead, .tokensWrite,
-      .securityRead:
+    case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
+      .tokensRead, .tokensWrite, .securityRead:
       false
     }
   }

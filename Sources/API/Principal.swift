@@ -184,6 +184,22 @@ extension Visibility {
   func capacity(of state: PoolState) -> Capacity? { tenant == nil ? Capacity(state) : nil }
 }
 
+extension Principal {
+  /// A refusal without what is none of the caller's business: who else holds what, and how much.
+  func told(_ rejection: Rejection) -> Rejection {
+    switch (scope, rejection.code) {
+    case (.tenant, .addressInUse): Rejection(.addressInUse, "the address is in use: choose another", field: "ip")
+    case (.tenant, .addressQuarantined):
+      Rejection(.addressQuarantined, "the address rests after its release: choose another", field: "ip")
+    case (.tenant, .poolExhausted):
+      Rejection(.poolExhausted, "there is no free address: release some, or ask for the pool to be grown")
+    case (.pool, .poolOverlap):
+      Rejection(.poolOverlap, "the network overlaps another pool: choose another range", field: "cidr")
+    default: rejection
+    }
+  }
+}
+
 /// How handlers keep to the scope of their caller.
 extension Call {
   /// What the caller may see.
@@ -198,20 +214,6 @@ extension Call {
   /// Refuses a request for another tenant.
   func checkTenant(of request: AllocateRequest) throws(Problem) {
     _ = try visibility.tenant(named: request.holder.tenant)
-  }
-
-  /// A refusal without what is none of the caller's business: who else holds what, and how much.
-  func told(_ rejection: Rejection) -> Rejection {
-    switch (principal.scope, rejection.code) {
-    case (.tenant, .addressInUse): Rejection(.addressInUse, "the address is in use: choose another", field: "ip")
-    case (.tenant, .addressQuarantined):
-      Rejection(.addressQuarantined, "the address rests after its release: choose another", field: "ip")
-    case (.tenant, .poolExhausted):
-      Rejection(.poolExhausted, "there is no free address: release some, or ask for the pool to be grown")
-    case (.pool, .poolOverlap):
-      Rejection(.poolOverlap, "the network overlaps another pool: choose another range", field: "cidr")
-    default: rejection
-    }
   }
 }
 

@@ -56,11 +56,13 @@ enum Schemas {
   static let health = Schema.named(
     "Health",
     .object([
-      .must("status", .oneOf(["ok"])), .must("version", .text()), .must("revision", .revision), .must("time", .time),
+      .must("status", .oneOf(["ok", "lost"]), "`lost`: the cluster's log has lost history that this node has."),
+      .must("version", .text()), .must("revision", .revision), .must("time", .time),
       .must("storage_full", .boolean, "The last write found no room; reads go on."),
       .must("clock_held", .boolean, "A step of the wall clock waits for `POST /api/v1/clock/confirm`."),
       .must("expiry_held", .boolean, "Expiries wait for `POST /api/v1/clock/confirm`."),
-      .must("findings", .integer(0, Int(Int32.max)), "What the last scrub found wrong; the server's log names it.")
+      .must("findings", .integer(0, Int(Int32.max)), "What the last scrub found wrong; the server's log names it."),
+      .may("cluster", clusterNode, "This node's part in its cluster.")
     ]))
 
   // MARK: Pools

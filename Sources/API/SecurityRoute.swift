@@ -8,7 +8,7 @@ let securityEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/security", id: "security", tag: "tokens", permission: .securityRead,
     summary: "What of the way this server runs is insecure, for `berth doctor`.",
-    answers: [.init(200, "What was looked at.", Schemas.security)], handler: { call in security(call) })
+    answers: [.init(200, "What was looked at.", Schemas.security)], isLocal: true, handler: { call in security(call) })
 ]
 
 /// One thing that was looked at; `isWell` is false where somebody should act.

@@ -11,7 +11,7 @@ let simpleEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/health", id: "health", tag: "simple", permission: .open,
     summary: "Whether the service is up.",
-    answers: [.init(200, "It is.", Schemas.health)], handler: { call in health(call) }),
+    answers: [.init(200, "It is.", Schemas.health)], isLocal: true, handler: { call in health(call) }),
   Endpoint(
     method: .post, pattern: "/api/v1/ip/allocate", id: "simpleAllocate", tag: "simple", permission: .allocationsWrite,
     summary: "Give a VM an address of the pool `default`; asked again, the same one.",
@@ -98,7 +98,7 @@ let simpleListLimit = 65_536
 
 private func rendered(_ grant: Grant) -> Rendered {
   var out = JSONWriter()
-  out.simple(SimpleAllocation(grant))
+  out.simple(grant.allocation, gateway: grant.gateway, network: grant.network)
   return Rendered(body: out.finish())
 }
 
@@ -114,18 +114,25 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
 @Sendable private func simpleGet(_ call: Call) throws(Problem) {
   let owner = try vmID(call)
   let tenant = call.ownTenant
-  let (grant, revision, hasPool) = call.api.engine.read { tables -> (Grant?, Revision, Bool) in
-    guard let pool = tables.pools[.simple]?.pool else { return (nil, tables.revision, false) }
-    let held = tables.allocations(tenant: tenant, owner: owner).first {
-      $0.pool == .simple && $0.interface == .standard
+  var row: Allocation?
+  var gateway: IPAddress?
+  var network: Prefix?
+  let revision = call.api.engine.read { tables in
+    if let state = tables.pools[.simple] {
+      (gateway, network) = (state.pool.extent.gateway, state.pool.cidr)
+      row = tables.allocations(tenant: tenant, owner: owner).first {
+        $0.pool == .simple && $0.interface == .standard
+      }
     }
-    return (held.map { Grant($0, gateway: pool.extent.gateway, network: pool.cidr) }, tables.revision, true)
+    return tables.revision
   }
-  guard hasPool else { throw .noDefaultPool }
-  guard let grant else {
+  guard let network else { throw .noDefaultPool }
+  guard let row else {
     return call.refuse(Problem(Rejection(.allocationNotFound, "\(owner) holds no address")), revision: revision)
   }
-  call.send(rendered(grant).body, revision: revision)
+  var out = JSONWriter()
+  out.simple(row, gateway: gateway, network: network)
+  call.send(out.finish(), revision: revision)
 }
 
 @Sendable private func simpleList(_ call: Call) throws(Problem) {
@@ -146,7 +153,7 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
   while let slice = walk.next(call.api.engine, where: visibility.sees) {
     guard let pool = slice.pool else { throw .noDefaultPool }
     for row in slice.items where count < limit {
-      out.simple(SimpleAllocation(Grant(row, gateway: pool.extent.gateway, network: pool.cidr)))
+      out.simple(row, gateway: pool.extent.gateway, network: pool.cidr)
       count += 1
       next = row.ip
     }

@@ -18,7 +18,7 @@ let spaceEndpoints: [Endpoint] = [
     summary: "The address that would be given now; reserves nothing.",
     answers: [.init(200, "The address.", Schemas.suggestion)],
     refusals: [.init(404, "pool_not_found"), .init(409, "pool_exhausted"), .init(503, "busy", "stopping")],
-    handler: suggest),
+    asksWriter: true, handler: suggest),
   Endpoint(
     method: .get, pattern: "/api/v1/pools/{pool}/usage", id: "usage", tag: "space", permission: .spaceRead,
     summary: "How many addresses are allocated in each /24 (IPv6: in each block of a 65,536th of the pool).",
@@ -32,7 +32,7 @@ let spaceEndpoints: [Endpoint] = [
       .init("limit", "Most blocks in the answer.", .integer(1, freeLimit, standard: 16))
     ],
     answers: [.init(200, "Free blocks, the largest first.", Schemas.free)],
-    refusals: [.init(404, "pool_not_found"), .init(503, "busy", "stopping")], handler: free)
+    refusals: [.init(404, "pool_not_found"), .init(503, "busy", "stopping")], asksWriter: true, handler: free)
 ]
 
 @Sendable private func suggest(_ call: Call) throws(Problem) {

@@ -16,38 +16,23 @@ package import Wire
 extension JSONWriter {
   /// Writes an address as a string, `null` for nil.
   package mutating func field(_ key: StaticString, address: IPAddress?) {
-    self.key(key)
-    if let address { self.address(address) } else { null() }
+    guard let address else { return fieldNull(key) }
+    field(key, room: IPAddress.textBytesMax + 2) { $0.quoted(address) }
   }
 
   /// Writes an address as a string.
   package mutating func address(_ address: IPAddress) {
-    var text: [UInt8] = []
-    text.reserveCapacity(41)
-    text.append(UInt8(ascii: "\""))
-    address.append(to: &text)
-    text.append(UInt8(ascii: "\""))
-    raw(text)
+    value(room: IPAddress.textBytesMax + 2) { $0.quoted(address) }
   }
 
   /// Writes a network as a string.
   package mutating func field(_ key: StaticString, prefix: Prefix) {
-    self.key(key)
-    self.prefix(prefix)
+    field(key, room: IPAddress.textBytesMax + 6) { $0.quoted(prefix) }
   }
 
   /// Writes a network as a string.
   package mutating func prefix(_ prefix: Prefix) {
-    var text: [UInt8] = []
-    text.reserveCapacity(45)
-    text.append(UInt8(ascii: "\""))
-    prefix.first.append(to: &text)
-    text.append(UInt8(ascii: "/"))
-    if prefix.length >= 100 { text.append(UInt8(ascii: "1")) }
-    if prefix.length >= 10 { text.append(48 + UInt8(prefix.length / 10 % 10)) }
-    text.append(48 + UInt8(prefix.length % 10))
-    text.append(UInt8(ascii: "\""))
-    raw(text)
+    value(room: IPAddress.textBytesMax + 6) { $0.quoted(prefix) }
   }
 
   /// Writes a name as a string, `null` for nil.
@@ -68,6 +53,24 @@ extension JSONWriter {
         writer.string(pair.value)
       }
     }
+  }
+}
+
+extension OutputSpan<UInt8> {
+  fileprivate mutating func quoted(_ address: IPAddress) {
+    append(UInt8(ascii: "\""))
+    address.append(to: &self)
+    append(UInt8(ascii: "\""))
+  }
+
+  fileprivate mutating func quoted(_ prefix: Prefix) {
+    append(UInt8(ascii: "\""))
+    prefix.first.append(to: &self)
+    append(UInt8(ascii: "/"))
+    if prefix.length >= 100 { append(UInt8(ascii: "1")) }
+    if prefix.length >= 10 { append(48 + UInt8(prefix.length / 10 % 10)) }
+    append(48 + UInt8(prefix.length % 10))
+    append(UInt8(ascii: "\""))
   }
 }
 

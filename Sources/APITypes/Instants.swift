@@ -10,8 +10,16 @@ package enum Instant {
     return String(decoding: out, as: UTF8.self)
   }
 
+  /// The most bytes that the text of a time has.
+  package static let textBytesMax = 32
+
   /// Appends the text of a time.
   package static func append(_ time: LogTime, to out: inout [UInt8]) {
+    out.append(addingCapacity: textBytesMax) { append(time, to: &$0) }
+  }
+
+  /// Appends the text of a time to memory that has room for it.
+  package static func append(_ time: LogTime, to out: inout OutputSpan<UInt8>) {
     let (days, inDay) = floored(time, by: microsecondsPerDay)
     let (year, month, day) = civil(days: days)
     let seconds = inDay / 1_000_000
@@ -81,7 +89,7 @@ package enum Instant {
     return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
   }
 
-  private static func digits(_ value: Int64, _ count: Int, to out: inout [UInt8]) {
+  private static func digits(_ value: Int64, _ count: Int, to out: inout OutputSpan<UInt8>) {
     var divisor: Int64 = 1
     for _ in 1..<count { divisor *= 10 }
     while divisor > 0 {
@@ -147,14 +155,12 @@ package enum Instant {
 extension JSONWriter {
   /// Writes a time, `null` for nil.
   package mutating func field(_ key: StaticString, time: LogTime?) {
-    self.key(key)
-    guard let time else { return null() }
-    var text: [UInt8] = []
-    text.reserveCapacity(30)
-    text.append(UInt8(ascii: "\""))
-    Instant.append(time, to: &text)
-    text.append(UInt8(ascii: "\""))
-    raw(text)
+    guard let time else { return fieldNull(key) }
+    field(key, room: Instant.textBytesMax + 2) { out in
+      out.append(UInt8(ascii: "\""))
+      Instant.append(time, to: &out)
+      out.append(UInt8(ascii: "\""))
+    }
   }
 }
 

@@ -46,55 +46,14 @@ package struct SimpleAllocateBody: Sendable {
   }
 }
 
-/// An allocation as the simple API shows it.
-package struct SimpleAllocation: Hashable, Sendable {
-  /// The address.
-  package let ip: IPAddress
-  /// Who holds it.
-  package let vmID: OwnerName
-  /// The router.
-  package let gateway: IPAddress?
-  /// The pool's network.
-  package let network: Prefix
-  /// The guest's name.
-  package let hostname: Hostname?
-
-  /// What the simple API shows of a grant.
-  package init(_ grant: Grant) {
-    (ip, vmID, hostname) = (grant.allocation.ip, grant.allocation.owner, grant.allocation.hostname)
-    (gateway, network) = (grant.gateway, grant.network)
-  }
-
-  /// Reads one.
-  package init(decoding reader: inout JSONReader) throws(JSONFault) {
-    var ip: IPAddress?
-    var vmID: OwnerName?
-    var gateway: IPAddress?
-    var network: Prefix?
-    var hostname: Hostname?
-    try reader.object { (key, reader) throws(JSONFault) in
-      switch key {
-      case "ip": ip = try reader.address()
-      case "vm_id": vmID = try reader.name()
-      case "gateway": gateway = try reader.addressOrNull()
-      case "network": network = try reader.prefix()
-      case "hostname": hostname = try reader.nameOrNull()
-      default: throw reader.unknownField(key)
-      }
-    }
-    guard let ip, let vmID, let network else { throw reader.missing(ip == nil ? "ip" : "vm_id") }
-    (self.ip, self.vmID, self.gateway, self.network, self.hostname) = (ip, vmID, gateway, network, hostname)
-  }
-}
-
 extension JSONWriter {
-  /// Writes an allocation of the simple API.
-  package mutating func simple(_ allocation: SimpleAllocation) {
+  /// Writes an allocation as the simple API shows it.
+  package mutating func simple(_ allocation: Allocation, gateway: IPAddress?, network: Prefix) {
     beginObject()
     field("ip", address: allocation.ip)
-    field("vm_id", allocation.vmID.text)
-    field("gateway", address: allocation.gateway)
-    field("network", prefix: allocation.network)
+    field("vm_id", allocation.owner.text)
+    field("gateway", address: gateway)
+    field("network", prefix: network)
     field("hostname", allocation.hostname?.text)
     endObject()
   }

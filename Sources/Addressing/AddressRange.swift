@@ -12,6 +12,9 @@ package struct AddressRange: Hashable, Comparable, Sendable {
     self.last = last
   }
 
+  /// One address.
+  package init(single address: IPAddress) { (first, last) = (address, address) }
+
   /// `::ffff:0:0/96` (RFC 4291 2.5.5.2), second names of IPv4 addresses: no text of one is accepted, so none may be
   /// given out.
   package static let ipv4Mapped = Prefix(containing: IPAddress(v6: 0xFFFF << 32), length: 96).range

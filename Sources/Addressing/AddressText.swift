@@ -7,19 +7,28 @@ extension IPAddress: CustomStringConvertible {
     return String(decoding: out, as: UTF8.self)
   }
 
+  /// The most bytes that the text of an address has.
+  package static let textBytesMax = 39
+
   /// Appends the text of `description`, for writers that have a buffer already.
-  package func append(to out: inout [UInt8]) {
+  package func append(to out: inout [UInt8]) { out.append(addingCapacity: Self.textBytesMax) { append(to: &$0) } }
+
+  /// Appends the text of `description` to memory that has room for it.
+  package func append(to out: inout OutputSpan<UInt8>) {
     switch family {
     case .ipv4: appendDotted(UInt32(truncatingIfNeeded: bits), to: &out)
     case .ipv6: appendGroups(to: &out)
     }
   }
 
-  private func appendGroups(to out: inout [UInt8]) {
+  private func appendGroups(to out: inout OutputSpan<UInt8>) {
     let gap = longestZeroRun
     for index in 0..<8 {
       if gap.contains(index) {
-        if index == gap.lowerBound { out += "::".utf8 }
+        if index == gap.lowerBound {
+          out.append(UInt8(ascii: ":"))
+          out.append(UInt8(ascii: ":"))
+        }
         continue
       }
       if index > 0, index != gap.upperBound { out.append(UInt8(ascii: ":")) }
@@ -43,7 +52,7 @@ extension IPAddress: CustomStringConvertible {
   }
 }
 
-func appendDotted(_ bits: UInt32, to out: inout [UInt8]) {
+func appendDotted(_ bits: UInt32, to out: inout OutputSpan<UInt8>) {
   var shift: UInt32 = 24
   while true {
     appendDecimal(UInt8(truncatingIfNeeded: bits >> shift), to: &out)
@@ -53,13 +62,13 @@ func appendDotted(_ bits: UInt32, to out: inout [UInt8]) {
   }
 }
 
-func appendDecimal(_ value: UInt8, to out: inout [UInt8]) {
+func appendDecimal(_ value: UInt8, to out: inout OutputSpan<UInt8>) {
   if value >= 100 { out.append(48 + value / 100) }
   if value >= 10 { out.append(48 + value / 10 % 10) }
   out.append(48 + value % 10)
 }
 
-func appendHex(_ value: UInt16, to out: inout [UInt8]) {
+func appendHex(_ value: UInt16, to out: inout OutputSpan<UInt8>) {
   var shift: UInt16 = 12
   while shift > 0, value >> shift == 0 { shift -= 4 }
   while true {

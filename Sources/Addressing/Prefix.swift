@@ -26,8 +26,12 @@ package struct Prefix: Hashable, Comparable, Sendable {
   /// The prefix of `length` that `address` lies in.
   package init(containing address: IPAddress, length: Int) {
     precondition((0...address.family.bitCount).contains(length), "prefix length \(length) out of range")
-    first = IPAddress(family: address.family, bits: address.bits & ~Prefix.hostMask(address.family, length))
     self.length = length
+    if length == address.family.bitCount {
+      first = address
+    } else {
+      first = IPAddress(family: address.family, bits: address.bits & ~Prefix.hostMask(address.family, length))
+    }
   }
 
   /// Parses `address/length`; throws which rule is broken.
@@ -46,7 +50,9 @@ package struct Prefix: Hashable, Comparable, Sendable {
   package var last: IPAddress { IPAddress(family: family, bits: first.bits | Prefix.hostMask(family, length)) }
 
   /// All its addresses.
-  package var range: AddressRange { AddressRange(first, last) }
+  package var range: AddressRange {
+    length == family.bitCount ? AddressRange(single: first) : AddressRange(first, last)
+  }
 
   /// The mask as an address: 255.255.0.0 for a /16.
   package var mask: IPAddress { IPAddress(family: family, bits: family.maxBits & ~Prefix.hostMask(family, length)) }

@@ -11,13 +11,21 @@ package struct Handlers: Sendable {
   /// Prints a log.
   package var dumpLog: @Sendable (LogDumpOptions, CommandIO) -> Int32
 
+  /// Moves a node's archive aside.
+  package var rejoin: @Sendable (_ directory: String, CommandIO) -> Int32
+  /// Moves a log from one medium to the other.
+  package var migrate: @Sendable (MigrateOptions, CommandIO) -> Int32
+
   /// Joins the handlers.
   package init(
     version: String, serve: @escaping @Sendable (ServeOptions, CommandIO) -> Int32,
     check: @escaping @Sendable (CheckOptions, CommandIO) -> Int32,
-    dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32
+    dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32,
+    rejoin: @escaping @Sendable (_ directory: String, CommandIO) -> Int32 = { _, _ in 1 },
+    migrate: @escaping @Sendable (MigrateOptions, CommandIO) -> Int32 = { _, _ in 1 }
   ) {
     (self.version, self.serve, self.check, self.dumpLog) = (version, serve, check, dumpLog)
+    (self.rejoin, self.migrate) = (rejoin, migrate)
   }
 }
 
@@ -35,6 +43,8 @@ package struct ServeOptions: Sendable {
   package let gateway: String?
   /// Whether to log what is going on in detail.
   package let debug: Bool
+  /// How connections are encrypted; nil = not at all.
+  package let tls: ServeTLSOptions?
   /// Whether a public address without TLS and tokens was allowed.
   package let insecure: Bool
   /// Whether everybody needs a token from the start.
@@ -51,8 +61,52 @@ package struct ServeOptions: Sendable {
   package let snapshotEvery: UInt64?
   /// All of the log is read again once in so many seconds; 0 = never.
   package let scrubSeconds: Int
+  /// The cluster that it is a node of; nil = it keeps its own log.
+  package let cluster: ClusterSettings?
+  /// At most so many commands in one batch; nil = whatever waits.
+  package let batchMax: Int?
   /// All values with their origins.
   package let settings: Settings
+}
+
+/// What a node of a cluster was told.
+package struct ClusterSettings: Sendable {
+  /// Where etcd answers.
+  package let etcd: [String]
+  /// What its keys begin with.
+  package let prefix: String
+  /// This node's name.
+  package let node: String
+  /// Where other nodes reach it.
+  package let advertise: String
+  /// The file with the token that it shows the other nodes.
+  package let peerTokenFile: String?
+}
+
+/// What `berth cluster migrate` was told.
+package struct MigrateOptions: Sendable {
+  /// The log of one machine.
+  package let directory: String
+  /// Where etcd answers.
+  package let etcd: [String]
+  /// What its keys begin with.
+  package let prefix: String
+  /// Whether etcd is the target.
+  package let isIntoCluster: Bool
+}
+
+/// How `berth serve` encrypts connections.
+package struct ServeTLSOptions: Sendable {
+  /// The file with the server's certificate.
+  package let certificate: String
+  /// The file with its private key.
+  package let key: String
+  /// The file with the CAs whose clients are let in; nil = clients are asked for nothing.
+  package let clientAuthorities: String?
+  /// Whether clients may go without a certificate.
+  package let clientsMayGoWithout: Bool
+  /// Whether TLS 1.2 is spoken too.
+  package let allowsTLS12: Bool
 }
 
 /// What `berth check` was told.

@@ -1,5 +1,6 @@
 internal import Client
 internal import Config
+internal import Platform
 internal import Wire
 
 /// One run of one command: what was typed, checked, and the ways in and out.
@@ -24,6 +25,7 @@ struct Invocation: Sendable {
     var servers: [ServerAddress] = []
     var names: [String] = []
     var token: String?
+    var tls: TLSContext?
     if command.flags.contains(where: { $0.name == "output" }) {
       let settings: Settings
       do throws(ConfigFaults) {
@@ -39,11 +41,23 @@ struct Invocation: Sendable {
       if command.place != .login {
         token = try TokenStore(environment).token(settings.text("token_file"), for: names, io)
       }
+      if servers.contains(where: \.isEncrypted) { tls = try Self.encryption(settings) }
     }
     (self.servers, serverNames) = (servers, names)
     // Nothing is connected before the first call.
-    client = servers.isEmpty ? nil : Client(servers, token: token, pause: io.pause)
+    client = servers.isEmpty ? nil : Client(servers, token: token, tls: tls, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
+  }
+
+  private static func encryption(_ settings: Settings) throws(Failure) -> TLSContext {
+    let (certificate, key) = (settings.text("cert"), settings.text("key"))
+    guard (certificate == nil) == (key == nil) else {
+      throw .usage("a certificate needs its key, and a key its certificate", "give both --cert and --key")
+    }
+    let own = certificate.flatMap { certificate in key.map { TLSFiles(certificate: certificate, key: $0) } }
+    do throws(TLSFault) { return try .client(authorities: settings.text("ca"), own: own) } catch {
+      throw .usage(error.sentence, "--ca, --cert and --key name files in PEM")
+    }
   }
 
   /// The way to Berth; each run of a command has one.

@@ -12,8 +12,9 @@
 // Refused: answers decoded into nouns here (whoever wants them has APITypes; the command line prints what the API
 // says), retrying refusals that would be refused again, hiding a retry that came too late behind a success.
 internal import HTTPClient
-internal import Platform
+package import Platform
 internal import Synchronization
+internal import Wire
 
 /// How long and how often a client tries.
 package struct RetryPolicy: Hashable, Sendable {
@@ -39,13 +40,15 @@ package final class Client: Sendable {
   /// The place that answered last; the next call begins there.
   private let favourite = Atomic(0)
 
-  /// Makes a client; nothing is connected before the first call. `token` shows who calls, `pause` waits between tries.
+  /// Makes a client; nothing is connected before the first call. `token` shows who calls, encrypted servers need `tls`,
+  /// `pause` waits between tries.
   package init(
-    _ servers: [ServerAddress], token: String? = nil, policy: RetryPolicy = RetryPolicy(),
+    _ servers: [ServerAddress], token: String? = nil, policy: RetryPolicy = RetryPolicy(), tls: TLSContext? = nil,
     pause: @escaping @Sendable (Duration) -> Void = Client.rest
   ) {
     precondition(!servers.isEmpty, "a client needs a server")
-    places = servers.map { HTTPClient($0.endpoint) }
+    precondition(tls != nil || !servers.contains(where: \.isEncrypted), "an encrypted server needs a TLS context")
+    places = servers.map { HTTPClient($0.endpoint, tls: $0.isEncrypted ? tls : nil) }
     self.token = token
     self.policy = policy
     self.pause = pause

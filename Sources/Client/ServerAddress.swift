@@ -1,11 +1,14 @@
-internal import HTTPClient
+package import HTTPClient
 
-/// Where a Berth answers, as people write it: `http://host:port`, `host:port`, `host`, `[::1]:8080`, `unix:/path`.
+/// Where a Berth answers, as people write it: `http://host:port`, `https://host:port`, `host:port`, `host`, `[::1]:8080`, `unix:/path`.
 package struct ServerAddress: Hashable, Sendable {
   /// Taken when nobody names one.
   package static let standardPort: UInt16 = 8080
 
-  let endpoint: Endpoint
+  /// How it is reached.
+  package let endpoint: Endpoint
+  /// Whether connections are encrypted.
+  package let isEncrypted: Bool
 
   /// Why a text names no server.
   package struct Fault: Error, Hashable, Sendable {
@@ -13,24 +16,25 @@ package struct ServerAddress: Hashable, Sendable {
     package let rule: String
   }
 
-  /// Reads one address.
-  package init(_ text: String) throws(Fault) {
+  /// Reads one address; `standardPort` is taken when it names no port.
+  package init(_ text: String, standardPort: UInt16 = ServerAddress.standardPort) throws(Fault) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5))
       guard path.hasPrefix("/"), path.utf8.count < 108 else {
         throw Fault(rule: "must name a socket by its full path, of fewer than 108 bytes")
       }
       endpoint = .unix(path: path)
+      isEncrypted = false
       return
     }
-    if text.hasPrefix("https://") { throw Fault(rule: "asks for TLS, which Berth does not speak yet; write http://") }
-    var rest = text.hasPrefix("http://") ? String(text.dropFirst(7)) : text
+    isEncrypted = text.hasPrefix("https://")
+    var rest = isEncrypted ? String(text.dropFirst(8)) : text.hasPrefix("http://") ? String(text.dropFirst(7)) : text
     if rest.hasSuffix("/") { rest.removeLast() }
     let isPlain = rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "@") }
     guard isPlain else { throw Fault(rule: "is no server: write http://HOST:PORT") }
     let (host, port) = Self.split(rest)
     guard !host.isEmpty else { throw Fault(rule: "names no host: write http://HOST:PORT") }
-    guard let number = port.map({ UInt16($0) }) ?? Self.standardPort, number > 0,
+    guard let number = port.map({ UInt16($0) }) ?? standardPort, number > 0,
       port?.utf8.allSatisfy({ (48...57).contains($0) }) != false
     else { throw Fault(rule: "has no port from 1 to 65535") }
     endpoint = .tcp(host: host, port: number)

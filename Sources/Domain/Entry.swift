@@ -119,7 +119,7 @@ extension Entry {
 
 /// The binary form of entries, version 1.
 extension Entry {
-  private static let version: UInt8 = 1
+  static let version: UInt8 = 1
 
   /// The binary form.
   package var encoded: [UInt8] {
@@ -176,8 +176,9 @@ extension Effect {
 extension Effect {
   fileprivate var isOfToken: Bool { if case .token = row { true } else { false } }
 
-  fileprivate func isAllocation(at ip: IPAddress, in pool: PoolName) -> Bool {
-    if case .allocation(let row) = row { row.ip == ip && row.pool == pool } else { false }
+  fileprivate func isAllocation(_ wanted: Allocation) -> Bool {
+    guard case .allocation(let row) = row else { return false }
+    return row === wanted || row.ip == wanted.ip && row.pool == wanted.pool
   }
 }
 
@@ -187,7 +188,7 @@ extension ByteWriter {
     // Grants come in the order of their effects: the search goes on where the last one was found.
     var next = 0
     for grant in grants {
-      let place = effects[next...].firstIndex { $0.isAllocation(at: grant.allocation.ip, in: grant.allocation.pool) }
+      let place = effects[next...].firstIndex { $0.isAllocation(grant.allocation) }
       if let place {
         varint(UInt64(place) + 1)
         next = place + 1

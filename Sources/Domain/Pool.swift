@@ -43,13 +43,15 @@ package struct Topology: Hashable, Sendable {
 
   /// How specifically this place serves `wanted`: the number of levels named by both, or nil where two differ.
   package func match(_ wanted: Topology) -> Int? {
-    var score = 0
-    for (mine, theirs) in [(datacenter, wanted.datacenter), (zone, wanted.zone), (rack, wanted.rack)] {
-      guard let mine, let theirs else { continue }
-      guard mine == theirs else { return nil }
-      score += 1
-    }
-    return score
+    guard let first = Topology.match(datacenter, wanted.datacenter), let second = Topology.match(zone, wanted.zone),
+      let third = Topology.match(rack, wanted.rack)
+    else { return nil }
+    return first + second + third
+  }
+
+  private static func match(_ mine: String?, _ theirs: String?) -> Int? {
+    guard let mine, let theirs else { return 0 }
+    return mine == theirs ? 1 : nil
   }
 }
 

@@ -180,7 +180,7 @@ extension ByteWriter {
 }
 
 /// Which of an allocation's fields differ from the usual and so are stored.
-private struct AllocationFlags: OptionSet {
+struct AllocationFlags: OptionSet {
   let rawValue: UInt16
   static let tenant = Self(rawValue: 1 << 0)
   static let interface = Self(rawValue: 1 << 1)

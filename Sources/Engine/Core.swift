@@ -27,6 +27,8 @@ package struct CoreOptions {
   package var archive: (StoredBatch) -> Void = { _ in }
   /// Called around the answers of one batch.
   package var answering: (() -> Void) -> Void = { $0() }
+  /// At most so many commands are decided in one batch.
+  package var batchMax = Batch.maxEntries
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -140,7 +142,8 @@ package final class Core {
     let time = clock.time(reading, after: published.tables.time)
     let due = dueRows(at: time)
     guard queued > 0 || !due.isEmpty else { return false }
-    var draft = Draft(revision: published.tables.revision, time: time, seed: options.random())
+    var draft = Draft(
+      revision: published.tables.revision, time: time, seed: options.random(), most: options.batchMax)
     if !due.isEmpty {
       let expire = Submission(.expire(due), actor: "system", requestID: "", asked: "")
       _ = draft.take(ledger.decide(expire, draft.context))
@@ -217,9 +220,11 @@ package final class Core {
     switch end {
     case .durable:
       isStorageFull = false
-      advance(past: StoredBatch(batch: flight.batch, hash: flight.batch.hash))
+      let stored = StoredBatch(batch: flight.batch, hash: flight.batch.hash)
+      head = head.advanced(by: stored.batch, hash: stored.hash)
       published.publish(flight.entries, time: flight.batch.time, head: head)
       ledger.published(flight.entries)
+      archive(stored)
       options.metrics.batches.add()
       options.metrics.entries.add(UInt64(flight.entries.count))
       options.answering { for answer in flight.answers { answer.send() } }
@@ -232,10 +237,8 @@ package final class Core {
     }
   }
 
-  private func advance(past stored: StoredBatch) {
-    head = head.advanced(by: stored.batch, hash: stored.hash)
-    if options.isShared { options.archive(stored) }
-  }
+  /// After the tables have it: whoever reads the archive must not see what a read of the tables does not.
+  private func archive(_ stored: StoredBatch) { if options.isShared { options.archive(stored) } }
 
   private func takeBack(_ flight: InFlight, _ why: Unavailable) {
     if !options.flaws.contains(.keepRefused) { ledger.revoke() }
@@ -304,16 +307,18 @@ package final class Core {
     do {
       if loading != nil {
         try loading?.take(batch)
-        advance(past: stored)
-        return finishLoading()
+        head = head.advanced(by: batch, hash: stored.hash)
+        finishLoading()
+        return archive(stored)
       }
       // The log's contract is kept by the log; what the rows add up to can only be checked here.
       guard batch.stateHash == published.tables.stateHash else {
         throw EngineFault.state("this node's state differs from the leader's before batch \(batch.sequence)")
       }
       let entries = try batch.entries.map { bytes throws(LogFault) in try Recovery.entry(bytes, in: batch) }
-      advance(past: stored)
+      head = head.advanced(by: batch, hash: stored.hash)
       published.publish(entries, time: batch.time, head: head)
+      archive(stored)
       options.metrics.batches.add()
       options.metrics.entries.add(UInt64(entries.count))
     } catch {

@@ -17,15 +17,19 @@ struct Draft {
   var encoded: [[UInt8]] = []
   var answers: [PendingAnswer] = []
   private var bytes = 0
+  private let most: Int
 
-  init(revision: Revision, time: LogTime, seed: UInt64) { (base, self.time, self.seed) = (revision, time, seed) }
+  /// A batch of at most `most` entries and answers.
+  init(revision: Revision, time: LogTime, seed: UInt64, most: Int = Batch.maxEntries) {
+    (base, self.time, self.seed, self.most) = (revision, time, seed, most)
+  }
 
   var context: Ledger.Context {
     Ledger.Context(revision: base + UInt64(entries.count) + 1, time: time, seed: seed)
   }
 
   var isFull: Bool {
-    entries.count == Batch.maxEntries || bytes >= Draft.bytesEnough || answers.count == Batch.maxEntries
+    entries.count >= most || bytes >= Draft.bytesEnough || answers.count >= most
   }
 
   /// Adds what the batch as a whole changes to its last entry.

@@ -9,6 +9,8 @@ package import Telemetry
 package struct EngineOptions: Sendable {
   /// How many submissions may wait.
   package var ringCapacity = 8_192
+  /// At most so many commands are decided in one batch.
+  package var batchMax = Batch.maxEntries
   /// A snapshot is taken after this many entries.
   package var snapshotEvery: UInt64 = 200_000
   /// Over a shared log also after this many batches, so that its tail stays short.
@@ -148,6 +150,7 @@ package final class Engine: @unchecked Sendable {
     self.inbox = inbox
     inbox.capacity = options.ringCapacity
     var wishes = CoreOptions(random: options.random, metrics: metrics)
+    wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
     wishes.answering = { body in options.answering(body) }
     if case .shared(_, let archiver, _) = medium {
       wishes.isShared = true
@@ -215,8 +218,8 @@ package final class Engine: @unchecked Sendable {
   /// The published tokens.
   package var tokens: TokenRegister { published.tokens }
 
-  /// Calls `notify` with the newest revision that readers of the log find, after each publish; on the engine's thread,
-  /// or the archiver's.
+  /// Calls `notify` with the newest revision that readers of the log find, after each publish and each time that there
+  /// is more to read; on the engine's thread, or the archiver's.
   package func onPublish(_ notify: @escaping @Sendable (Revision) -> Void) { inbox.add(listener: notify) }
 
   /// The newest revision that readers of the log find.
@@ -301,7 +304,10 @@ package final class Engine: @unchecked Sendable {
   private func take(_ events: [LogEvent], _ isSettled: inout Bool) -> Bool {
     for event in events {
       if case .bootstrap = event, isShared {
+        // Nothing of this may reach the archive, which ends long before: until the process begins again it is out.
         options.mustRestart("the cluster has trimmed what this node has missed")
+        core.handle(.lost("this node has missed what the cluster keeps no more, and begins again"), options.clock())
+        continue
       }
       core.handle(event, options.clock())
       switch (event, medium) {
@@ -364,7 +370,7 @@ package final class Engine: @unchecked Sendable {
   /// After a publish: listeners hear of it, and a snapshot is taken when one is due.
   private func announce() {
     let revision = published.tables.revision
-    if case .own = medium { inbox.announce(revision) }
+    inbox.announce(isShared ? readableRevision : revision)
     guard let snapshotter, !snapshotter.isBusy else { return }
     let batches = isShared ? core.head.sequence &- snapshotter.newestSequence : 0
     if revision >= snapshotter.newest + options.snapshotEvery || batches >= options.snapshotEveryBatches {

@@ -37,7 +37,7 @@ package struct Recovery {
     var wholeFrom: Revision = 0
     if let snapshot {
       tables.beginLoading()
-      while let chunk = try snapshot.next() { try tables.load(SnapshotRows.decode(chunk.bytes)) }
+      while let chunk = try snapshot.next() { try tables.load(chunk.bytes, SnapshotRows.places(chunk.bytes)) }
       applied = snapshot.header.oldestRevision
       wholeFrom = snapshot.header.newestRevision
     }
@@ -58,9 +58,9 @@ package struct Recovery {
         throw .damaged(sequence: batch.sequence, what: "the state before it has another hash than it records")
       }
       for bytes in batch.entries {
-        let entry = try Recovery.entry(bytes, in: batch)
-        if entry.revision <= applied { continue }
-        tables.apply(entry.effects, revision: entry.revision, time: batch.time)
+        do { try tables.apply(entry: bytes, unlessUpTo: applied, time: batch.time) } catch {
+          throw .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(error)")
+        }
       }
       if isLoading, batch.nextRevision > wholeFrom {
         tables.finishLoading(revision: batch.nextRevision - 1, time: batch.time)
@@ -84,6 +84,14 @@ package enum SnapshotRows {
     var out = ByteWriter(capacity: rows.reduce(16) { $0 + $1.count + 3 })
     for row in rows { out.block(row) }
     return out.bytes
+  }
+
+  /// Where the rows of a chunk lie.
+  package static func places(_ bytes: [UInt8]) throws(CodingFault) -> [Range<Int>] {
+    var scan = RowScan(0..<bytes.count)
+    var rows: [Range<Int>] = []
+    while !scan.isAtEnd { rows.append(try scan.block(bytes)) }
+    return rows
   }
 
   /// Takes a chunk apart.

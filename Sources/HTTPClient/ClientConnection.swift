@@ -147,6 +147,10 @@ final class ClientConnection {
         guard socket.wait(until: deadline) else { throw fault(.timedOut, "the answer did not come in time") }
       case .ended where endIsFine: return false
       case .ended, .failed:
+        // A server tells after the handshake that it lets nobody in without a certificate: it has read nothing.
+        if isSilent, let refusal = socket.tlsRefusal {
+          throw HTTPClientFault(.notConnected, wasSent: false, "the server turns our certificate down: \(refusal)")
+        }
         throw fault(
           .connectionLost, isSilent ? "the server closed the connection" : "the answer was cut off")
       }

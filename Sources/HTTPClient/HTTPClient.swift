@@ -13,7 +13,7 @@
 //
 // Refused: pipelining (one lost answer would make all of them unknown), following redirects, cookies, guessing
 // at malformed answers.
-internal import Platform
+package import Platform
 internal import Wire
 
 /// A pool of connections to one endpoint and the requests that go over them; any thread may call it.
@@ -23,12 +23,15 @@ package final class HTTPClient: @unchecked Sendable {
   /// Where requests go.
   package let endpoint: Endpoint
   let options: HTTPClientOptions
+  private let tls: TLSContext?
   private let pool: ConnectionPool
 
-  /// Makes a client; nothing is connected before the first request.
-  package init(_ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions()) {
+  /// Makes a client; nothing is connected before the first request. With `tls` connections over TCP are encrypted, and
+  /// the certificate must carry the endpoint's host.
+  package init(_ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions(), tls: TLSContext? = nil) {
     self.endpoint = endpoint
     self.options = options
+    self.tls = tls
     pool = ConnectionPool(options)
   }
 
@@ -104,16 +107,28 @@ package final class HTTPClient: @unchecked Sendable {
 
   private func connect(until deadline: MonotonicTime) throws(HTTPClientFault) -> ClientConnection {
     let deadline = min(deadline, .now + options.connectTimeout)
-    var last = NetFault?.none
+    var last = "\(endpoint) has no address"
     do throws(NetFault) {
       for address in try endpoint.addresses() {
-        do throws(NetFault) {
-          let socket = try Socket.connect(to: address, until: deadline)
-          pool.noteCreated()
-          return ClientConnection(socket, headLimit: options.headLimit)
-        } catch { last = error }
+        let socket: Socket
+        do throws(NetFault) { socket = try Socket.connect(to: address, until: deadline) } catch {
+          last = error.sentence
+          continue
+        }
+        do throws(TLSFault) { try secure(socket, until: deadline) } catch {
+          last = "\(endpoint): \(error.sentence)"
+          continue
+        }
+        pool.noteCreated()
+        return ClientConnection(socket, headLimit: options.headLimit)
       }
-    } catch { last = error }
-    throw HTTPClientFault(.notConnected, wasSent: false, last?.sentence ?? "\(endpoint) has no address")
+    } catch { last = error.sentence }
+    throw HTTPClientFault(.notConnected, wasSent: false, last)
+  }
+
+  private func secure(_ socket: Socket, until deadline: MonotonicTime) throws(TLSFault) {
+    guard let tls, case .tcp(let host, _) = endpoint else { return }
+    try socket.secure(tls, server: host)
+    try socket.handshake(until: deadline)
   }
 }

@@ -10,9 +10,13 @@ struct AccessLog {
   static let flushSize = 32 << 10
   /// Longest path that is written out.
   static let pathLimit = 1 << 10
+  /// Most bytes of a line beside path and peer: the time, a method, four numbers, an id, and what separates them.
+  private static let lineRoom = 32 + 8 + 4 * 20 + RequestID.limit + 16
 
   private let sink: (@Sendable ([UInt8]) -> Void)?
   private var lines: [UInt8] = []
+  /// The text of the current second, with the point after it.
+  private var second: [UInt8] = []
 
   init(_ sink: (@Sendable ([UInt8]) -> Void)?) { self.sink = sink }
 
@@ -21,7 +25,6 @@ struct AccessLog {
 
   /// What one line says about an answer.
   struct Entry {
-    let second: [UInt8]
     let microsecond: Int
     let method: Method?
     let path: ByteRange?
@@ -29,32 +32,33 @@ struct AccessLog {
     let bytes: Int
     let nanoseconds: Int64
     let identity: RequestID
-    let peer: String
   }
 
-  mutating func add(_ entry: Entry, from buffer: [UInt8]) {
-    lines.append(contentsOf: entry.second)
-    lines.append(0x2E)
-    lines.append(padded: entry.microsecond, digits: 6)
-    lines.append("Z " as StaticString)
-    if let method = entry.method { lines.append(method.rawValue) } else { lines.append(0x2D) }
-    lines.append(0x20)
-    if let path = entry.path {
-      lines.append(contentsOf: buffer[path.indices.prefix(Self.pathLimit)])
-    } else {
-      lines.append(0x2D)
+  /// The clock has reached another second.
+  mutating func begin(second: [UInt8]) { self.second = second + [0x2E] }
+
+  mutating func add(_ entry: Entry, peer: String, from buffer: [UInt8]) {
+    let path = entry.path.map { $0.indices.prefix(Self.pathLimit) } ?? 0..<0
+    let second = self.second
+    lines.append(addingCapacity: Self.lineRoom + path.count + peer.utf8.count) { line in
+      line.append(second, second.indices)
+      line.append(padded: UInt64(entry.microsecond), digits: 6)
+      line.append("Z " as StaticString)
+      line.append(entry.method?.name ?? "-")
+      line.append(0x20)
+      if path.isEmpty { line.append(0x2D) } else { line.append(buffer, path) }
+      line.append(0x20)
+      line.append(decimal: UInt64(entry.status))
+      line.append(0x20)
+      line.append(decimal: UInt64(entry.bytes))
+      line.append(0x20)
+      line.append(decimal: UInt64(max(0, entry.nanoseconds)) / 1000)
+      line.append(0x20)
+      entry.identity.append(to: &line, from: buffer)
+      line.append(0x20)
+      line.append(peer)
+      line.append(0x0A)
     }
-    lines.append(0x20)
-    lines.append(decimal: entry.status)
-    lines.append(0x20)
-    lines.append(decimal: entry.bytes)
-    lines.append(0x20)
-    lines.append(decimal: Int(entry.nanoseconds / 1000))
-    lines.append(0x20)
-    entry.identity.append(to: &lines, from: buffer)
-    lines.append(0x20)
-    lines.append(entry.peer)
-    lines.append(0x0A)
     if lines.count >= Self.flushSize { flush() }
   }
 

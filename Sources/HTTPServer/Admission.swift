@@ -15,7 +15,7 @@ struct Admission: Sendable {
     corsOrigins = options.corsOrigins.map { Array($0.utf8) }
     allowedHosts = options.allowedHosts.map { $0.lowercased() }
     self.isLoopback = isLoopback
-    ownOrigin = Array("\(options.scheme)://".utf8)
+    ownOrigin = Array((options.tls == nil ? "http://" : "https://").utf8)
   }
 
   /// Whether answers need CORS headers at all.

@@ -9,6 +9,8 @@ internal import Wire
 // Unchecked because everything but `ticket` is touched by the loop's thread alone.
 final class Connection: @unchecked Sendable {
   enum Phase {
+    /// The TLS handshake is under way.
+    case greeting
     /// Between requests.
     case idle
     case head
@@ -54,8 +56,12 @@ final class Connection: @unchecked Sendable {
   /// Over the limit of connections: one refusal, then the end.
   let isSurplus: Bool
   let ticket = Ticket()
+  /// Whether a handler is running: its answer needs no inbox. Means something on the loop's thread only.
+  var isHandling = false
 
   var socket: Socket?
+  /// Who the client is, if it has shown a certificate.
+  var certificate: PeerCertificate?
   var interest = Interest.receive
   var phase = Phase.idle
   /// When the phase began.
@@ -75,6 +81,10 @@ final class Connection: @unchecked Sendable {
 
   var output: [UInt8] = []
   var sent = 0
+  /// Whether it is on the loop's list of those that send at the end of the turn.
+  var sendsLater = false
+  /// Whether it is on the loop's list of those that read again in the next turn.
+  var readsLater = false
   var progressAt: MonotonicTime
   var stream: ResponseStream?
 
@@ -87,8 +97,12 @@ final class Connection: @unchecked Sendable {
     self.token = token
     since = loop.now
     progressAt = loop.now
+    if loop.state.door != nil { phase = .greeting }
     parser = HTTPHeadParser(.request, limits: loop.state.options.head)
   }
+
+  /// Whether the caller is the handler that the loop has called.
+  var isHandlingHere: Bool { loop.isOwnThread && isHandling }
 
   /// Takes what epoll said.
   func handle(_ event: Interest) {
@@ -101,9 +115,14 @@ final class Connection: @unchecked Sendable {
     guard let socket else { return }
     switch phase {
     case .closed: return
+    case .greeting: greet(socket)
     case .answering, .closing: watch([])
     case .streaming:
-      if case .bytes = socket.peek() { watch([]) } else { close() }
+      switch socket.peek() {
+      case .bytes: watch([])
+      case .wouldBlock: return
+      case .ended, .failed: close()
+      }
     case .lingering: discard(socket)
     case .idle, .head, .body:
       makeRoom()
@@ -117,9 +136,48 @@ final class Connection: @unchecked Sendable {
     }
   }
 
+  /// Whether it waits for bytes of a request.
+  var isReading: Bool { phase == .idle || phase == .head || phase == .body }
+
+  /// Goes on with the TLS handshake.
+  func greet(_ socket: Socket) {
+    switch socket.handshake() {
+    case .wantsReceive: watch(.receive)
+    case .wantsSend: watch(.send)
+    case .done:
+      certificate = socket.peerCertificate
+      enter(.idle)
+      loop.endHandshake()
+      watch(.receive)
+      // The first request often came with the end of the handshake.
+      readable()
+    case .failed(let reason):
+      loop.counters.failedHandshakes.wrappingAdd(1, ordering: .relaxed)
+      loop.state.door?.complain(peer, reason, at: loop.now)
+      loop.endHandshake()
+      linger(socket)
+    }
+  }
+
+  /// Ends our side and reads what the peer still sends, so that no reset destroys what we said last: an answer, or the
+  /// alert that tells why there is none.
+  func linger(_ socket: Socket) {
+    socket.endSending()
+    enter(.lingering)
+    current.streamBytes = 0
+    start = 0
+    filled = 0
+    watch(.receive)
+  }
+
+  private func enter(_ next: Phase) {
+    phase = next
+    since = loop.now
+  }
+
   private func discard(_ socket: Socket) {
     makeRoom()
-    guard case .bytes(let count) = socket.receive(into: &input, at: 0) else { return close() }
+    guard case .bytes(let count) = socket.receiveRaw(into: &input, at: 0) else { return close() }
     current.streamBytes += count
     if current.streamBytes > Self.lingerBytes { close() }
   }
@@ -169,7 +227,9 @@ final class Connection: @unchecked Sendable {
   func close() {
     guard phase != .closed else { return }
     if phase == .streaming { complete(status: current.streamStatus, bytes: current.streamBytes) }
+    if phase == .greeting { loop.endHandshake() }
     phase = .closed
+    socket?.sayGoodbye()
     _ = ticket.abandon()
     stream?.abandon()
     stream = nil

@@ -4,13 +4,20 @@ internal import Wire
 
 // From bytes to a handler.
 extension Connection {
-  /// Reads and answers as many requests as the input holds, then sends; called whenever anything has changed.
+  /// Reads and answers as many requests as the input holds; called whenever anything has changed. What there is to
+  /// send goes out at the end of the loop's turn.
   func process() {
-    if output.capacity == 0 { output = loop.takeOutput() }
-    repeat {
+    while step() {}
+    loop.sendLater(self)
+  }
+
+  /// Sends, goes on with what waited for room in the output, and decides what to wait for.
+  func sendNow() {
+    flush()
+    while phase != .closed, output.isEmpty, phase == .idle || phase == .head, start < filled, step() {
       while step() {}
       flush()
-    } while phase != .closed && output.isEmpty && (phase == .idle || phase == .head) && start < filled && step()
+    }
     settle()
   }
 
@@ -26,7 +33,7 @@ extension Connection {
       return true
     case .head: return readHead()
     case .body: return readBody()
-    case .answering, .streaming, .closing, .lingering, .closed: return false
+    case .greeting, .answering, .streaming, .closing, .lingering, .closed: return false
     }
   }
 
@@ -59,6 +66,9 @@ extension Connection {
     if let refusal = loop.state.admission.refusal(method, head, input) { return refuse(refusal) }
     if let query = head.query { _ = try HTTPTarget.parseQuery(input[query.indices]) }
     switch try loop.state.router.match(method, head.path, in: input) {
+    case .route(let index) where framing == .none:
+      current.route = index
+      dispatch(head, input)
     case .route(let index): accept(index)
     case .notAllowed(let allow): method == .options ? answerOptions(allow) : refuse(.notAllowed(allow))
     case .notFound:
@@ -69,7 +79,6 @@ extension Connection {
 
   private func accept(_ index: Int) {
     current.route = index
-    guard framing != .none else { return dispatch() }
     let limit = loop.state.router.routes[index].bodyLimit
     guard Admission.isJSON(parser.head.contentType, input) else { return refuse(.unsupportedMediaType) }
     if case .length(let count) = framing, count > limit { return refuse(Refusal(.bodyTooLarge)) }
@@ -109,24 +118,24 @@ extension Connection {
       filled = start
       return false
     }
-    if let refusal = pendingRefusal { answerRefusal(refusal) } else { dispatch() }
+    if let refusal = pendingRefusal { answerRefusal(refusal) } else { dispatch(parser.head, input) }
     return true
   }
 
-  private func dispatch() {
+  private func dispatch(_ head: consuming HTTPHead, _ bytes: consuming [UInt8]) {
     let current = self.current
     guard let method = current.method, let index = current.route else { preconditionFailure("no route to dispatch to") }
     phase = .answering
     since = loop.now
     let number = ticket.issue()
-    let router = loop.state.router
+    var content: [UInt8] = []
+    if framing != .none { swap(&content, &body) }
     let request = Request(
-      method: method, body: body, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
-      bytes: input, head: parser.head, parameterSegments: router.parameterSegments[index])
-    body = []
-    loop.handling = self
-    router.handlers[index](request, Reply(connection: self, ticket: number))
-    loop.handling = nil
+      method: method, body: content, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
+      certificate: certificate, bytes: bytes, head: head, parameters: loop.state.router.parameters[index])
+    isHandling = true
+    loop.state.router.handlers[index](request, Reply(connection: self, ticket: number))
+    isHandling = false
   }
 
   private func answerOptions(_ allow: String) {

@@ -7,12 +7,9 @@ extension Connection {
   /// Writes the answer to the current request; the caller has claimed its ticket or is the server itself.
   func answer(_ response: Response) {
     let keeps = current.keepsAlive && !loop.isDraining
-    appendHead(response, framing: .length(response.body.count), keepsAlive: keeps)
-    var bytes = 0
-    if current.method != .head, response.status != 204, response.status != 304 {
-      output.append(contentsOf: response.body)
-      bytes = response.body.count
-    }
+    let hasBody = current.method != .head && response.status != 204 && response.status != 304
+    append(response, framing: .length(response.body.count), keepsAlive: keeps, withBody: hasBody)
+    let bytes = hasBody ? response.body.count : 0
     complete(status: response.status, bytes: bytes)
     finish(keepsAlive: keeps)
   }
@@ -21,7 +18,7 @@ extension Connection {
   func start(_ response: Response, _ stream: ResponseStream) {
     let isChunked = parser.head.isHTTP11
     current.keepsAlive = current.keepsAlive && isChunked && !loop.isDraining
-    appendHead(response, framing: isChunked ? .chunked : .untilClose, keepsAlive: current.keepsAlive)
+    append(response, framing: isChunked ? .chunked : .untilClose, keepsAlive: current.keepsAlive, withBody: false)
     if current.method == .head {
       stream.abandon()
       complete(status: response.status, bytes: 0)
@@ -35,22 +32,21 @@ extension Connection {
     if loop.isDraining { stream.close() }
   }
 
-  private func appendHead(_ response: Response, framing: ResponseHeadWriter.Framing, keepsAlive: Bool) {
-    // Taken out of the object while it is written to, so that the closure's accesses need not be checked against it.
-    var out = output
-    output = []
+  private func append(
+    _ response: Response, framing: ResponseHeadWriter.Framing, keepsAlive: Bool, withBody: Bool
+  ) {
+    // Taken out of the object while it is written to: each access to an object's member is checked against others.
+    var out: [UInt8] = []
+    swap(&out, &output)
     if out.capacity == 0 { out = loop.takeOutput() }
-    let writer = ResponseHeadWriter(
-      status: response.status, contentType: response.contentType, headers: response.headers,
-      isHTTP11: parser.head.isHTTP11, keepsAlive: keepsAlive)
-    writer.append(to: &out, date: loop.timestamps.date, framing: framing) { out in
-      out.append("\r\nX-Request-Id: " as StaticString)
-      current.identity.append(to: &out, from: input)
-      if loop.state.admission.hasCORS, current.hasHead {
-        loop.state.admission.appendCORS(parser.head, input, to: &out)
-      }
+    let head = ResponseHeadWriter(isHTTP11: parser.head.isHTTP11, keepsAlive: keepsAlive, framing: framing)
+    head.begin(response, date: loop.timestamps.date, current.identity, from: input, to: &out)
+    if loop.state.admission.hasCORS, current.hasHead {
+      loop.state.admission.appendCORS(parser.head, input, to: &out)
     }
-    output = out
+    head.end(&out)
+    if withBody { out.append(contentsOf: response.body) }
+    swap(&out, &output)
   }
 
   private func finish(keepsAlive: Bool) {
@@ -69,10 +65,10 @@ extension Connection {
     guard loop.log.isOn else { return }
     loop.log.add(
       AccessLog.Entry(
-        second: loop.timestamps.second, microsecond: current.microsecond, method: current.method,
+        microsecond: current.microsecond, method: current.method,
         path: current.hasHead || phase == .streaming ? parser.head.path : nil, status: status, bytes: bytes,
-        nanoseconds: duration, identity: current.identity, peer: peer),
-      from: input)
+        nanoseconds: duration, identity: current.identity),
+      peer: peer, from: input)
   }
 
   /// Sends as much output as the kernel takes.
@@ -98,21 +94,18 @@ extension Connection {
     guard output.isEmpty else { return watch(.send) }
     if output.capacity > Loop.keptOutput { output = [] }
     switch phase {
-    case .closing:
-      socket?.endSending()
-      phase = .lingering
-      since = loop.now
-      current.streamBytes = 0
-      start = 0
-      filled = 0
+    case .closing: if let socket { linger(socket) }
+    case .lingering: watch(.receive)
+    case .idle, .head, .body:
       watch(.receive)
-    case .idle, .head, .body, .lingering: watch(.receive)
+      if let socket, socket.hasPending { loop.readLater(self) }
     case .answering, .streaming: if interest == .send { watch(.receive) }
-    case .closed: break
+    case .greeting, .closed: break
     }
   }
 
   func writable() {
+    if phase == .greeting, let socket { return greet(socket) }
     flush()
     guard output.isEmpty, phase != .closed else { return }
     process()
@@ -152,6 +145,7 @@ extension Connection {
     let now = loop.now
     if sent < output.count, now > progressAt + options.writeTimeout { return drop() }
     switch phase {
+    case .greeting where now > since + options.handshakeTimeout: drop()
     case .idle where output.isEmpty && now > since + options.idleTimeout: close()
     case .idle where now > since + Self.bufferPatience: releaseBuffers()
     case .head where now > since + options.headerTimeout: expire(.headerTimeout)
@@ -159,7 +153,7 @@ extension Connection {
     case .answering where now > since + options.requestTimeout:
       if ticket.abandon() { expire(current.method?.isWrite == true ? .unansweredWrite : .unansweredRead) }
     case .lingering where now > since + Self.lingerTime: close()
-    case .idle, .head, .body, .answering, .streaming, .closing, .lingering, .closed: break
+    case .greeting, .idle, .head, .body, .answering, .streaming, .closing, .lingering, .closed: break
     }
   }
 

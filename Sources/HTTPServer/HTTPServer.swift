@@ -29,11 +29,7 @@ package final class Server: Sendable {
 
   /// Binds the address; connections wait until `start`.
   package init(_ options: ServerOptions, _ router: Router) throws(ServerFault) {
-    do throws(NetFault) {
-      state = try ServerState(options, router)
-    } catch {
-      throw ServerFault(sentence: error.sentence)
-    }
+    state = try ServerState(options, router)
   }
 
   deinit { if threads.haveEnded { state.forgetLoops() } }
@@ -58,6 +54,18 @@ package final class Server: Sendable {
       threads.all = []
       threads.haveEnded = true
     }
+  }
+
+  /// Reads the certificate files again for new connections; false when they cannot be used and the old ones stay.
+  @discardableResult
+  package func reloadCertificates() -> Bool { state.door?.reload() ?? true }
+
+  /// Runs `body`; the answers that it sends on the calling thread reach the loops together, at the price of one lock
+  /// and at most one wake-up for many. For whoever answers many requests at once.
+  package func gatheringReplies(_ body: () -> Void) {
+    for loop in state.loops { loop.beginGathering() }
+    body()
+    for loop in state.loops { loop.endGathering() }
   }
 
   /// How it is doing.

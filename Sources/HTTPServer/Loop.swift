@@ -7,6 +7,7 @@ enum Delivery: Sendable {
   case stream(Connection, Response, ResponseStream)
   case streamChanged(Connection, ResponseStream)
   case adopt(Socket, SocketAddress, isSurplus: Bool)
+  case resume(Connection, @Sendable () -> Void)
 }
 
 /// Numbers that others read while the loop counts.
@@ -15,6 +16,7 @@ final class Counters: Sendable {
   let accepted = Atomic<Int>(0)
   let requests = Atomic<Int>(0)
   let refused = Atomic<Int>(0)
+  let failedHandshakes = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
 }
 
@@ -38,13 +40,16 @@ final class Loop: @unchecked Sendable {
   var microsecond = 0
   var timestamps = Timestamps()
   var log: AccessLog
-  /// The connection whose handler is running: its answer needs no inbox.
-  var handling: Connection?
   private(set) var isDraining = false
 
   private var connections: [Connection?] = []
   private var freeSlots: [Int] = []
   private var generation: UInt64 = 0
+  private var unread: [Connection] = []
+  private var handshakes = 0
+  private var unsent: [Connection] = []
+  /// Answers wait for no more than so many others.
+  private static let unsentMost = 32
   private var inputs: [[UInt8]] = []
   private var outputs: [[UInt8]] = []
   private var requestSeed = Entropy.uint64()
@@ -59,6 +64,12 @@ final class Loop: @unchecked Sendable {
   private var inbox: [Delivery] = []
   private var taken: [Delivery] = []
 
+  /// The thread whose deliveries are gathered, 0 = none; `gathered` is that thread's.
+  private let gatherer = Atomic<UInt>(0)
+  private var gathered: [Delivery] = []
+  /// So many are handed over without waiting for the rest: the loop works on them meanwhile.
+  private static let gatheredMost = 32
+
   init(_ state: ServerState, _ counters: Counters) throws(NetFault) {
     self.state = state
     self.counters = counters
@@ -68,25 +79,46 @@ final class Loop: @unchecked Sendable {
 
   // MARK: from other threads
 
-  /// Hands something to the loop; on its own thread an answer to the running handler goes straight through.
+  /// Whether the caller runs on the loop's thread.
+  var isOwnThread: Bool { identity.load(ordering: .relaxed) == ThreadIdentity.current }
+
+  /// Hands something to the loop.
   func deliver(_ delivery: Delivery) {
-    if let handling = ownThreadHandling {
-      switch delivery {
-      case .answer(let connection, let response) where connection === handling: return connection.answer(response)
-      case .stream(let connection, let head, let stream) where connection === handling:
-        return connection.start(head, stream)
-      default: break
-      }
+    if gatherer.load(ordering: .relaxed) == ThreadIdentity.current {
+      gathered.append(delivery)
+      if gathered.count >= Self.gatheredMost { handOver() }
+      return
     }
     lock.withLock {
       inbox.append(delivery)
       waiting.store(inbox.count, ordering: .sequentiallyConsistent)
     }
-    if sleeps.exchange(false, ordering: .sequentiallyConsistent) { poller.wake() }
+    wakeIfAsleep()
   }
 
-  private var ownThreadHandling: Connection? {
-    identity.load(ordering: .relaxed) == ThreadIdentity.current ? handling : nil
+  /// From here to `endGathering` what the calling thread delivers is handed over together; another thread that
+  /// gathers at the same time gathers nothing.
+  func beginGathering() {
+    _ = gatherer.compareExchange(expected: 0, desired: ThreadIdentity.current, ordering: .acquiring)
+  }
+
+  func endGathering() {
+    guard gatherer.load(ordering: .relaxed) == ThreadIdentity.current else { return }
+    if !gathered.isEmpty { handOver() }
+    gatherer.store(0, ordering: .releasing)
+  }
+
+  private func handOver() {
+    lock.withLock {
+      if inbox.isEmpty { swap(&inbox, &gathered) } else { inbox += gathered }
+      waiting.store(inbox.count, ordering: .sequentiallyConsistent)
+    }
+    gathered.removeAll(keepingCapacity: true)
+    wakeIfAsleep()
+  }
+
+  private func wakeIfAsleep() {
+    if sleeps.exchange(false, ordering: .sequentiallyConsistent) { poller.wake() }
   }
 
   // MARK: the loop
@@ -98,23 +130,26 @@ final class Loop: @unchecked Sendable {
     tick()
     while !(isDraining && counters.open.load(ordering: .sequentiallyConsistent) == 0) {
       sleeps.store(true, ordering: .sequentiallyConsistent)
-      let isAwaited = waiting.load(ordering: .sequentiallyConsistent) > 0
+      let isAwaited = waiting.load(ordering: .sequentiallyConsistent) > 0 || !unread.isEmpty
       let count = poller.wait(milliseconds: isAwaited ? 0 : patience)
       sleeps.store(false, ordering: .relaxed)
       tick()
       for index in 0..<count { if let event = poller.event(index) { handle(event.token, event.interest) } }
       takeInbox()
+      readAll()
+      sendAll()
       if count == 0 { log.flush() }
       if now >= nextSweep { sweep() }
     }
     takeInbox()
+    sendAll()
     log.flush()
   }
 
   private func tick() {
     now = .now
     let wall = WallClock.microseconds
-    timestamps.update(toSecond: wall / 1_000_000)
+    if timestamps.update(toSecond: wall / 1_000_000) { log.begin(second: timestamps.second) }
     microsecond = Int(wall % 1_000_000)
     if !isDraining, state.isDraining.load(ordering: .sequentiallyConsistent) { startDraining() }
   }
@@ -157,14 +192,71 @@ final class Loop: @unchecked Sendable {
       guard connection.phase == .streaming, connection.stream === stream else { return }
       connection.settle()
     case .adopt(let socket, let peer, let isSurplus): adopt(socket, peer, isSurplus: isSurplus)
+    case .resume(let connection, let work):
+      guard connection.phase == .answering else { return }
+      connection.isHandling = true
+      work()
+      connection.isHandling = false
+      connection.process()
     }
   }
 
   private func sweep() {
     nextSweep = now + .milliseconds(Int(state.sweepMilliseconds))
     for connection in connections { connection?.checkTime(state.options) }
-    if !isDraining { setAccepting(state.hasRoom) }
+    if !isDraining { setAccepting(state.hasRoom && handshakes < state.options.maxHandshakes) }
     if isDraining, now > drainDeadline { for connection in connections { connection?.close() } }
+    sendAll()
+  }
+
+  // MARK: TLS
+
+  /// The handshake of a connection is over, for good or ill.
+  func endHandshake() {
+    handshakes -= 1
+    if !isAccepting, !isDraining, handshakes + 1 == state.options.maxHandshakes { setAccepting(state.hasRoom) }
+  }
+
+  /// Reads again in the next turn what has been received and waits inside a TLS session.
+  func readLater(_ connection: Connection) {
+    guard !connection.readsLater else { return }
+    connection.readsLater = true
+    unread.append(connection)
+  }
+
+  private func readAll() {
+    guard !unread.isEmpty else { return }
+    var batch: [Connection] = []
+    swap(&batch, &unread)
+    for connection in batch {
+      connection.readsLater = false
+      if connection.isReading { connection.readable() }
+    }
+  }
+
+  // MARK: sending
+
+  /// Answers of one turn are sent together: who waits for them is woken once and finds several, and our own code
+  /// and the kernel's take turns in the caches less often.
+  func sendLater(_ connection: Connection) {
+    guard !connection.sendsLater else { return }
+    connection.sendsLater = true
+    unsent.append(connection)
+    if unsent.count >= Self.unsentMost { sendAll() }
+  }
+
+  private func sendAll() {
+    // Sending may put others on the list.
+    while !unsent.isEmpty {
+      var batch: [Connection] = []
+      swap(&batch, &unsent)
+      for connection in batch {
+        connection.sendsLater = false
+        connection.sendNow()
+      }
+      batch.removeAll(keepingCapacity: true)
+      if unsent.isEmpty { swap(&batch, &unsent) }
+    }
   }
 
   // MARK: connections
@@ -194,12 +286,20 @@ final class Loop: @unchecked Sendable {
         } else {
           loop.deliver(.adopt(socket, peer, isSurplus: isSurplus))
         }
-        if !state.hasRoom, !isDraining { setAccepting(false) }
+        let isBusy = !state.hasRoom || handshakes >= state.options.maxHandshakes
+        if isBusy, !isDraining { setAccepting(false) }
       }
     }
   }
 
   private func adopt(_ socket: Socket, _ peer: SocketAddress, isSurplus: Bool) {
+    if let door = state.door {
+      do throws(TLSFault) { try socket.secure(door.context(at: now)) } catch {
+        counters.open.wrappingSubtract(1, ordering: .relaxed)
+        return door.complain(peer.text, error.sentence, at: now)
+      }
+      handshakes += 1
+    }
     let slot = freeSlots.popLast() ?? connections.count
     if slot == connections.count { connections.append(nil) }
     generation = (generation + 1) & 0x7FFF_FFFF
@@ -228,9 +328,11 @@ final class Loop: @unchecked Sendable {
     for _ in 0..<Int(Listener.backlog) / Self.acceptBatch { acceptSome() }
     state.listener.stop()
     for connection in connections { if let connection { retire(connection) } }
+    sendAll()
   }
 
   private func retire(_ connection: Connection) {
+    if connection.phase == .greeting { return connection.close() }
     if connection.phase == .idle { connection.readable() }
     if connection.phase == .idle, connection.output.isEmpty { connection.close() }
     connection.stream?.close()

@@ -39,10 +39,22 @@ package enum Method: String, Sendable, CaseIterable {
     case (5, 0x51): self = .query
     default: return nil
     }
-    var i = start
-    for byte in rawValue.utf8 {
-      guard buffer[i] == byte else { return nil }
-      i += 1
+    let name = self.name
+    guard range.indices.allSatisfy({ unsafe buffer[$0] == name.utf8Start[$0 - start] }) else { return nil }
+  }
+
+  /// The raw value, for writing.
+  var name: StaticString {
+    switch self {
+    case .get: "GET"
+    case .head: "HEAD"
+    case .post: "POST"
+    case .put: "PUT"
+    case .patch: "PATCH"
+    case .delete: "DELETE"
+    case .options: "OPTIONS"
+    case .trace: "TRACE"
+    case .query: "QUERY"
     }
   }
 

@@ -9,6 +9,7 @@ package struct Reply: Sendable {
   /// Sends the answer; dropped silently when the connection is gone, a trap when sent before.
   package func send(_ response: Response) {
     guard connection.ticket.claim(ticket) else { return }
+    if connection.isHandlingHere { return connection.answer(response) }
     connection.loop.deliver(.answer(connection, response))
   }
 
@@ -19,7 +20,11 @@ package struct Reply: Sendable {
     let stream = ResponseStream(connection)
     if connection.ticket.claim(ticket) {
       let head = Response(status: status, contentType: contentType, headers: headers)
-      connection.loop.deliver(.stream(connection, head, stream))
+      if connection.isHandlingHere {
+        connection.start(head, stream)
+      } else {
+        connection.loop.deliver(.stream(connection, head, stream))
+      }
     } else {
       stream.abandon()
     }

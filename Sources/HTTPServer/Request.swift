@@ -12,16 +12,37 @@ package struct Request: Sendable {
   /// When its head was complete.
   package let receivedAt: MonotonicTime
   let identity: RequestID
+  /// Who sent it, by the certificate that its connection began with.
+  package let certificate: PeerCertificate?
   let bytes: [UInt8]
   let head: HTTPHead
-  let parameterSegments: [Int]
+  let parameters: ParameterPlaces
 
   /// The raw path, without query.
   package var path: String { bytes.text(head.path) }
 
+  /// Method, path, query as sent, and at most `limit` bytes of the body: what was asked, for a record.
+  package func summary(bodyLimit limit: Int) -> String {
+    let count = min(body.count, limit)
+    var out: [UInt8] = []
+    out.reserveCapacity(16 + head.target.count + count)
+    out.append(method.name)
+    out.append(0x20)
+    out.append(contentsOf: bytes[head.path.indices])
+    if let query = head.query {
+      out.append(0x3F)
+      out.append(contentsOf: bytes[query.indices])
+    }
+    if count > 0 {
+      out.append(0x20)
+      out.append(contentsOf: body[..<count])
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+
   /// The decoded path parameter `index`, in the order of the pattern.
   package func parameter(_ index: Int) -> String {
-    let segment = Router.segment(parameterSegments[index], of: head.path, in: bytes)
+    let segment = Router.segment(parameters[index], of: head.path, in: bytes)
     // The router has decoded every segment before it chose the route.
     return (try? HTTPTarget.decodeSegment(bytes[segment.indices])) ?? ""
   }
@@ -71,16 +92,22 @@ enum RequestID: Sendable {
     byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == 0x2E || byte == 0x5F || byte == 0x2D
   }
 
-  func append(to out: inout [UInt8], from buffer: [UInt8]) {
+  func append(to out: inout OutputSpan<UInt8>, from buffer: [UInt8]) {
     switch self {
     case .generated(let number): out.append(hex: number, digits: 16)
-    case .given(let range): out.append(contentsOf: buffer[range.indices])
+    case .given(let range): out.append(buffer, range.indices)
     }
   }
 
   func text(in buffer: [UInt8]) -> String {
-    var out: [UInt8] = []
-    append(to: &out, from: buffer)
-    return String(decoding: out, as: UTF8.self)
+    switch self {
+    case .given(let range): buffer.text(range)
+    case .generated(let number):
+      unsafe String(unsafeUninitializedCapacity: 16) { text in
+        var out = unsafe OutputSpan(buffer: text, initializedCount: 0)
+        out.append(hex: number, digits: 16)
+        return unsafe out.finalize(for: text)
+      }
+    }
   }
 }

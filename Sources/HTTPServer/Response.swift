@@ -6,16 +6,29 @@ package struct Response: Sendable {
   package var contentType: StaticString?
   /// Further headers.
   package var headers: [(String, String)]
+  /// A header with a number, for what every answer carries: it needs no text of its own.
+  package var stamp: Stamp?
   /// The body.
   package var body: [UInt8]
 
+  /// A header whose value is a number.
+  package struct Stamp: Sendable {
+    let name: StaticString
+    let value: UInt64
+
+    /// Makes a header.
+    package init(_ name: StaticString, _ value: UInt64) { (self.name, self.value) = (name, value) }
+  }
+
   /// Makes an answer.
   package init(
-    status: Int, contentType: StaticString? = "application/json", headers: [(String, String)] = [], body: [UInt8] = []
+    status: Int, contentType: StaticString? = "application/json", headers: [(String, String)] = [],
+    stamp: Stamp? = nil, body: [UInt8] = []
   ) {
     self.status = status
     self.contentType = contentType
     self.headers = headers
+    self.stamp = stamp
     self.body = body
   }
 }

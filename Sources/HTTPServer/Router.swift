@@ -9,7 +9,7 @@ package struct Route: Sendable {
   /// Largest body that is read for it.
   package let bodyLimit: Int
   let handler: @Sendable (Request, Reply) -> Void
-  let parameterSegments: [Int]
+  let parameters: ParameterPlaces
 
   /// Makes a route; the handler may answer at once or later from any thread.
   package init(
@@ -21,7 +21,7 @@ package struct Route: Sendable {
     self.pattern = pattern
     self.bodyLimit = bodyLimit
     self.handler = handler
-    parameterSegments = Self.segments(pattern).indices.filter { Self.segments(pattern)[$0].hasPrefix("{") }
+    parameters = ParameterPlaces(Self.segments(pattern).indices.filter { Self.segments(pattern)[$0].hasPrefix("{") })
   }
 
   static func segments(_ pattern: String) -> [Substring] {
@@ -29,17 +29,35 @@ package struct Route: Sendable {
   }
 }
 
+/// Which segments of a path are parameters; inline, because every request carries it.
+struct ParameterPlaces: Sendable {
+  private var places = InlineArray<8, UInt8>(repeating: .max)
+
+  init(_ segments: [Int]) {
+    precondition(segments.count <= 8, "a pattern has at most 8 parameters")
+    for (index, segment) in segments.enumerated() { places[index] = UInt8(segment) }
+  }
+
+  /// The segment of parameter `index`; asking for one that the pattern does not have is a bug of the handler.
+  subscript(_ index: Int) -> Int {
+    precondition(places[index] != .max, "the route has no parameter \(index)")
+    return Int(places[index])
+  }
+}
+
 /// The route table as a tree of segments; a literal segment wins over a parameter.
-package struct Router: Sendable {
+///
+/// An object: every request would count the references of all its arrays.
+package final class Router: Sendable {
   /// All plain numbers, so that a search touches no reference counts: texts, edges and routes are in flat arrays.
-  private struct Node {
+  fileprivate struct Node {
     var firstEdge = -1
     var parameter = -1
     var hasRoutes = false
   }
 
   /// A literal segment below a node: its text in `texts`, where it leads, and its next sibling.
-  private struct Edge {
+  fileprivate struct Edge {
     let start: Int
     let end: Int
     let node: Int
@@ -57,60 +75,43 @@ package struct Router: Sendable {
   package let routes: [Route]
   /// Apart from the routes, whose copies would count references of all their parts.
   let handlers: [@Sendable (Request, Reply) -> Void]
-  let parameterSegments: [[Int]]
-  private var nodes = [Node()]
-  private var edges: [Edge] = []
-  private var texts: [UInt8] = []
+  let parameters: [ParameterPlaces]
+  private let nodes: [Node]
+  private let edges: [Edge]
+  private let texts: [UInt8]
   /// For each node one place per method; -1 = no route.
-  private var table = [Int](repeating: -1, count: Method.allCases.count)
-  private var allow = [""]
+  private let table: [Int]
+  private let allow: [String]
 
   /// Builds the tree; two routes for the same method and shape of path are a bug of the caller.
   package init(_ routes: [Route]) {
     self.routes = routes
     handlers = routes.map(\.handler)
-    parameterSegments = routes.map(\.parameterSegments)
-    for (index, route) in routes.enumerated() { insert(route, index) }
+    parameters = routes.map(\.parameters)
+    var builder = Builder()
+    for (index, route) in routes.enumerated() { builder.insert(route, index) }
+    (nodes, edges, texts) = (builder.nodes, builder.edges, builder.texts)
+    (table, allow) = (builder.table, builder.allow)
   }
 
-  private mutating func insert(_ route: Route, _ index: Int) {
-    var node = 0
-    for segment in Route.segments(route.pattern) { node = child(of: node, segment, route.pattern) }
-    let place = node * Method.allCases.count
-    precondition(table[place + route.method.index] < 0, "two routes for \(route.method.rawValue) \(route.pattern)")
-    table[place + route.method.index] = index
-    nodes[node].hasRoutes = true
-    let methods = Method.allCases.filter {
-      table[place + $0.index] >= 0 || $0 == .options || $0 == .head && table[place + Method.get.index] >= 0
-    }
-    allow[node] = methods.map(\.rawValue).joined(separator: ", ")
-  }
-
-  private mutating func child(of node: Int, _ segment: Substring, _ pattern: String) -> Int {
-    if segment.hasPrefix("{") {
-      precondition(segment.hasSuffix("}") && segment.utf8.count > 2, "bad parameter in \(pattern)")
-      if nodes[node].parameter < 0 { nodes[node].parameter = newNode() }
-      return nodes[node].parameter
-    }
-    let text = Array(segment.utf8)
-    if let known = edge(of: node, text, 0, text.count) { return known }
-    let start = texts.count
-    texts += text
-    edges.append(Edge(start: start, end: texts.count, node: newNode(), next: nodes[node].firstEdge))
-    nodes[node].firstEdge = edges.count - 1
-    return edges[edges.count - 1].node
-  }
-
-  private mutating func newNode() -> Int {
-    nodes.append(Node())
-    allow.append("")
-    table += [Int](repeating: -1, count: Method.allCases.count)
-    return nodes.count - 1
+  /// The tree while it grows.
+  fileprivate struct Builder {
+    var nodes = [Node()]
+    var edges: [Edge] = []
+    var texts: [UInt8] = []
+    var table = [Int](repeating: -1, count: Method.allCases.count)
+    var allow = [""]
   }
 
   /// Where the literal segment `bytes[start..<end]` leads from `node`.
   private func edge(of node: Int, _ bytes: [UInt8], _ start: Int, _ end: Int) -> Int? {
-    var index = nodes[node].firstEdge
+    Self.edge(from: nodes[node].firstEdge, edges, texts, bytes, start, end)
+  }
+
+  fileprivate static func edge(
+    from first: Int, _ edges: [Edge], _ texts: [UInt8], _ bytes: [UInt8], _ start: Int, _ end: Int
+  ) -> Int? {
+    var index = first
     while index >= 0 {
       let edge = edges[index]
       if edge.end - edge.start == end - start {
@@ -183,5 +184,42 @@ package struct Router: Sendable {
       left -= 1
       start = stop + 1
     }
+  }
+}
+
+extension Router.Builder {
+  mutating func insert(_ route: Route, _ index: Int) {
+    var node = 0
+    for segment in Route.segments(route.pattern) { node = child(of: node, segment, route.pattern) }
+    let place = node * Method.allCases.count
+    precondition(table[place + route.method.index] < 0, "two routes for \(route.method.rawValue) \(route.pattern)")
+    table[place + route.method.index] = index
+    nodes[node].hasRoutes = true
+    let methods = Method.allCases.filter {
+      table[place + $0.index] >= 0 || $0 == .options || $0 == .head && table[place + Method.get.index] >= 0
+    }
+    allow[node] = methods.map(\.rawValue).joined(separator: ", ")
+  }
+
+  private mutating func child(of node: Int, _ segment: Substring, _ pattern: String) -> Int {
+    if segment.hasPrefix("{") {
+      precondition(segment.hasSuffix("}") && segment.utf8.count > 2, "bad parameter in \(pattern)")
+      if nodes[node].parameter < 0 { nodes[node].parameter = newNode() }
+      return nodes[node].parameter
+    }
+    let text = Array(segment.utf8)
+    if let known = Router.edge(from: nodes[node].firstEdge, edges, texts, text, 0, text.count) { return known }
+    let start = texts.count
+    texts += text
+    edges.append(Router.Edge(start: start, end: texts.count, node: newNode(), next: nodes[node].firstEdge))
+    nodes[node].firstEdge = edges.count - 1
+    return edges[edges.count - 1].node
+  }
+
+  private mutating func newNode() -> Int {
+    nodes.append(Router.Node())
+    allow.append("")
+    table += [Int](repeating: -1, count: Method.allCases.count)
+    return nodes.count - 1
   }
 }

@@ -28,8 +28,14 @@ package struct ServerOptions: Sendable {
   package var corsOrigins: [String] = []
   /// Host names accepted while listening on loopback, beside loopback names and addresses.
   package var allowedHosts: [String] = []
-  /// The scheme of our own origin.
-  package var scheme = "http"
+  /// How connections are encrypted; nil = not at all.
+  package var tls: ServerTLS?
+  /// How long a TLS handshake may take.
+  package var handshakeTimeout: Duration = .seconds(5)
+  /// Handshakes in progress on one loop, each of which costs as much as many requests; further connections wait.
+  package var maxHandshakes = 256
+  /// Told of what an operator should know, on a loop's thread.
+  package var notice: @Sendable (String) -> Void = { _ in }
   /// Takes finished log lines, many at a time, on a loop's thread; nil = no log.
   package var accessLog: (@Sendable ([UInt8]) -> Void)?
   /// Told of every answered request on a loop's thread.
@@ -63,6 +69,8 @@ package struct ServerMetrics: Sendable, Equatable {
   package var requests = 0
   /// Requests refused by the server itself.
   package var refused = 0
+  /// TLS handshakes that came to nothing.
+  package var failedHandshakes = 0
   /// Connections dropped because the peer did not read or ran out of time.
   package var dropped = 0
 }

@@ -11,6 +11,8 @@ final class ServerState: @unchecked Sendable {
   let router: Router
   let admission: Admission
   let listener: Listener
+  /// Encrypts new connections; nil = they are not.
+  let door: TLSDoor?
   let isDraining = Atomic<Bool>(false)
   let counters: [Counters]
   /// How often times are looked at.
@@ -20,19 +22,28 @@ final class ServerState: @unchecked Sendable {
   /// Lets the loops go, whose threads have ended; they and the state hold each other.
   func forgetLoops() { loops = [] }
 
-  init(_ options: ServerOptions, _ router: Router) throws(NetFault) {
+  init(_ options: ServerOptions, _ router: Router) throws(ServerFault) {
     precondition(options.loops > 0 && options.maxConnections > 0, "a server needs a loop and a connection")
     self.options = options
     self.router = router
-    listener = try Listener(host: options.host, port: options.port)
+    do throws(TLSFault) {
+      door = try options.tls.map { (tls) throws(TLSFault) in try TLSDoor(tls, options.notice) }
+    } catch { throw ServerFault(sentence: error.sentence) }
+    let counters = (0..<options.loops).map { _ in Counters() }
+    self.counters = counters
+    do throws(NetFault) { listener = try Listener(host: options.host, port: options.port) } catch {
+      throw ServerFault(sentence: error.sentence)
+    }
     admission = Admission(options, isLoopback: listener.address.isLoopback)
     let shortest = min(
-      options.headerTimeout, options.idleTimeout, options.requestTimeout, options.writeTimeout, options.drainTimeout)
+      options.headerTimeout, options.idleTimeout, options.requestTimeout, options.writeTimeout, options.drainTimeout,
+      options.handshakeTimeout)
     let parts = (shortest / 4).components
     sweepMilliseconds = Int32(
       clamping: max(5, min(250, parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000)))
-    counters = (0..<options.loops).map { _ in Counters() }
-    for counters in counters { loops.append(try Loop(self, counters)) }
+    do throws(NetFault) {
+      for counters in counters { loops.append(try Loop(self, counters)) }
+    } catch { throw ServerFault(sentence: error.sentence) }
   }
 
   /// Connections open now.
@@ -60,6 +71,7 @@ final class ServerState: @unchecked Sendable {
       sum.open += counters.open.load(ordering: .relaxed)
       sum.accepted += counters.accepted.load(ordering: .relaxed)
       sum.requests += counters.requests.load(ordering: .relaxed)
+      sum.failedHandshakes += counters.failedHandshakes.load(ordering: .relaxed)
       sum.refused += counters.refused.load(ordering: .relaxed)
       sum.dropped += counters.dropped.load(ordering: .relaxed)
     }

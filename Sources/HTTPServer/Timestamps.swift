@@ -6,9 +6,9 @@ struct Timestamps {
   private(set) var second: [UInt8] = []
   private var current: Int64 = .min
 
-  /// Brings the texts up to date.
-  mutating func update(toSecond now: Int64) {
-    guard now != current else { return }
+  /// Brings the texts up to date; false when they are.
+  mutating func update(toSecond now: Int64) -> Bool {
+    guard now != current else { return false }
     current = now
     let days = Int(now / 86_400)
     let time = Int(now % 86_400)
@@ -32,6 +32,7 @@ struct Timestamps {
     second.append(padded: day, digits: 2)
     second.append(0x54)
     Self.appendClock(time, to: &second)
+    return true
   }
 
   private static let weekdays: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

@@ -8,6 +8,7 @@ package final class Ledger {
   var overlay: Overlay
   var indexes: [PoolName: PoolIndex] = [:] { didSet { recentIndex = nil } }
   private var recentIndex: (name: PoolName, index: PoolIndex)?
+  private let dueOrder = DueOrder()
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()
   /// The pools whose cursor moved in the batch being made.
@@ -40,13 +41,15 @@ package final class Ledger {
   package init(_ tables: Tables) {
     self.tables = tables
     overlay = Overlay(seed: tables.rows.seed)
-    for (name, state) in tables.pools { indexes[name] = PoolIndex(state) }
+    for (name, state) in tables.pools { indexes[name] = PoolIndex(state, dueOrder) }
     var keys: [AnsweredQueue.Item] = []
-    tables.forEachRow { row in
+    tables.rows.forEach { page, place in
+      let tag = page[place.lowerBound]
+      // What is allocated the pools know; only what ends by itself is looked at.
+      if KeyProbe.isOfPool(tag) || tag == AllocationView.tag && !AllocationView.expires(page, place) { return }
+      let row = tables.rows.decode(page, place)
       switch row {
-      case .allocation(let allocation):
-        indexes[allocation.pool]?.set(allocation.block.range, to: .taken)
-        indexes[allocation.pool]?.follow(row)
+      case .allocation(let allocation): indexes[allocation.pool]?.follow(row)
       case .released(let released):
         if released.quarantineUntil != nil {
           indexes[released.pool]?.set(released.block.range, to: .taken)
@@ -152,7 +155,7 @@ package final class Ledger {
 
   /// Moves the cursor of strategy `next`.
   func move(_ index: PoolIndex, of name: PoolName, to ip: IPAddress) {
-    note(.cursor(name, index.cursor))
+    note(.cursor(index, index.cursor))
     index.cursor = ip
     guard !index.hasMoved else { return }
     index.hasMoved = true
@@ -189,11 +192,11 @@ package final class Ledger {
 
   private func refreshIndex(_ name: PoolName) {
     guard let state = tables.pools[name] else {
-      indexes[name] = nil
+      indexes.removeValue(forKey: name)?.retire()
       return
     }
     guard let index = indexes[name] else {
-      indexes[name] = PoolIndex(state)
+      indexes[name] = PoolIndex(state, dueOrder)
       return
     }
     index.refresh(from: state)
@@ -210,16 +213,15 @@ package final class Ledger {
   // MARK: What falls due
 
   /// When the next lease or quarantine may end.
-  package var nextDue: LogTime? { indexes.values.compactMap(\.due.next).min().map { LogTime($0) } }
+  package var nextDue: LogTime? { dueOrder.first?.due.next.map { LogTime($0) } }
 
-  /// Takes what is due at `time` out of the queues, at most `limit` rows; whoever takes them asks to `expire` them in
-  /// the same batch.
+  /// Takes what is due at `time` out of the queues, at most `limit` rows, from the pool that has waited the longest
+  /// on; whoever takes them asks to `expire` them in the same batch.
   package func popDue(at time: LogTime, limit: Int) -> [DueRow] {
     var due: [DueRow] = []
-    for name in tables.poolNames where due.count < limit {
-      guard let index = indexes[name] else { continue }
+    while due.count < limit, let index = dueOrder.first, let next = index.due.next, next <= UInt64(time) {
       for item in index.changeDue({ $0.pop(at: UInt64(time), limit: limit - due.count) }) {
-        due.append(DueRow(pool: name, ip: item.ip, due: LogTime(item.when)))
+        due.append(DueRow(pool: index.name, ip: item.ip, due: LogTime(item.when)))
       }
     }
     return due
@@ -243,11 +245,11 @@ struct Decided {
 
 extension Ledger {
   enum Undo {
-    case block(PoolName, AddressRange, was: PoolIndex.Mark)
-    case forgotten(PoolName, IPAddress)
-    case available(PoolName, AddressCount)
-    case cursor(PoolName, IPAddress?)
-    case oldest(PoolName, DueQueues.Item)
+    case taken(PoolIndex, AddressRange)
+    case freed(PoolIndex, AddressRange)
+    case forgotten(PoolIndex, IPAddress)
+    case cursor(PoolIndex, IPAddress?)
+    case oldest(PoolIndex, DueQueues.Item)
     case answered(AnsweredQueue.Mark)
   }
 
@@ -267,11 +269,15 @@ extension Ledger {
   func undo(to mark: Int) {
     while undo.count > mark, let change = undo.popLast() {
       switch change {
-      case .block(let name, let range, let mark): indexes[name]?.set(range, to: mark)
-      case .forgotten(let name, let ip): indexes[name]?.remember(ip)
-      case .available(let name, let count): indexes[name]?.available = count
-      case .cursor(let name, let address): indexes[name]?.cursor = address
-      case .oldest(let name, let item): indexes[name]?.changeDue { $0.pushOldest(item) }
+      case .taken(let index, let range):
+        index.set(range, to: .free)
+        index.available = index.available + AddressCount(of: range)
+      case .freed(let index, let range):
+        index.set(range, to: .taken)
+        index.available = index.available - AddressCount(of: range)
+      case .forgotten(let index, let ip): index.remember(ip)
+      case .cursor(let index, let address): index.cursor = address
+      case .oldest(let index, let item): index.changeDue { $0.pushOldest(item) }
       case .answered(let mark): answered.restore(mark)
       }
     }
@@ -294,36 +300,35 @@ extension Ledger {
 
   /// Marks a free block as taken, to be undone if the batch is refused; what was remembered inside it ends with an effect.
   /// At its first address the allocation's row replaces the released one.
-  func take(_ block: Prefix, in name: PoolName, _ index: PoolIndex, _ effects: inout [Effect]) {
-    while !index.remembered.isEmpty, let bits = index.remembered.firstMember(in: block.range.bits) {
+  func take(_ block: Prefix, _ index: PoolIndex, _ effects: inout [Effect]) {
+    let range = block.range
+    while !index.remembered.isEmpty, let bits = index.remembered.firstMember(in: range.bits) {
       let ip = IPAddress(family: block.family, bits: bits)
-      if ip != block.first { effects += forget(ip, in: name, index) } else { forgetOnly(ip, in: name, index) }
+      if ip != block.first { effects += forget(ip, index) } else { forgetOnly(ip, index) }
     }
-    note(.block(name, block.range, was: .free))
-    note(.available(name, index.available))
-    index.set(block.range, to: .taken)
-    index.available = index.available - AddressCount(of: block.range)
+    note(.taken(index, range))
+    index.set(range, to: .taken)
+    index.available = index.available - AddressCount(of: range)
   }
 
   /// Ends the memory of a release; returns what deletes its row.
-  func forget(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) -> [Effect] {
-    forgetOnly(ip, in: name, index)
-    guard case .released(let row) = row(.address(name, ip)) else {
-      preconditionFailure("\(ip) of pool \(name) is remembered without a row")
+  func forget(_ ip: IPAddress, _ index: PoolIndex) -> [Effect] {
+    forgetOnly(ip, index)
+    guard case .released(let row) = row(.address(index.name, ip)) else {
+      preconditionFailure("\(ip) of pool \(index.name) is remembered without a row")
     }
     return [.delete(.released(row))]
   }
 
-  private func forgetOnly(_ ip: IPAddress, in name: PoolName, _ index: PoolIndex) {
-    note(.forgotten(name, ip))
+  private func forgetOnly(_ ip: IPAddress, _ index: PoolIndex) {
+    note(.forgotten(index, ip))
     index.forget(ip)
   }
 
   /// Marks a taken block as free again, its release remembered or not.
   func free(_ block: AddressRange, in name: PoolName, remembered: Bool) {
     guard let index = indexes[name] else { return }
-    note(.block(name, block, was: .taken))
-    note(.available(name, index.available))
+    note(.freed(index, block))
     index.set(block, to: remembered ? .remembered : .free)
     index.available = index.available + AddressCount(of: block)
   }

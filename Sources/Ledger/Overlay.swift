@@ -3,7 +3,7 @@ import Domain
 /// Decided but not durable yet: the effects of the batch being made, on top of the tables.
 ///
 /// Found by key and by owner with the same hashes as the rows in the tables; the last effect on a key counts.
-struct Overlay {
+struct Overlay: ~Copyable {
   private struct Pending {
     let effect: Effect
     /// The number of the effect before this one that put an allocation of the same owner; 0 = none.

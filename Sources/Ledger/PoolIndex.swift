@@ -12,8 +12,8 @@ final class PoolIndex {
   /// Single addresses that were released and are free, but not forgotten: the memory of strategy `oldest`. Some may
   /// be excluded.
   private(set) var remembered = AddressSet()
-  /// Both of the above together: what is missing was never used.
-  private(set) var touched = AddressSet()
+  /// Both of the above together: what is missing was never used. Kept for strategy `oldest` alone.
+  private(set) var touched: AddressSet?
   /// Addresses that could be given now.
   var available: AddressCount
   /// The last address given by strategy `next`.
@@ -22,6 +22,11 @@ final class PoolIndex {
   var hasMoved = false
   private(set) var due = DueQueues()
   private var excluded: [AddressRange] = []
+  let name: PoolName
+  /// Where the pool announces when something falls due.
+  var order: DueOrder?
+  /// What it announced last.
+  var announced: UInt64?
 
   /// What a block is.
   enum Mark {
@@ -33,8 +38,10 @@ final class PoolIndex {
     case taken
   }
 
-  init(_ state: PoolState) {
+  init(_ state: PoolState, _ order: DueOrder? = nil) {
+    (name, self.order) = (state.name, order)
     available = state.available
+    taken = state.allocated.copy()
     refresh(from: state)
   }
 
@@ -44,20 +51,32 @@ final class PoolIndex {
     excluded = [state.cidr.range].subtracting(state.usable)
     for range in excluded {
       taken.insert(range.bits)
-      touched.insert(range.bits)
+      touched?.insert(range.bits)
     }
+    if state.pool.strategy != .oldest { touched = nil } else if touched == nil { touched = used() }
     available = state.available
     cursor = state.cursor
-    due.refresh(remembersReleases: state.pool.strategy == .oldest)
+    changeDue { $0.refresh(remembersReleases: state.pool.strategy == .oldest) }
   }
 
   private func include(_ range: AddressRange) {
     taken.remove(range.bits)
-    touched.remove(range.bits)
-    var from = range.first.bits
-    while let bits = remembered.firstMember(in: from...range.last.bits) {
-      touched.insert(bits...bits)
-      if bits == range.last.bits { return }
+    touched?.remove(range.bits)
+    forEachRemembered(range.bits) { touched?.insert($0...$0) }
+  }
+
+  /// Everything taken or remembered.
+  private func used() -> AddressSet {
+    var used = taken.copy()
+    forEachRemembered(0...UInt128.max) { used.insert($0...$0) }
+    return used
+  }
+
+  private func forEachRemembered(_ range: ClosedRange<UInt128>, _ body: (UInt128) -> Void) {
+    var from = range.lowerBound
+    while let bits = remembered.firstMember(in: from...range.upperBound) {
+      body(bits)
+      if bits == range.upperBound { return }
       from = bits + 1
     }
   }
@@ -65,25 +84,32 @@ final class PoolIndex {
   /// Notes what a block of usable addresses is now.
   func set(_ range: AddressRange, to mark: Mark) {
     if mark == .taken { taken.insert(range.bits) } else { taken.remove(range.bits) }
-    if mark == .remembered { remembered.insert(range.bits) } else { remembered.remove(range.bits) }
-    if mark == .free { touched.remove(range.bits) } else { touched.insert(range.bits) }
+    if mark == .remembered {
+      remembered.insert(range.bits)
+    } else if !remembered.isEmpty {
+      remembered.remove(range.bits)
+    }
+    if touched != nil { if mark == .free { touched?.remove(range.bits) } else { touched?.insert(range.bits) } }
   }
 
   /// Notes a remembered release; the address may be excluded now.
   func remember(_ ip: IPAddress) {
     remembered.insert(ip.bits...ip.bits)
-    touched.insert(ip.bits...ip.bits)
+    touched?.insert(ip.bits...ip.bits)
   }
 
   /// Forgets a remembered release; the address may be excluded now.
   func forget(_ ip: IPAddress) {
     remembered.remove(ip.bits...ip.bits)
-    if !taken.contains(ip.bits) { touched.remove(ip.bits...ip.bits) }
+    if touched != nil, !taken.contains(ip.bits) { touched?.remove(ip.bits...ip.bits) }
   }
 
   /// Queues a row for its turn or its time.
-  func follow(_ row: Row) { due.follow(row) }
+  func follow(_ row: Row) { changeDue { $0.follow(row) } }
 
   /// Changes the queues.
-  func changeDue<Result>(_ body: (inout DueQueues) -> Result) -> Result { body(&due) }
+  func changeDue<Result>(_ body: (inout DueQueues) -> Result) -> Result {
+    defer { announce() }
+    return body(&due)
+  }
 }

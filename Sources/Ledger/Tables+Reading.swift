@@ -82,7 +82,10 @@ extension Tables {
   package var tokens: [Token] {
     var found: [Token] = []
     guard tokenCount > 0 else { return found }
-    rows.forEach(where: KeyProbe.isOfToken) { row in if case .token(let token) = row { found.append(token) } }
+    rows.forEach { page, row in
+      guard KeyProbe.isOfToken(page[row.lowerBound]) else { return }
+      if case .token(let token) = rows.decode(page, row) { found.append(token) }
+    }
     return found
   }
 

@@ -23,6 +23,8 @@ package final class Tables {
   /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an
   /// address.
   var byAddress: [NetworkName: [PoolState]] = [:]
+  /// The pools of each family by the place they serve.
+  var byPlace: [AddressFamily: PlaceTree] = [:]
   /// The sum over all rows of their 128-bit hashes.
   package private(set) var stateHash: UInt128 = 0
   /// The last entry applied.
@@ -35,6 +37,7 @@ package final class Tables {
   package private(set) var tokenCount = 0
   private var isLoading = false
   private var recent: PoolState?
+  private var recentBytes: [UInt8] = []
 
   /// Starts empty; `seed` scatters the indexes of this process and never touches an outcome.
   package init(seed: UInt64) { rows = RowTable(seed: seed) }
@@ -47,13 +50,46 @@ package final class Tables {
   }
 
   private func apply(_ effect: Effect) {
-    let probe = KeyProbe(row: effect.bytes)
-    let old = effect.isPut ? rows.put(effect.bytes, probe, owner: OwnerProbe(row: effect.bytes)) : rows.remove(probe)
-    if let old { stateHash &-= RowHash.state(old) }
-    if effect.isPut { stateHash &+= RowHash.state(effect.bytes) }
+    let old = store(effect.bytes, 0..<effect.bytes.count, isPut: effect.isPut)
     guard !isLoading else { return }
     if let old { forget(old, replacedBy: effect.isPut ? effect.row : nil) }
     if effect.isPut { remember(effect.row) }
+  }
+
+  /// Puts or removes a row; returns the bytes that it had before.
+  private func store(_ bytes: [UInt8], _ row: Range<Int>, isPut: Bool) -> [UInt8]? {
+    let old = isPut ? rows.put(bytes, row) : rows.remove(KeyProbe(bytes, row))
+    if let old { stateHash &-= RowHash.state(old) }
+    if isPut { stateHash &+= RowHash.state(bytes, row) }
+    return old
+  }
+
+  // MARK: Replaying
+
+  /// Applies a logged entry from its bytes, unless it is one up to `known`; allocations are not made on the way.
+  package func apply(entry bytes: [UInt8], unlessUpTo known: Revision, time: LogTime) throws(CodingFault) {
+    let entry = try EntryView(bytes)
+    if entry.revision <= known { return }
+    for effect in entry.effects { try apply(bytes, effect.row, isPut: effect.isPut) }
+    revision = entry.revision
+    self.time = max(self.time, time)
+  }
+
+  private func apply(_ bytes: [UInt8], _ row: Range<Int>, isPut: Bool) throws(CodingFault) {
+    guard !row.isEmpty else { throw .short }
+    if bytes[row.lowerBound] == AllocationView.tag {
+      let allocation = try AllocationView(bytes, row)
+      let old = store(bytes, row, isPut: isPut)
+      guard !isLoading else { return }
+      if let old { forget(old, replacedBy: nil) }
+      if isPut, let state = pool(bytes, allocation.pool) { remember(allocation.block, in: state) }
+    } else {
+      let decoded = try Row(decoding: Array(bytes[row]))
+      let old = store(bytes, row, isPut: isPut)
+      guard !isLoading else { return }
+      if let old { forget(old, replacedBy: isPut ? decoded : nil) }
+      if isPut { remember(decoded) }
+    }
   }
 
   // MARK: Loading
@@ -63,7 +99,13 @@ package final class Tables {
 
   /// Puts rows of a snapshot's chunk.
   package func load(_ rows: [[UInt8]]) throws(CodingFault) {
-    for bytes in rows { apply(Effect(isPut: true, row: try Row(decoding: bytes), bytes: bytes)) }
+    for bytes in rows { try load(bytes, [0..<bytes.count]) }
+  }
+
+  /// Puts the rows that lie in a snapshot's chunk.
+  package func load(_ chunk: [UInt8], _ rows: [Range<Int>]) throws(CodingFault) {
+    precondition(isLoading, "rows are loaded into tables that are loading")
+    for row in rows { try apply(chunk, row, isPut: true) }
   }
 
   /// Ends loading: computes once what follows from the rows.
@@ -71,14 +113,14 @@ package final class Tables {
     self.revision = max(self.revision, revision)
     self.time = max(self.time, time)
     // Pools first: the rest belongs to one.
-    rows.forEach(where: KeyProbe.isOfPool, remember)
-    rows.forEach(where: { !KeyProbe.isOfPool($0) }, remember)
+    rows.forEach { page, row in if KeyProbe.isOfPool(page[row.lowerBound]) { remember(rows.decode(page, row)) } }
+    rows.forEach { page, row in if !KeyProbe.isOfPool(page[row.lowerBound]) { remember(page, row) } }
     for state in pools.values { state.refresh() }
     isLoading = false
   }
 
   /// Visits every row, in no order that means anything.
-  package func forEachRow(_ body: (Row) -> Void) { rows.forEach(where: { _ in true }, body) }
+  package func forEachRow(_ body: (Row) -> Void) { rows.forEach { body(rows.decode($0, $1)) } }
 
   /// How many chunks a snapshot has.
   package var chunkCount: Int { rows.pageCount }
@@ -93,6 +135,19 @@ package final class Tables {
 
   // MARK: What follows from rows
 
+  private func remember(_ page: [UInt8], _ row: Range<Int>) {
+    guard page[row.lowerBound] == AllocationView.tag else { return remember(rows.decode(page, row)) }
+    guard let view = try? AllocationView(page, row) else { preconditionFailure("a row in memory cannot be read") }
+    if let state = pool(page, view.pool) { remember(view.block, in: state) }
+  }
+
+  private func remember(_ block: Prefix, in state: PoolState) {
+    state.allocated.insert(block.range.bits)
+    state.allocatedCount = state.allocatedCount + AddressCount(of: block.range)
+    state.allocations += 1
+    if block.length < block.family.bitCount { state.childLengths[block.length, default: 0] += 1 }
+  }
+
   private func remember(_ row: Row) {
     switch row {
     case .pool(let pool): remember(pool)
@@ -102,11 +157,7 @@ package final class Tables {
       state.reservations.insert(reservation, at: place)
       if !isLoading { state.refresh() }
     case .allocation(let row):
-      guard let state = pool(row.pool) else { return }
-      state.allocated.insert(row.block.range.bits)
-      state.allocatedCount = state.allocatedCount + AddressCount(of: row.block.range)
-      state.allocations += 1
-      if row.isChildPrefix { state.childLengths[row.block.length, default: 0] += 1 }
+      if let state = pool(row.pool) { remember(row.block, in: state) }
     case .released(let row):
       guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
@@ -121,6 +172,16 @@ package final class Tables {
   func pool(_ name: PoolName) -> PoolState? {
     if let recent, recent.name == name { return recent }
     recent = pools[name]
+    recentBytes = Array(name.text.utf8)
+    return recent
+  }
+
+  /// The pool whose name lies in `range` of `bytes`, for the writer alone.
+  private func pool(_ bytes: [UInt8], _ range: Range<Int>) -> PoolState? {
+    if let recent, recentBytes.count == range.count, recentBytes.elementsEqual(bytes[range]) { return recent }
+    let name = PoolName(trusted: String(decoding: bytes[range], as: UTF8.self))
+    recent = pools[name]
+    recentBytes = Array(bytes[range])
     return recent
   }
 
@@ -142,9 +203,11 @@ package final class Tables {
     let cidr = state.cidr
     let place = byAddress[state.pool.network, default: []].partitionPoint { $0.pool.cidr > cidr }
     byAddress[state.pool.network, default: []].insert(state, at: place)
+    byPlace[state.family, default: PlaceTree()].add(state)
   }
 
   private func removeFromOrder(_ state: PoolState) {
+    byPlace[state.family]?.remove(state)
     byAddress[state.pool.network]?.removeAll { $0 === state }
     if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
   }
@@ -152,7 +215,20 @@ package final class Tables {
   private func forget(_ old: [UInt8], replacedBy new: Row?) {
     // A cursor that moves on leaves nothing behind: no need to read where it was.
     if case .cursor = new { return }
-    if let row = try? Row(decoding: old) { forget(row, replacedBy: new) }
+    if old[0] != AllocationView.tag {
+      if let row = try? Row(decoding: old) { forget(row, replacedBy: new) }
+    } else if let view = try? AllocationView(old, 0..<old.count), let state = pool(old, view.pool) {
+      forget(view.block, in: state)
+    }
+  }
+
+  private func forget(_ block: Prefix, in state: PoolState) {
+    state.allocated.remove(block.range.bits)
+    state.allocatedCount = state.allocatedCount - AddressCount(of: block.range)
+    state.allocations -= 1
+    guard block.length < block.family.bitCount else { return }
+    let left = state.childLengths[block.length, default: 0] - 1
+    state.childLengths[block.length] = left == 0 ? nil : left
   }
 
   /// Undoes `remember` for a row that goes; a pool that is only replaced stays.
@@ -167,15 +243,7 @@ package final class Tables {
       guard let state = pools[reservation.pool] else { return }
       state.reservations.removeAll { $0.range == reservation.range }
       state.refresh()
-    case .allocation(let row):
-      guard let state = pools[row.pool] else { return }
-      state.allocated.remove(row.block.range.bits)
-      state.allocatedCount = state.allocatedCount - AddressCount(of: row.block.range)
-      state.allocations -= 1
-      if row.isChildPrefix {
-        let left = state.childLengths[row.block.length, default: 0] - 1
-        state.childLengths[row.block.length] = left == 0 ? nil : left
-      }
+    case .allocation(let row): if let state = pool(row.pool) { forget(row.block, in: state) }
     case .released(let row):
       guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
       state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)

@@ -64,8 +64,10 @@ private final class MemorySnapshotWriter: SnapshotWriter {
 /// The history index in memory.
 // Unchecked because the compiler cannot see that `lock` guards the rest.
 package final class MemoryHistory: HistoryIndex, @unchecked Sendable {
+  /// Scatters the keys.
+  package let seed: UInt64 = 7
   private let lock = Lock()
-  private var revisions: [[UInt8]: Set<UInt64>] = [:]
+  private var revisions: [UInt64: Set<UInt64>] = [:]
   private var newest: UInt64 = 0
 
   /// Begins empty.
@@ -98,13 +100,31 @@ package final class MemoryHistory: HistoryIndex, @unchecked Sendable {
     private let index: MemoryHistory
     init(_ index: MemoryHistory) { self.index = index }
 
+    var seed: UInt64 { index.seed }
+
     func through() throws(LogFault) -> UInt64 { index.lock.withLock { index.newest } }
 
-    func revisions(of key: [UInt8], in range: ClosedRange<UInt64>, limit: Int) throws(LogFault) -> [UInt64] {
+    func revisions(of key: UInt64, in range: ClosedRange<UInt64>, limit: Int) throws(LogFault) -> [UInt64] {
       precondition(limit <= HistoryLimits.page, "an answer holds at most \(HistoryLimits.page) revisions")
-      return index.lock.withLock {
-        Array((index.revisions[key] ?? []).filter(range.contains).sorted().prefix(limit))
+      return Array(all(key).filter(range.contains).sorted().prefix(limit))
+    }
+
+    func last(of key: UInt64, in range: ClosedRange<UInt64>) throws(LogFault) -> UInt64? {
+      all(key).filter(range.contains).max()
+    }
+
+    func sum(in range: ClosedRange<UInt64>) throws(LogFault) -> HistorySum {
+      index.lock.withLock {
+        var sum = HistorySum()
+        for (key, revisions) in index.revisions {
+          for revision in revisions where range.contains(revision) {
+            sum.add(HistoryItem(key: key, revision: revision))
+          }
+        }
+        return sum
       }
     }
+
+    private func all(_ key: UInt64) -> Set<UInt64> { index.lock.withLock { index.revisions[key] ?? [] } }
   }
 }

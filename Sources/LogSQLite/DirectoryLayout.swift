@@ -129,7 +129,7 @@ final class DirectoryLock: Sendable {
     }
     found = DirectoryLock.content(file).mark
     // After a crash the mark stays: this process may die as well before it has opened the log.
-    try mark(found)
+    try mark(found, durably: crashed)
   }
 
   /// The process that holds the lock, 0 when it is not known; nil when nobody does.
@@ -157,13 +157,13 @@ final class DirectoryLock: Sendable {
     try? file.unlock()
   }
 
-  /// Says how far this process is.
-  func mark(_ mark: Mark) throws(LogFault) {
+  /// Says how far this process is; `durably` unless it is what an empty file says as well.
+  func mark(_ mark: Mark, durably: Bool = true) throws(LogFault) {
     let text = "pid \(ThisProcess.id)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
     try onFiles { () throws(FileFault) in
       try file.write(Array(text.utf8), at: 0)
       try file.truncate(to: text.utf8.count)
-      try file.sync()
+      if durably { try file.sync() }
     }
   }
 

@@ -79,7 +79,9 @@ struct LogTables {
   static func create(_ path: String, head: LogHead) throws(LogFault) {
     try faulting { () throws(SQLiteFailure) in
       let connection = try Connection(path, .create)
-      try connection.execute("PRAGMA page_size = 4096; PRAGMA synchronous = FULL; BEGIN; \(schema)")
+      // Without a journal on the disk: the file gets its name when it is whole, and a part of it is thrown away.
+      try connection.execute(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN; \(schema)")
       let start = LogStart(
         logID: head.logID, sequence: head.sequence, hash: head.hash, revision: head.nextRevision)
       let meta = try connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?)")

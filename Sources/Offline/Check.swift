@@ -9,9 +9,7 @@ package struct Check {
   private var report = CheckReport()
   private var fromStart: Replay?
   private var fromSnapshot: Replay?
-  private var pairs: UInt64 = 0
-  private var history: (any HistoryReader)?
-  private var historyThrough: Revision?
+  private var history: HistoryCheck?
 
   /// Checks everything; throws only when the log cannot be opened at all.
   package static func run(_ media: Media) throws(LogFault) -> CheckReport {
@@ -34,7 +32,7 @@ package struct Check {
       report.notes.append("the log begins with revision \(first): what was before is in the snapshots only")
     }
     openSnapshots(head, firstRevision: oldest?.revision ?? head.nextRevision)
-    openHistory(head)
+    openHistory(head, from: oldest?.revision ?? 1)
     var walk = try LogWalk(media.log)
     try walk.run { result in
       switch result {
@@ -42,7 +40,7 @@ package struct Check {
       case .failure(let fault): take(fault)
       }
     }
-    if historyThrough != nil { report.historyPairs = pairs }
+    history?.finish(&report)
     finish(head)
   }
 
@@ -51,8 +49,13 @@ package struct Check {
   private mutating func take(_ fault: LogFault) {
     let kind: Finding.Kind = if case .missing = fault { .logIncomplete } else { .logDamaged }
     report.add(kind, fault.finding)
+    cut()
+  }
+
+  private mutating func cut() {
     fromStart?.cut()
     fromSnapshot?.cut()
+    history = nil
   }
 
   private mutating func take(_ batch: Batch) {
@@ -72,14 +75,10 @@ package struct Check {
     }
     report.entries += UInt64(batch.entries.count)
     guard entries.count == batch.entries.count, zip(entries, batch.firstRevision...).allSatisfy({ $0.revision == $1 })
-    else {
-      fromStart?.cut()
-      fromSnapshot?.cut()
-      return
-    }
+    else { return cut() }
     if let what = fromStart?.take(batch, entries) { report.add(.stateHash, what) }
     if let what = fromSnapshot?.take(batch, entries), fromStart == nil { report.add(.stateHash, what) }
-    for entry in entries { checkHistory(of: entry) }
+    history?.take(batch)
   }
 
   // MARK: Snapshots
@@ -103,36 +102,19 @@ package struct Check {
 
   // MARK: The history index
 
-  private mutating func openHistory(_ head: LogHead) {
+  private mutating func openHistory(_ head: LogHead, from oldest: Revision) {
     do throws(LogFault) {
-      guard let history = try media.history() else { return }
-      self.history = history
-      let through = try history.through()
+      guard let reader = try media.history() else { return }
+      let through = try reader.through()
       guard through < head.nextRevision else {
         return report.add(.history, "it goes up to revision \(through), the log up to \(head.nextRevision - 1)")
       }
-      historyThrough = through
+      if through >= oldest { history = HistoryCheck(reader, oldest...through) }
       if through + 1 < head.nextRevision {
         report.notes.append("the history index goes up to revision \(through); the server adds the rest when it runs")
       }
     } catch {
       report.add(.history, error.finding)
-    }
-  }
-
-  private mutating func checkHistory(of entry: Entry) {
-    guard let history, let through = historyThrough, entry.revision <= through else { return }
-    do throws(LogFault) {
-      for item in entry.historyItems {
-        pairs += 1
-        let found = try history.revisions(of: item.key, in: item.revision...item.revision, limit: 1)
-        if found.isEmpty {
-          return report.add(.history, "it lacks revision \(entry.revision) (\(entry.kind.name))")
-        }
-      }
-    } catch {
-      report.add(.history, error.finding)
-      historyThrough = nil
     }
   }
 

@@ -38,10 +38,10 @@ package final class File: Sendable {
     case readWrite
     /// It is made when it is not there, readable by its owner alone.
     case create
+    /// It must not exist.
+    case createNew
     /// As `create`, and what it held is gone.
     case replace
-    /// As `create`, but it must not be there.
-    case createNew
   }
 
   /// Where it was opened.
@@ -55,8 +55,8 @@ package final class File: Sendable {
       case .read: O_RDONLY
       case .readWrite: O_RDWR
       case .create: O_RDWR | O_CREAT
-      case .replace: O_RDWR | O_CREAT | O_TRUNC
       case .createNew: O_RDWR | O_CREAT | O_EXCL
+      case .replace: O_RDWR | O_CREAT | O_TRUNC
       }
     self.path = path
     descriptor = unsafe berth_open(path, flags, 0o600)

@@ -12,6 +12,19 @@ package enum FileSystem {
     case other
   }
 
+  /// What tells a file from an earlier one at the same path; nil when there is none.
+  package static func stamp(of path: String) throws(FileFault) -> FileStamp? {
+    var status = stat()
+    if unsafe stat(path, &status) == 0 {
+      return FileStamp(
+        inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: Int64(status.st_mtim.tv_sec),
+        nanoseconds: Int64(status.st_mtim.tv_nsec), isReadByAll: status.st_mode & 0o004 != 0)
+    }
+    let fault = FileFault("look at", path)
+    guard fault.isAbsent else { throw fault }
+    return nil
+  }
+
   /// The most names that `list` gives.
   package static let maxNames = 65_536
 
@@ -74,6 +87,16 @@ package enum FileSystem {
     guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return nil }
     return String(path[..<slash])
   }
+}
+
+/// What a file looks like from outside; another content shows in it.
+package struct FileStamp: Hashable, Sendable {
+  let inode: UInt64
+  let size: Int64
+  let seconds: Int64
+  let nanoseconds: Int64
+  /// Whether every user of the machine may read it.
+  package let isReadByAll: Bool
 }
 
 /// This process.

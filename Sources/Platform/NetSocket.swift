@@ -9,19 +9,40 @@ package enum Transfer: Hashable, Sendable {
   case failed(Int32)
 }
 
-/// A stream socket, nonblocking and close-on-exec; closed when the last reference goes.
-package final class Socket: Sendable {
+/// A stream socket, nonblocking and close-on-exec; closed when the last reference goes. With a TLS session everything
+/// that is sent and received goes through it.
+// unchecked: `session` is set by whoever has just made the socket, before anybody else sees it.
+package final class Socket: @unchecked Sendable {
   let descriptor: Int32
+  private var session: TLSSession?
 
   init(adopting descriptor: Int32) {
     precondition(descriptor >= 0, "a socket needs an open descriptor")
     self.descriptor = descriptor
   }
 
+  /// Encrypts the connection from its first byte on; the handshake is still to be done. The side that connects names
+  /// the `server` that it expects in the certificate.
+  package func secure(_ context: TLSContext, server: String? = nil) throws(TLSFault) {
+    precondition(session == nil, "a connection is encrypted once")
+    session = try TLSSession(context, descriptor: descriptor, server: server)
+  }
+
   deinit { close(descriptor) }
 
   /// Receives into `buffer` at `offset`, at most up to its end.
   package func receive(into buffer: inout [UInt8], at offset: Int) -> Transfer {
+    precondition(offset < buffer.count, "no room to receive into")
+    if let session {
+      return unsafe buffer.withUnsafeMutableBytes { raw in
+        unsafe session.receive(UnsafeMutableRawBufferPointer(rebasing: raw[offset...]))
+      }
+    }
+    return receiveRaw(into: &buffer, at: offset)
+  }
+
+  /// As `receive`, but takes what is on the wire, encrypted or not: for throwing it away.
+  package func receiveRaw(into buffer: inout [UInt8], at offset: Int) -> Transfer {
     precondition(offset < buffer.count, "no room to receive into")
     let got = unsafe buffer.withUnsafeMutableBytes { raw in
       unsafe recv(descriptor, raw.baseAddress! + offset, raw.count - offset, 0)
@@ -32,6 +53,9 @@ package final class Socket: Sendable {
   /// What a receive would say, without taking a byte.
   package func peek() -> Transfer {
     var byte: UInt8 = 0
+    if let session {
+      return unsafe withUnsafeMutableBytes(of: &byte) { unsafe session.receive($0, peeking: true) }
+    }
     let got = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK))
     return got == 0 ? .ended : Self.transfer(got)
   }
@@ -40,6 +64,11 @@ package final class Socket: Sendable {
   package func send(_ bytes: [UInt8], from offset: Int, upTo end: Int? = nil) -> Transfer {
     let end = end ?? bytes.count
     precondition(offset >= 0 && offset < end && end <= bytes.count, "nothing to send")
+    if let session {
+      return unsafe bytes.withUnsafeBytes { raw in
+        unsafe session.send(UnsafeRawBufferPointer(rebasing: raw[offset..<end]))
+      }
+    }
     let sent = unsafe bytes.withUnsafeBytes { raw in
       unsafe CLinux.send(descriptor, raw.baseAddress! + offset, end - offset, Int32(MSG_NOSIGNAL))
     }
@@ -47,7 +76,42 @@ package final class Socket: Sendable {
   }
 
   /// Tells the peer that nothing more will be sent.
-  package func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+  package func endSending() {
+    session?.sayGoodbye()
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
+
+  /// Says goodbye if the connection is encrypted, before it is closed.
+  package func sayGoodbye() { session?.sayGoodbye() }
+
+  // MARK: TLS
+
+  /// Goes on with the handshake; done for a connection that is not encrypted.
+  package func handshake() -> TLSProgress { session?.handshake() ?? .done }
+
+  /// Whether received bytes wait inside the TLS session, for which no poller will tell.
+  package var hasPending: Bool { session?.hasPending ?? false }
+
+  /// Why the peer has turned our certificate down, when that is why a transfer failed.
+  package var tlsRefusal: String? { session?.refusal }
+
+  /// Who the peer is, if it has shown a certificate that was verified.
+  package var peerCertificate: PeerCertificate? { session?.peer }
+
+  /// `TLSv1.3` or `TLSv1.2`; nil when the connection is not encrypted.
+  package var tlsVersion: String? { session?.version }
+
+  /// Does the whole handshake before `deadline`; blocks the calling thread.
+  package func handshake(until deadline: MonotonicTime) throws(TLSFault) {
+    while true {
+      let progress = handshake()
+      if progress == .done { return }
+      if case .failed(let reason) = progress { throw TLSFault("no TLS connection: \(reason)") }
+      guard wait(toSend: progress == .wantsSend, until: deadline) else {
+        throw TLSFault("the TLS handshake took too long")
+      }
+    }
+  }
 
   /// Whether the socket becomes readable (or writable) before `deadline`; blocks the calling thread.
   package func wait(toSend: Bool = false, until deadline: MonotonicTime?) -> Bool {

@@ -1,4 +1,4 @@
-internal import CCrypto
+internal import COpenSSL
 
 /// A 32-byte digest.
 package struct SHA256Digest: Hashable, Sendable {
@@ -16,7 +16,7 @@ package struct SHA256Digest: Hashable, Sendable {
     var out = [UInt8](repeating: 0, count: 32)
     unsafe data.withUnsafeBufferPointer { source in
       unsafe out.withUnsafeMutableBufferPointer { target in
-        _ = unsafe CCrypto.SHA256(source.baseAddress, source.count, target.baseAddress)
+        _ = unsafe COpenSSL.SHA256(source.baseAddress, source.count, target.baseAddress)
       }
     }
     bytes = out

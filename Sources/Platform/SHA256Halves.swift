@@ -1,4 +1,4 @@
-internal import CCrypto
+internal import COpenSSL
 
 extension SHA256Digest {
   /// The digest of `data[range]` as two numbers, highest byte first; allocates nothing.
@@ -7,7 +7,7 @@ extension SHA256Digest {
     return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { target in
       unsafe data.withUnsafeBufferPointer { source in
         let start = unsafe source.baseAddress.map { unsafe $0 + range.lowerBound }
-        _ = unsafe CCrypto.SHA256(start, range.count, target.baseAddress)
+        _ = unsafe COpenSSL.SHA256(start, range.count, target.baseAddress)
       }
       var (high, low): (UInt128, UInt128) = (0, 0)
       for index in 0..<16 {

@@ -1,34 +1,58 @@
 internal import CLinux
 
-/// The signals that end a server in good order, taken by whoever waits for them instead of by a handler.
-package enum TerminationSignals {
-  /// Blocks SIGTERM and SIGINT in this thread and in all it starts, and ignores SIGPIPE; before any other thread
-  /// exists.
-  package static func block() {
-    var set = signals()
+/// The signals that end a server in good order, or make it read its files again, taken by whoever waits for them instead
+/// of by a handler.
+package struct TerminationSignals: Sendable {
+  /// What was asked for.
+  package enum Wish: String, Sendable {
+    /// To end.
+    case terminate = "SIGTERM"
+    /// To end, from the keyboard.
+    case interrupt = "SIGINT"
+    /// To read files again.
+    case reload = "SIGHUP"
+  }
+
+  private let hasReload: Bool
+
+  /// Blocks SIGTERM and SIGINT (and SIGHUP with `reload`) in this thread and in all it starts, and ignores SIGPIPE;
+  /// before any other thread exists.
+  package init(reload: Bool = false) {
+    hasReload = reload
+    var set = signals
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     berth_ignore_broken_pipes()
   }
 
-  /// Waits for one of them; returns its name.
-  package static func wait() -> String {
-    var set = signals()
+  /// Waits for one of them.
+  package func wait() -> Wish {
+    var set = signals
     var number: Int32 = 0
     while unsafe sigwait(&set, &number) != 0 {}
-    return number == SIGINT ? "SIGINT" : "SIGTERM"
+    return number == SIGINT ? .interrupt : number == SIGHUP ? .reload : .terminate
   }
 
+  /// Whether one of them waits to be taken.
+  package static var isPending: Bool {
+    var set = sigset_t()
+    guard unsafe sigpending(&set) == 0 else { return false }
+    let members = unsafe (sigismember(&set, SIGTERM), sigismember(&set, SIGINT))
+    return members.0 == 1 || members.1 == 1
+  }
+
+  /// Ends the wait as a signal from outside would.
+  package static func raise() { kill(getpid(), SIGTERM) }
+
   /// From now on a second one ends the process at once.
-  package static func unblock() {
-    var set = signals()
+  package func unblock() {
+    var set = signals
     unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
 
-  private static func signals() -> sigset_t {
+  private var signals: sigset_t {
     var set = sigset_t()
     unsafe sigemptyset(&set)
-    unsafe sigaddset(&set, SIGTERM)
-    unsafe sigaddset(&set, SIGINT)
+    for number in [SIGTERM, SIGINT] + (hasReload ? [SIGHUP] : []) { unsafe sigaddset(&set, number) }
     return set
   }
 }
@@ -37,6 +61,15 @@ package enum TerminationSignals {
 package enum ProcessEnd {
   /// Ends at once, without any further answer or clean-up.
   package static func now(_ code: Int32) -> Never { _exit(code) }
+
+  /// Begins this program again in the same process, with the same arguments and one variable more; returns only when
+  /// the system refuses.
+  package static func again(_ name: String, _ value: String) {
+    unsafe setenv(name, value, 1)
+    var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
+    unsafe arguments.append(nil)
+    unsafe execv("/proc/self/exe", arguments)
+  }
 
   /// Ends with buffers flushed.
   package static func orderly(_ code: Int32) -> Never { exit(code) }

@@ -19,6 +19,23 @@ enum HTTPByte {
 
   @inline(__always) static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
 
+  /// Where the next line feed stands from `start` on, or `end`; looks at eight bytes at a time.
+  static func lineEnd(_ bytes: borrowing Span<UInt8>, from start: Int, upTo end: Int) -> Int {
+    precondition(start <= end && end <= bytes.count, "a search outside of the buffer")
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    var i = start
+    let raw = unsafe bytes.bytes
+    while i + 8 <= end {
+      let word = unsafe raw.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian ^ (ones &* 0x0A)
+      // The classic test for a zero byte; the lowest one found is certain.
+      let found = (word &- ones) & ~word & (ones &* 0x80)
+      if found != 0 { return i + found.trailingZeroBitCount / 8 }
+      i += 8
+    }
+    while i < end, bytes[i] != lineFeed { i += 1 }
+    return i
+  }
+
   /// The value of a hexadecimal digit.
   @inline(__always) static func hexValue(_ byte: UInt8) -> UInt8? {
     if isDigit(byte) { return byte &- 0x30 }

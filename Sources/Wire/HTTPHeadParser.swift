@@ -61,8 +61,7 @@ package struct HTTPHeadParser: Sendable {
   package mutating func parse(_ buffer: [UInt8], upTo end: Int) throws(HTTPFault) -> Bool {
     let bytes = buffer.span
     while true {
-      var i = scanned
-      while i < end, bytes[i] != HTTPByte.lineFeed { i += 1 }
+      let i = HTTPByte.lineEnd(bytes, from: scanned, upTo: end)
       scanned = i
       try checkSize(upTo: i)
       guard i < end else { return false }

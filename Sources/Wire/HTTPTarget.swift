@@ -22,11 +22,17 @@ package enum HTTPTarget {
     return items
   }
 
+  private static func isPlain(_ bytes: Span<UInt8>, _ plusIsSpace: Bool) -> Bool {
+    for i in bytes.indices {
+      let byte = bytes[i]
+      if byte == 0x25 || byte >= 0x80 || byte == 0 || plusIsSpace && byte == 0x2B { return false }
+    }
+    return true
+  }
+
   private static func decode(_ bytes: ArraySlice<UInt8>, plusIsSpace: Bool) throws(HTTPFault) -> String {
     // A target without escapes is ASCII, as the parser has seen to it for paths; anything else is checked below.
-    if bytes.allSatisfy({ $0 != 0x25 && $0 < 0x80 && $0 != 0 && !(plusIsSpace && $0 == 0x2B) }) {
-      return String(decoding: bytes, as: UTF8.self)
-    }
+    if isPlain(bytes.span, plusIsSpace) { return String(decoding: bytes, as: UTF8.self) }
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     var i = bytes.startIndex

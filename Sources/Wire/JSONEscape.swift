@@ -31,10 +31,17 @@ enum JSONEscape {
   @inline(__always)
   static func appendPlain(_ text: UnsafeBufferPointer<UInt8>, to span: inout OutputSpan<UInt8>) {
     span.append(JSONByte.quote)
-    unsafe span.withUnsafeMutableBufferPointer { target, count in
-      count = unsafe target.extracting(count...).update(fromContentsOf: text) + count
-    }
+    unsafe append(text, to: &span)
     span.append(JSONByte.quote)
+  }
+
+  /// Appends bytes as they are.
+  @inline(__always)
+  static func append(_ bytes: UnsafeBufferPointer<UInt8>, to span: inout OutputSpan<UInt8>) {
+    precondition(bytes.count <= span.freeCapacity, "the room reserved does not suffice")
+    unsafe span.withUnsafeMutableBufferPointer { target, count in
+      count = unsafe target.extracting(count...).update(fromContentsOf: bytes) + count
+    }
   }
 
   /// Appends text with its escapes, in quotes.

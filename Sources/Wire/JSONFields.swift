@@ -16,14 +16,24 @@ extension JSONWriter {
 
   /// Writes a member with an integer, `null` for nil.
   package mutating func field<T: FixedWidthInteger>(_ key: StaticString, _ value: T?) {
-    self.key(key)
-    if let value { number(value) } else { null() }
+    guard let value else { return fieldNull(key) }
+    guard let small = Int64(exactly: value) else {
+      self.key(key)
+      return number(value)
+    }
+    field(key, room: 20) { JSONWriter.append(small, to: &$0) }
   }
 
   /// Writes a member with true or false.
   package mutating func field(_ key: StaticString, _ value: Bool) {
-    self.key(key)
-    bool(value)
+    let word: StaticString = value ? "true" : "false"
+    word.withUTF8Buffer { word in field(key, room: word.count) { span in unsafe JSONEscape.append(word, to: &span) } }
+  }
+
+  /// Writes a member without a value.
+  package mutating func fieldNull(_ key: StaticString) {
+    let word: StaticString = "null"
+    word.withUTF8Buffer { word in field(key, room: word.count) { span in unsafe JSONEscape.append(word, to: &span) } }
   }
 
   /// Writes a member with an array of strings.

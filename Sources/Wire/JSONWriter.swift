@@ -61,10 +61,10 @@ package struct JSONWriter {
 
   /// Writes a member with a string, `null` for nil.
   package mutating func field(_ key: StaticString, _ text: String?) {
-    guard let text, !indented else {
+    guard let text else { return fieldNull(key) }
+    guard !indented else {
       self.key(key)
-      if let text { string(text) } else { null() }
-      return
+      return string(text)
     }
     // Nearly all of nearly every answer: key and value in one append.
     beginKey()
@@ -84,12 +84,34 @@ package struct JSONWriter {
     string(text)
   }
 
+  /// Writes a member whose value `body` appends, which must be JSON of at most `room` bytes.
+  package mutating func field(_ key: StaticString, room: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+    guard !indented else {
+      self.key(key)
+      return value(room: room, body)
+    }
+    beginKey()
+    key.withUTF8Buffer { key in
+      write(key.count + room + 3) { span in
+        unsafe JSONEscape.appendPlain(key, to: &span)
+        span.append(JSONByte.colon)
+        body(&span)
+      }
+    }
+    comma = true
+  }
+
+  /// Writes a value that `body` appends, which must be JSON of at most `room` bytes.
+  package mutating func value(room: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+    beginValue()
+    write(room, body)
+    comma = true
+  }
+
   /// Writes an integer of any width.
   package mutating func number(_ value: some FixedWidthInteger) {
     guard let small = Int64(exactly: value) else { return plain(String(value)) }
-    beginValue()
-    digits(small.magnitude, isNegative: small < 0)
-    comma = true
+    self.value(room: 20) { JSONWriter.append(small, to: &$0) }
   }
 
   /// Writes a number that stands as text in JSON's own grammar, such as an integer of 128 bits.
@@ -191,7 +213,9 @@ package struct JSONWriter {
 
   private mutating func plain(_ text: String) {
     beginValue()
-    write(text.utf8.count) { span in for byte in text.utf8 { span.append(byte) } }
+    unsafe text.utf8Span.span.withUnsafeBufferPointer { bytes in
+      write(bytes.count) { span in unsafe JSONEscape.append(bytes, to: &span) }
+    }
     comma = true
   }
 
@@ -206,18 +230,15 @@ package struct JSONWriter {
     }
   }
 
-  private mutating func digits(_ magnitude: UInt64, isNegative: Bool) {
-    var text = InlineArray<20, UInt8>(repeating: JSONByte.zero)
-    var first = 20
-    var rest = magnitude
-    repeat {
-      first -= 1
-      text[first] = JSONByte.zero + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    } while rest > 0
-    write(21) { span in
-      if isNegative { span.append(JSONByte.minus) }
-      for i in first..<20 { span.append(text[i]) }
+  /// Appends an integer, which has at most 20 bytes.
+  static func append(_ number: Int64, to span: inout OutputSpan<UInt8>) {
+    if number < 0 { span.append(JSONByte.minus) }
+    let magnitude = number.magnitude
+    var unit: UInt64 = 1
+    while magnitude / unit >= 10 { unit *= 10 }
+    while unit > 0 {
+      span.append(JSONByte.zero + UInt8(truncatingIfNeeded: magnitude / unit % 10))
+      unit /= 10
     }
   }
 }

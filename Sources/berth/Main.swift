@@ -16,7 +16,9 @@ enum Main {
       version: BerthAPI.version,
       serve: { options, _ in Serve(options).run() },
       check: { options, io in Inspect.check(options, io) },
-      dumpLog: { options, io in Inspect.dump(options, io) })
+      dumpLog: { options, io in Inspect.dump(options, io) },
+      rejoin: { directory, io in Move.rejoin(directory, io) },
+      migrate: { options, io in Move.migrate(options, io) })
     let code = CLI.run(
       arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, handlers: handlers,
       io: .standard(environment: environment))

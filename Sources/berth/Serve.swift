@@ -1,6 +1,7 @@
 import API
 import Addressing
 import CLI
+import Cluster
 import Config
 import Domain
 import Engine
@@ -17,10 +18,12 @@ struct Serve {
   let settings: ServeOptions
   let logger: Logger
   let sink: BufferedSink
+  let begun = Rejoining()
+  private let signals: TerminationSignals
 
   init(_ settings: ServeOptions) {
-    // Before the first thread exists, and the sink has one.
-    TerminationSignals.block()
+    // Before the first thread exists, and the sink has one: they block what the thread that makes them blocks.
+    signals = TerminationSignals(reload: settings.tls != nil)
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
@@ -32,16 +35,26 @@ struct Serve {
         logger.log(
           .debug, "setting", ["key": .text(row.key), "value": .text(row.value), "origin": .text("\(row.origin)")])
       }
-      let doors = try Doors(settings, hasTLS: false)
+      let doors = try Doors(settings, hasTLS: settings.tls != nil)
       if let warning = doors.warning { logger.log(.warn, warning) }
       let parts = try start(doors)
       greet(parts)
-      let name = TerminationSignals.wait()
-      TerminationSignals.unblock()
-      logger.log(.info, "stopping", ["signal": .text(name)])
+      var wish = signals.wait()
+      while wish == .reload {
+        parts.server.reloadCertificates()
+        wish = signals.wait()
+      }
+      signals.unblock()
+      logger.log(.info, "stopping", ["signal": .text(wish.rawValue)])
       stop(parts)
-      return 0
+      return try begun.goOn()
     } catch {
+      // Whoever stops a node that has not joined yet gets what was asked for.
+      if settings.cluster != nil, TerminationSignals.isPending {
+        logger.log(.info, "stopped before it had joined the cluster")
+        sink.close()
+        return 0
+      }
       logger.log(.error, error.text)
       sink.close()
       return error.code
@@ -55,30 +68,37 @@ struct Serve {
     let server: Server
     /// Where the one-time token lies, if there is one.
     let oneTimeToken: String?
+    var cluster: ClusterNode?
+    var first: FirstPool?
   }
 
   private func start(_ doors: Doors) throws(Complaint) -> Parts {
     // Checked before anything is made: a wrong flag must not leave a data directory behind.
     let simple = try simpleExtent(network: settings.network, gateway: settings.gateway)
+    if let cluster = settings.cluster { return try join(cluster, doors, simple) }
     let directory: DataDirectory
     do throws(LogFault) {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
     } catch { throw Complaint("\(error)", code: 70) }
     let metrics = Metrics()
-    let engine = try openEngine(directory, metrics)
+    let late = LateServer()
+    let engine = try openEngine(directory, metrics, late)
     engine.start()
     try prepareSimplePool(engine, simple)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
     let api = try openAPI(directory, engine, metrics, security(doors, keeper))
     let server = try listen(api)
+    late.arrived(server)
     server.start()
     return Parts(directory: directory, engine: engine, api: api, server: server, oneTimeToken: oneTimeToken)
   }
 
-  private func openEngine(_ directory: DataDirectory, _ metrics: Metrics) throws(Complaint) -> Engine {
+  func engineOptions(_ metrics: Metrics, _ late: LateServer) -> EngineOptions {
     var options = EngineOptions()
     options.metrics = metrics
+    options.answering = { late.gatheringReplies($0) }
+    if let most = settings.batchMax { options.batchMax = most }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
@@ -87,8 +107,14 @@ struct Serve {
       sink.flush()
       ProcessEnd.now(70)
     }
+    return options
+  }
+
+  private func openEngine(
+    _ directory: DataDirectory, _ metrics: Metrics, _ late: LateServer
+  ) throws(Complaint) -> Engine {
     do throws(EngineFault) {
-      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: options)
+      return try Engine.open(log: directory.log, snapshots: directory.snapshots, options: engineOptions(metrics, late))
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
@@ -117,19 +143,20 @@ struct Serve {
     }
   }
 
-  private func openAPI(
-    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ security: Security
+  func openAPI(
+    _ directory: DataDirectory, _ engine: Engine, _ metrics: Metrics, _ security: Security,
+    _ cluster: ClusterNode? = nil
   ) throws(Complaint) -> BerthAPI {
     do throws(LogFault) {
       let logger = logger
       let every = settings.scrubSeconds
       return BerthAPI(
-        engine: engine, history: try directory.history(), metrics: metrics, security: security,
+        engine: engine, history: try directory.history(), metrics: metrics, security: security, cluster: cluster,
         scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  private func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
+  func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
     var security = Security()
     (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
     (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)
@@ -147,7 +174,7 @@ struct Serve {
     return security
   }
 
-  private func listen(_ api: BerthAPI) throws(Complaint) -> Server {
+  func listen(_ api: BerthAPI) throws(Complaint) -> Server {
     var options = ServerOptions()
     options.host = settings.host
     options.port = settings.port
@@ -158,16 +185,22 @@ struct Serve {
     let sink = sink
     options.accessLog = { sink.write($0) }
     options.onCompletion = api.onCompletion
+    options.tls = settings.tls.map(ServerTLS.init)
+    let logger = logger
+    options.notice = { logger.log(.warn, $0) }
     do throws(ServerFault) { return try Server(options, api.router) } catch {
-      throw Complaint("\(error.sentence): is another Berth running? Choose a port with --port", code: 1)
+      let isTaken = error.sentence.hasPrefix("cannot listen")
+      throw Complaint(
+        error.sentence + (isTaken ? ": is another Berth running? Choose a port with --port" : ""), code: 1)
     }
   }
 
   private func greet(_ parts: Parts) {
     let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
-    let url = "http://\(host):\(parts.server.port)"
+    let url = "\(settings.tls == nil ? "http" : "https")://\(host):\(parts.server.port)"
     let status = parts.engine.status
-    var text = "berth serves \(url) (data in \(settings.dataDirectory), revision \(status.revision))\n"
+    let part = parts.cluster.map { "node \($0.name), " } ?? ""
+    var text = "berth serves \(url) (\(part)data in \(settings.dataDirectory), revision \(status.revision))\n"
     if parts.engine.tokens.isEmpty {
       let body = "-H 'Content-Type: application/json' -d '{\"vm_id\":\"vm-1\"}'"
       text += "try: curl -s -X POST \(url)/api/v1/ip/allocate \(body)\n"
@@ -180,7 +213,9 @@ struct Serve {
   }
 
   private func stop(_ parts: Parts) {
+    parts.first?.stop()
     parts.server.drain()
+    parts.cluster?.stop()
     parts.api.stop()
     parts.engine.stop()
     sink.close()
@@ -208,5 +243,29 @@ final class Waiter: @unchecked Sendable {
         filled.wait(lock)
       }
     }
+  }
+}
+
+/// The server, which is made after the engine whose answers it gathers.
+// Unchecked because `lock` guards `server`.
+final class LateServer: @unchecked Sendable {
+  private let lock = Lock()
+  private var server: Server?
+
+  func arrived(_ server: Server) { lock.withLock { self.server = server } }
+
+  func gatheringReplies(_ body: () -> Void) {
+    guard let server = lock.withLock({ server }) else { return body() }
+    server.gatheringReplies(body)
+  }
+}
+
+extension ServerTLS {
+  /// What the settings say.
+  fileprivate init(_ settings: ServeTLSOptions) {
+    self.init(TLSFiles(certificate: settings.certificate, key: settings.key))
+    allowsTLS12 = settings.allowsTLS12
+    clientAuthorities = settings.clientAuthorities
+    if clientAuthorities != nil { clients = settings.clientsMayGoWithout ? .optional : .required }
   }
 }

@@ -66,14 +66,49 @@ final class HistoryBench: Sendable {
   var revision: Revision { engine.status.revision }
 
   /// A view over the log with an index that goes up to `through`.
-  func view(indexed through: Revision) throws -> HistoryView {
-    let index = MemoryHistory()
+  func view(indexed through: Revision, _ index: any HistoryIndex = MemoryHistory()) throws -> HistoryView {
     var builder = try HistoryBuilder(try log.reader(), index)
     while try builder.step(upTo: through) {}
     let log = log
     let view = HistoryView(LogCursor { () throws(LogFault) in try log.reader() }, index)
     try view.begin(upTo: revision)
     return view
+  }
+}
+
+/// An index whose keys meet all the time.
+final class CrowdedHistory: HistoryIndex {
+  private static let keys: UInt64 = 32
+  private let inner = MemoryHistory()
+
+  var seed: UInt64 { inner.seed }
+
+  func add(_ items: [HistoryItem], through: UInt64) throws(LogFault) {
+    try inner.add(items.map { HistoryItem(key: $0.key % Self.keys, revision: $0.revision) }, through: through)
+  }
+
+  func reset() throws(LogFault) { try inner.reset() }
+  func reader() throws(LogFault) -> any HistoryReader { Reader(try inner.reader()) }
+  func close() {}
+
+  private final class Reader: HistoryReader {
+    private let inner: any HistoryReader
+
+    init(_ inner: any HistoryReader) { self.inner = inner }
+
+    var seed: UInt64 { inner.seed }
+
+    func through() throws(LogFault) -> UInt64 { try inner.through() }
+
+    func revisions(of key: UInt64, in range: ClosedRange<UInt64>, limit: Int) throws(LogFault) -> [UInt64] {
+      try inner.revisions(of: key % CrowdedHistory.keys, in: range, limit: limit)
+    }
+
+    func last(of key: UInt64, in range: ClosedRange<UInt64>) throws(LogFault) -> UInt64? {
+      try inner.last(of: key % CrowdedHistory.keys, in: range)
+    }
+
+    func sum(in range: ClosedRange<UInt64>) throws(LogFault) -> HistorySum { try inner.sum(in: range) }
   }
 }
 

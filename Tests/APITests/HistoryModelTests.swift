@@ -47,6 +47,19 @@ import Testing
   }
 }
 
+extension HistoryModelTests {
+  @Test(arguments: 0..<12) func keysThatMeetChangeNoAnswer(_ round: Int) throws {
+    var random = SeededRandom(announcedAs: "keysThatMeetChangeNoAnswer")
+    var model = try HistoryModel(changesMACs: round % 2 == 0)
+    for _ in 0..<150 { model.step(&random) }
+    model.finish()
+    if round % 2 == 1 { model.bench.log.trim(through: model.bench.log.head.sequence / 3) }
+    let view = try model.bench.view(indexed: model.bench.revision, CrowdedHistory())
+    for _ in 0..<40 { try model.compareIntervals(view, &random) }
+    for _ in 0..<60 { try model.comparePast(view, &random, exact: round % 2 == 0) }
+  }
+}
+
 /// What happened, by hand.
 struct HistoryModel {
   struct Held {

@@ -45,6 +45,9 @@ private let declared = """
   GET /api/v1/export | VOPUC | tp
   GET /api/admin/stats | VOPUC | p
   POST /api/v1/clock/confirm | C |
+  GET /api/v1/cluster | VOPUC |
+  POST /api/v1/cluster/depose | C |
+  POST /api/v1/cluster/nodes | C |
   GET /api/v1/tokens | UC |
   POST /api/v1/tokens | C |
   GET /api/v1/tokens/{id} | UC |
@@ -178,6 +181,9 @@ private struct Probe {
       return simple(rule, person, dry, body)
     }
     switch "\(rule.method) \(rule.pattern)" {
+    case "GET /api/v1/cluster", "POST /api/v1/cluster/depose", "POST /api/v1/cluster/nodes":
+      // Who may ask is told that there is no cluster here.
+      return [Probe(target: rule.pattern, good: 404)]
     case "GET /api/v1/addresses/{ip}":
       return MatrixTests.pools.map { Probe(target: "/api/v1/addresses/\($0.net).3") }
     case "GET /api/v1/history":

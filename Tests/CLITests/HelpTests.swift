@@ -14,13 +14,15 @@ import Testing
         Usage: berth COMMAND [arguments] [flags]
 
         Nouns, each with verbs:
-          pool    Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
-                  unreserve, list, show, reservations, allocations, free, suggest, heatmap.
-          ip      Addresses and who has them. allocate, release, renew, update, show, list, suggest,
-                  who-has, history.
-          token   Tokens: who may come in. create, list, revoke.
-          config  Settings and where they come from. show.
-          log     The log of a stopped Berth. dump.
+          pool     Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
+                   unreserve, list, show, reservations, allocations, free, suggest, heatmap.
+          ip       Addresses and who has them. allocate, release, renew, update, show, list, suggest,
+                   who-has, history.
+          cluster  The nodes, their leader, and etcd. status, depose, rejoin, migrate.
+          token    Tokens: who may come in. create, list, revoke.
+          cert     Certificates for those who have no CA. ca, node, agent.
+          config   Settings and where they come from. show.
+          log      The log of a stopped Berth. dump.
 
         Commands:
           serve       Run a server.
@@ -82,6 +84,12 @@ import Testing
               --server URL,...            Where Berth answers; several places are tried
                                           in turn. Default: http://127.0.0.1:8080.
                                           [BERTH_SERVER]
+              --ca FILE                   Believe https servers of these CAs (PEM), not
+                                          those of the system. [BERTH_CA]
+              --cert FILE                 The certificate to show (PEM); needs --key.
+                                          [BERTH_CERT]
+              --key FILE                  Its private key (PEM), which only its owner
+                                          may read. [BERTH_KEY]
               --token-file FILE           A file with the token to show; without it what
                                           `berth login` kept for the server.
                                           [BERTH_TOKEN_FILE]

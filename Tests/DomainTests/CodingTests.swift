@@ -34,6 +34,31 @@ import Testing
     #expect(throws: CodingFault.self) { try Row(decoding: out.bytes) }
   }
 
+  @Test(arguments: Samples.rows) func aViewSaysWhatTheRowSays(row: Row) throws {
+    let bytes = [9] + row.encoded + [9]
+    guard case .allocation(let allocation) = row else {
+      #expect(throws: CodingFault.self) { try AllocationView(bytes, 1..<bytes.count - 1) }
+      #expect(!AllocationView.expires(bytes, 1..<bytes.count - 1))
+      return
+    }
+    let view = try AllocationView(bytes, 1..<bytes.count - 1)
+    func text(_ range: Range<Int>?) -> String? { range.map { String(decoding: bytes[$0], as: UTF8.self) } }
+    #expect(text(view.pool) == allocation.pool.text && text(view.owner) == allocation.owner.text)
+    #expect(text(view.tenant) ?? "default" == allocation.tenant.text)
+    #expect(view.block == allocation.block && view.isChildPrefix == allocation.isChildPrefix)
+    #expect(view.mac == allocation.mac && view.expiresAt == allocation.expiresAt)
+    #expect(view.generation == allocation.generation)
+    #expect(AllocationView.expires(bytes, 1..<bytes.count - 1) == (allocation.expiresAt != nil))
+  }
+
+  @Test(arguments: Samples.entries) func aViewOfAnEntryHasItsEffects(entry: Entry) throws {
+    let bytes = entry.encoded
+    let view = try EntryView(bytes)
+    #expect(view.revision == entry.revision && view.kind == entry.kind)
+    #expect(view.effects.map(\.isPut) == entry.effects.map(\.isPut))
+    #expect(view.effects.map { Array(bytes[$0.row]) } == entry.effects.map(\.bytes))
+  }
+
   /// What is read has one form only: the state hash is of the bytes, so two forms of a row would be two states.
   @Test func damagedBytesAreRefusedOrMeanExactlyWhatTheySay() {
     var random = SeededRandom(announcedAs: "damagedBytes")
@@ -49,7 +74,12 @@ import Testing
         default: if bytes.count > 1 { bytes.remove(at: place) }
         }
       }
-      guard let row = try? Row(decoding: bytes) else { continue }
+      let row = try? Row(decoding: bytes)
+      if bytes.first == AllocationView.tag {
+        let view = try? AllocationView(bytes, 0..<bytes.count)
+        #expect((view == nil) == (row == nil), "a view and a row disagree about \(bytes.hex)")
+      }
+      guard let row else { continue }
       accepted += 1
       #expect(row.encoded == bytes)
     }
@@ -66,6 +96,32 @@ import Testing
       if !bytes.isEmpty { bytes[0] = 1 }
       if let entry = try? Entry(decoding: bytes) { _ = entry.outcome }
     }
+  }
+
+  /// Flags, and what they announce, of a row whose only fault is that it says what goes without saying.
+  @Test(
+    arguments: [
+      (1, "default"), (2, "eth0"), (4, "\u{0}"), (8, " "), (256, "\u{0}"), (1_024, "revision"), (0, "")
+    ] as [(UInt64, String)]) func whatIsUsualIsNotSpelledOut(flags: UInt64, said: String)
+  {
+    var out = ByteWriter()
+    out.byte(AllocationView.tag)
+    out.text("web")
+    out.byte(4)
+    out.bigEndian(0x0A00_0002, count: 4)
+    out.varint(flags)
+    out.text("vm-1")
+    switch flags {
+    case 1, 2: out.text(said)
+    case 4, 8, 256: out.byte(said.utf8.first!)
+    default: break
+    }
+    out.varint(8)
+    out.varint(7)
+    if flags == 1_024 { out.varint(7) }
+    let bytes = out.bytes
+    #expect(((try? Row(decoding: bytes)) == nil) == (flags != 0))
+    #expect(((try? AllocationView(bytes, 0..<bytes.count)) == nil) == (flags != 0), "\(flags)")
   }
 
   @Test(arguments: [

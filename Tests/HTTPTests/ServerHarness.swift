@@ -74,6 +74,18 @@ final class RawClient {
   /// Whether the server has closed its side, with nothing left to read.
   func isClosed() throws -> Bool { try start == filled && !receive() }
 
+  /// Whether the server says that nothing more comes, instead of only cutting the connection.
+  func endsInGoodOrder() throws -> Bool {
+    let deadline = MonotonicTime.now + Self.patience
+    while true {
+      switch socket.receive(into: &buffer, at: filled) {
+      case .wouldBlock: try #require(socket.wait(until: deadline), "the server did not close in time")
+      case .ended: return true
+      case .bytes, .failed: return false
+      }
+    }
+  }
+
   /// Receives more; false at the end of the connection.
   private func receive() throws -> Bool {
     let deadline = MonotonicTime.now + Self.patience

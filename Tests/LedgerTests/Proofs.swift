@@ -131,7 +131,8 @@ struct Proofs {
       }
       guard x.cursor == y.cursor else { throw Failure("cursor of \(name)") }
       for (what, one, other) in [
-        ("taken", x.taken, y.taken), ("remembered", x.remembered, y.remembered), ("touched", x.touched, y.touched)
+        ("taken", x.taken, y.taken), ("remembered", x.remembered, y.remembered),
+        ("touched", x.touched ?? AddressSet(), y.touched ?? AddressSet())
       ] {
         let (one, other) = (runs(one, max), runs(other, max))
         guard one == other else { throw Failure("\(what) of \(name): \(one), fresh \(other)") }
@@ -168,10 +169,7 @@ struct Proofs {
 
   private func replayed() throws -> Tables {
     let fresh = Tables(seed: 5)
-    for item in harness.log {
-      let entry = try Entry(decoding: item.bytes)
-      fresh.apply(entry.effects, revision: entry.revision, time: item.time)
-    }
+    for item in harness.log { try fresh.apply(entry: item.bytes, unlessUpTo: 0, time: item.time) }
     return fresh
   }
 
@@ -184,13 +182,12 @@ struct Proofs {
     let newest = chunks.map(\.revision).max() ?? 0
     var isLoading = true
     for item in harness.log {
-      let entry = try Entry(decoding: item.bytes)
-      if entry.revision <= oldest { continue }
-      if isLoading, entry.revision > newest {
+      let revision = try EntryView(item.bytes).revision
+      if isLoading, revision > newest {
         fresh.finishLoading(revision: newest, time: 0)
         isLoading = false
       }
-      fresh.apply(entry.effects, revision: entry.revision, time: item.time)
+      try fresh.apply(entry: item.bytes, unlessUpTo: oldest, time: item.time)
     }
     if isLoading { fresh.finishLoading(revision: newest, time: tables.time) }
     return fresh

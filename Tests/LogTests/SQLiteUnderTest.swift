@@ -67,6 +67,7 @@ final class SQLiteUnderTest: MediumUnderTest {
   }
 
   func end() {
+    index?.close()
     index = nil
     log.close()
   }

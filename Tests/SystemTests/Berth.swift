@@ -33,10 +33,12 @@ final class Berth {
   }
 
   /// Starts `berth serve` on a free port and waits until it says that it serves.
-  init(_ directory: String, _ arguments: [String] = [], environment: [String: String] = [:]) throws {
+  init(
+    _ directory: String, _ arguments: [String] = [], port: UInt16 = 0, environment: [String: String] = [:]
+  ) throws {
     self.directory = directory
     let process = try ChildProcess(
-      Berth.binary, ["serve", "--data-dir", directory, "--port", "0"] + arguments, environment: environment)
+      Berth.binary, ["serve", "--data-dir", directory, "--port", "\(port)"] + arguments, environment: environment)
     self.process = process
     _ = eventually { servedPort(process.output) != nil || process.poll() != nil }
     guard let port = servedPort(process.output) else {

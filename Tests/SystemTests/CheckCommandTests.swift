@@ -49,10 +49,10 @@ import Wire
   @Test func s0_6_aHolePunchedIntoTheIndexOnDiskIsFoundAndMended() throws {
     // The server writes the index behind; this makes sure that it has everything.
     #expect(try check("--rebuild").status == .exited(0))
-    try sql("history.db", "DELETE FROM touched WHERE revision BETWEEN 10 AND 12")
+    try sql("history.db", "DELETE FROM parts")
     let found = try check()
     #expect(found.status == .exited(7), "\(found)")
-    for revision in 10...12 { #expect(found.output.contains("history: it lacks revision \(revision)"), "\(found)") }
+    #expect(found.output.contains("history: it has 0 pairs up to revision 61"), "\(found)")
     #expect(found.output.contains("berth check --rebuild"))
     try expectMended(by: try check("--rebuild"))
   }

@@ -18,6 +18,13 @@ enum ServeSettings {
     Setting(
       "gateway", .text, letter: "g", value: "ADDRESS",
       help: "Its gateway, the first host when left out; only for a fresh directory."),
+    Setting("tls_cert", .text, value: "FILE", help: "The server's certificate (PEM); read again when it changes."),
+    Setting("tls_key", .text, value: "FILE", help: "Its private key (PEM), which only its owner may read."),
+    Setting("tls_client_ca", .text, value: "FILE", help: "Let in clients with a certificate of these CAs."),
+    Setting(
+      "tls_clients", .choice(["required", "optional"]), default: .text("required"),
+      help: "Whether clients may go without a certificate when --tls-client-ca is given."),
+    Setting("tls_min_version", .choice(["1.3", "1.2"]), default: .text("1.3"), help: "The oldest TLS that is spoken."),
     Setting("debug", .boolean, letter: "d", default: .boolean(false), help: "Log in detail."),
     Setting(
       "insecure", .boolean, default: .boolean(false),
@@ -31,6 +38,17 @@ enum ServeSettings {
     Setting("loops", .integer(1...64), value: "N", help: "Threads that serve connections."),
     Setting(
       "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries."),
+    Setting("etcd", .list, value: "URL,...", help: "Be a node of the cluster whose log is in this etcd."),
+    Setting("node", .text, value: "NAME", help: "With --etcd: this node's name, unique in the cluster."),
+    Setting(
+      "advertise", .text, value: "URL",
+      help: "With --etcd: where the other nodes reach this one; where it listens, when left out."),
+    Setting(
+      "peer_token_file", .text, value: "FILE",
+      help: "With --etcd, once there are tokens: a cluster-admin's, with which this node tells the leader how it is."),
+    Setting("etcd_prefix", .text, value: "TEXT", help: "What the keys in etcd begin with, /berth/ when left out."),
+    Setting(
+      "batch_max", .integer(1...4_096), value: "N", help: "At most so many commands in one batch; else whatever waits."),
     Setting(
       "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
       help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
@@ -62,7 +80,8 @@ enum ServeSettings {
 
   /// Variables that look like ours and that no command knows.
   static func unknownVariables(_ settings: Settings) -> [String] {
-    let known = ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC"]
+    let known =
+      ClientSettings.table.settings.map(\.variable) + ["BERTH_CONFIG", "BERTH_SEED", "BERTH_STATIC", "BERTH_REJOINED"]
     return settings.unknownVariables.filter { !known.contains($0) }
   }
 }
@@ -79,12 +98,43 @@ extension ServeOptions {
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
-      insecure: settings.flag("insecure"), authRequired: settings.text("auth") == "required",
-      corsOrigins: settings.list("cors_origin"),
+      tls: try ServeTLSOptions(settings), insecure: settings.flag("insecure"),
+      authRequired: settings.text("auth") == "required", corsOrigins: settings.list("cors_origin"),
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
-      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0, settings: settings)
+      scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
+      cluster: try Self.cluster(settings, host: host, port: port),
+      batchMax: settings.integer("batch_max").map { Int($0) }, settings: settings)
+  }
+
+  private static func cluster(_ settings: Settings, host: String, port: UInt16) throws(Failure) -> ClusterSettings? {
+    let etcd = settings.list("etcd")
+    guard !etcd.isEmpty else {
+      guard settings.text("node") == nil, settings.text("advertise") == nil else {
+        throw .usage("--node and --advertise are for a node of a cluster", "add --etcd, or leave them out")
+      }
+      return nil
+    }
+    guard let node = settings.text("node") else {
+      throw .usage("a node of a cluster needs a name", "add --node NAME, another one for each node")
+    }
+    let isPlain = node.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ",") }
+    guard isPlain, node.utf8.count <= 63 else {
+      throw .usage("'\(node)' is no name for a node", "use up to 63 letters, digits, dots and dashes")
+    }
+    let prefix = settings.text("etcd_prefix") ?? "/berth/"
+    guard prefix.hasPrefix("/"), prefix.hasSuffix("/"), prefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw .usage("--etcd-prefix '\(prefix)' does not begin and end with a slash", "such as /berth/")
+    }
+    let shown = host.contains(":") ? "[\(host)]" : host
+    let isUseful = port > 0 && host != "0.0.0.0" && host != "::"
+    guard let advertise = settings.text("advertise") ?? (isUseful ? "http://\(shown):\(port)" : nil) else {
+      throw .usage(
+        "the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
+    }
+    return ClusterSettings(
+      etcd: etcd, prefix: prefix, node: node, advertise: advertise, peerTokenFile: settings.text("peer_token_file"))
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
@@ -127,6 +177,23 @@ extension ServeOptions {
   }
 }
 
+extension ServeTLSOptions {
+  fileprivate init?(_ settings: Settings) throws(Failure) {
+    let (certificate, key) = (settings.text("tls_cert"), settings.text("tls_key"))
+    let authorities = settings.text("tls_client_ca")
+    guard let certificate, let key else {
+      guard certificate == nil, key == nil, authorities == nil else {
+        throw .usage("TLS needs both --tls-cert and --tls-key", "`berth cert node` makes the two for a CA of your own")
+      }
+      return nil
+    }
+    self.init(
+      certificate: certificate, key: key, clientAuthorities: authorities,
+      clientsMayGoWithout: settings.text("tls_clients") == "optional",
+      allowsTLS12: settings.text("tls_min_version") == "1.2")
+  }
+}
+
 /// Runs the server.
 let serveCommand = Command(
   "serve", "Run a server.",
@@ -139,7 +206,11 @@ let serveCommand = Command(
     Example("berth serve", "on 127.0.0.1:8080, with the log in ./berth-data"),
     Example("berth serve -p 9000 --network 192.168.1", "another port and another default network"),
     Example("berth serve --auth required", "nobody gets in without a token, not even from this machine"),
-    Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection")
+    Example(
+      "berth serve --listen 0.0.0.0:8443 --tls-cert a.pem --tls-key a.key --tls-client-ca ca.pem",
+      "encrypted, for clients with a certificate of that CA"),
+    Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection"),
+    Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd")
   ]
 ) { invocation throws(Failure) in
   let settings = try ServeSettings.resolve(invocation)

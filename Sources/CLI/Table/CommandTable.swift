@@ -24,12 +24,15 @@ struct CommandTable: Sendable {
     nouns: [
       Noun(word: "pool", summary: "Pools of addresses.", aliases: ["ip-pool"]),
       Noun(word: "ip", summary: "Addresses and who has them.", aliases: []),
+      Noun(word: "cluster", summary: "The nodes, their leader, and etcd.", aliases: []),
       Noun(word: "token", summary: "Tokens: who may come in.", aliases: []),
+      Noun(word: "cert", summary: "Certificates for those who have no CA.", aliases: []),
       Noun(word: "config", summary: "Settings and where they come from.", aliases: []),
       Noun(word: "log", summary: "The log of a stopped Berth.", aliases: [])
     ],
     commands: [serveCommand] + poolCommands + poolStateCommands + poolViewCommands + addressCommands
-      + addressReadCommands + inventoryCommands + tokenCommands + machineCommands)
+      + addressReadCommands + inventoryCommands + tokenCommands + certificateCommands + clusterCommands
+      + machineCommands)
 
   func commands(of noun: Noun) -> [Command] { commands.filter { $0.words.count > 1 && $0.words[0] == noun.word } }
 

@@ -11,11 +11,12 @@ package struct HistoryBuilder {
   package private(set) var through: Revision
   private let log: any BatchReader
   private let index: any HistoryIndex
+  private let keys: HistoryKeys
   private var nextSequence: UInt64?
 
   /// Goes on where the index ends; one that cannot be read or knows of more than the log is emptied first.
   package init(_ log: any BatchReader, _ index: any HistoryIndex) throws(LogFault) {
-    (self.log, self.index) = (log, index)
+    (self.log, self.index, keys) = (log, index, HistoryKeys(seed: index.seed))
     var known: Revision?
     do throws(LogFault) { known = try index.reader().through() } catch { known = nil }
     if let known, known < (try log.head().nextRevision) {
@@ -47,7 +48,9 @@ package struct HistoryBuilder {
         let revision = batch.firstRevision + UInt64(number)
         if revision <= last { continue }
         if revision > limit || items.count >= HistoryBuilder.itemsPerStep { break reading }
-        items += try Recovery.entry(bytes, in: batch).historyItems
+        do { try keys.append(of: bytes, to: &items) } catch {
+          throw .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(error)")
+        }
         last = revision
       }
       next = batch.sequence + 1

@@ -2,100 +2,174 @@ package import Addressing
 package import Domain
 package import Log
 
-/// The keys of the history index: a tag, then what was touched. Each leads to the revisions of the entries that
-/// touched it.
-package enum HistoryKey {
-  private enum Tag: UInt8 { case block = 1, owner, mac, carried, row, network, pool, reservations }
+/// The keys of the history index: hashes of what was touched. Each leads to the revisions of the entries that touched
+/// it, and by chance to others.
+package struct HistoryKeys: Sendable {
+  private enum Tag: UInt64 { case block = 1, owner, mac, carried, row, network, pool, reservations }
+
+  private let seed: UInt64
+
+  /// The keys of an index with this seed.
+  package init(seed: UInt64) { self.seed = seed }
 
   /// Where an allocation of exactly this address or child prefix begins or ends, in any pool.
-  package static func block(_ block: Prefix) -> [UInt8] { key(.block) { $0.prefix(block) } }
+  package func block(_ block: Prefix) -> UInt64 {
+    var hash = KeyHash(seed, Tag.block.rawValue)
+    hash.add(block)
+    return hash.value
+  }
 
   /// Where an allocation of this owner begins or ends.
-  package static func owner(_ tenant: TenantName, _ owner: OwnerName) -> [UInt8] {
-    key(.owner) { out in
-      out.text(tenant.text)
-      out.text(owner.text)
-    }
+  package func owner(_ tenant: TenantName, _ owner: OwnerName) -> UInt64 {
+    let (tenant, owner) = (Array(tenant.text.utf8), Array(owner.text.utf8))
+    return self.owner(tenant, tenant.indices, owner, owner.indices)
   }
 
   /// Where an allocation with this hardware address begins, is changed (but not merely renewed) or ends.
-  package static func mac(_ mac: MACAddress) -> [UInt8] { key(.mac) { $0.bigEndian(UInt128(mac.bits), count: 6) } }
+  package func mac(_ mac: MACAddress) -> UInt64 {
+    var hash = KeyHash(seed, Tag.mac.rawValue)
+    hash.add(mac.bits)
+    return hash.value
+  }
 
   /// Where this very allocation began to carry this hardware address, or was changed while it did.
-  package static func carried(_ mac: MACAddress, by row: Allocation) -> [UInt8] {
-    key(.carried) { out in
-      out.bigEndian(UInt128(mac.bits), count: 6)
-      out.varint(row.generation)
-      out.prefix(row.block)
-      out.text(row.pool.text)
-    }
+  package func carried(_ mac: MACAddress, by row: Allocation) -> UInt64 {
+    let pool = Array(row.pool.text.utf8)
+    return carried(mac, row.generation, row.block, pool, pool.indices)
   }
 
   /// Where the row of an address (a child prefix's first address) changes in any way.
-  package static func row(_ pool: PoolName, _ ip: IPAddress) -> [UInt8] {
-    key(.row) { out in
-      out.address(ip)
-      out.text(pool.text)
-    }
+  package func row(_ pool: PoolName, _ ip: IPAddress) -> UInt64 {
+    let pool = Array(pool.text.utf8)
+    return row(pool, pool.indices, ip)
   }
 
   /// Where a pool with exactly this network is made, changed or deleted.
-  package static func network(_ cidr: Prefix) -> [UInt8] { key(.network) { $0.prefix(cidr) } }
+  package func network(_ cidr: Prefix) -> UInt64 {
+    var hash = KeyHash(seed, Tag.network.rawValue)
+    hash.add(cidr)
+    return hash.value
+  }
 
   /// Where a pool is made, changed or deleted.
-  package static func pool(_ name: PoolName) -> [UInt8] { key(.pool) { $0.text(name.text) } }
+  package func pool(_ name: PoolName) -> UInt64 { named(.pool, name) }
 
   /// Where a reservation of a pool is made or deleted.
-  package static func reservations(of pool: PoolName) -> [UInt8] { key(.reservations) { $0.text(pool.text) } }
+  package func reservations(of pool: PoolName) -> UInt64 { named(.reservations, pool) }
 
-  private static func key(_ tag: Tag, _ rest: (inout ByteWriter) -> Void) -> [UInt8] {
-    var out = ByteWriter(capacity: 40)
-    out.byte(tag.rawValue)
-    rest(&out)
-    return out.bytes
+  // MARK: From bytes
+
+  private func owner(_ tenant: [UInt8], _ tenantRange: Range<Int>, _ owner: [UInt8], _ ownerRange: Range<Int>) -> UInt64
+  {
+    var hash = KeyHash(seed, Tag.owner.rawValue)
+    hash.add(tenant, tenantRange)
+    hash.add(owner, ownerRange)
+    return hash.value
   }
-}
 
-extension Entry {
-  /// What the history index keeps of this entry; no pair twice.
-  package var historyItems: [HistoryItem] {
-    var keys: [[UInt8]] = []
-    for effect in effects {
-      switch effect.row {
-      case .allocation(let row): append(row, isPut: effect.isPut, to: &keys)
-      case .released(let row): keys.append(HistoryKey.row(row.pool, row.block.first))
+  private func row(_ bytes: [UInt8], _ pool: Range<Int>, _ ip: IPAddress) -> UInt64 {
+    var hash = KeyHash(seed, Tag.row.rawValue)
+    hash.add(ip)
+    hash.add(bytes, pool)
+    return hash.value
+  }
+
+  private func carried(
+    _ mac: MACAddress, _ generation: Revision, _ block: Prefix, _ bytes: [UInt8], _ pool: Range<Int>
+  ) -> UInt64 {
+    var hash = KeyHash(seed, Tag.carried.rawValue)
+    hash.add(mac.bits)
+    hash.add(generation)
+    hash.add(block)
+    hash.add(bytes, pool)
+    return hash.value
+  }
+
+  private func named(_ tag: Tag, _ name: PoolName) -> UInt64 {
+    let bytes = Array(name.text.utf8)
+    var hash = KeyHash(seed, tag.rawValue)
+    hash.add(bytes, bytes.indices)
+    return hash.value
+  }
+
+  // MARK: Of an entry
+
+  private static let usualTenant = Array(TenantName.standard.text.utf8)
+
+  /// Adds what the index keeps of the entry with these bytes, read where they lie; a pair may come twice.
+  package func append(of entry: [UInt8], to items: inout [HistoryItem]) throws(CodingFault) {
+    let view = try EntryView(entry)
+    for effect in view.effects {
+      guard !effect.row.isEmpty else { throw .short }
+      func add(_ key: UInt64) { items.append(HistoryItem(key: key, revision: view.revision)) }
+      if entry[effect.row.lowerBound] == AllocationView.tag {
+        let row = try AllocationView(entry, effect.row)
+        add(self.row(entry, row.pool, row.block.first))
+        if !effect.isPut || row.generation == view.revision {
+          add(block(row.block))
+          add(
+            row.tenant.map { owner(entry, $0, entry, row.owner) }
+              ?? owner(HistoryKeys.usualTenant, HistoryKeys.usualTenant.indices, entry, row.owner))
+        }
+        guard let mac = row.mac, view.kind != .renewed else { continue }
+        add(self.mac(mac))
+        if effect.isPut { add(carried(mac, row.generation, row.block, entry, row.pool)) }
+        continue
+      }
+      // Cursors ride on every batch and answers on many entries; neither is history.
+      if [0x15, 0x16].contains(entry[effect.row.lowerBound]) { continue }
+      switch try Row(decoding: Array(entry[effect.row])) {
+      case .allocation, .cursor, .answered, .token, .fleet: break
+      case .released(let row): add(self.row(row.pool, row.block.first))
       case .pool(let pool):
-        keys.append(HistoryKey.pool(pool.name))
-        keys.append(HistoryKey.network(pool.cidr))
-      case .reservation(let row): keys.append(HistoryKey.reservations(of: row.pool))
-      case .cursor, .answered, .token: break
-      case .fleet: break
+        add(self.pool(pool.name))
+        add(network(pool.cidr))
+      case .reservation(let row): add(reservations(of: row.pool))
       }
     }
-    var seen: Set<[UInt8]> = []
-    return keys.filter { seen.insert($0).inserted }.map { HistoryItem(key: $0, revision: revision) }
-  }
-
-  private func append(_ row: Allocation, isPut: Bool, to keys: inout [[UInt8]]) {
-    keys.append(HistoryKey.row(row.pool, row.ip))
-    if !isPut || row.generation == revision {
-      keys.append(HistoryKey.block(row.block))
-      keys.append(HistoryKey.owner(row.tenant, row.owner))
-    }
-    guard let mac = row.mac, kind != .renewed else { return }
-    keys.append(HistoryKey.mac(mac))
-    if isPut { keys.append(HistoryKey.carried(mac, by: row)) }
   }
 }
 
-extension ByteWriter {
-  fileprivate mutating func address(_ address: IPAddress) {
-    byte(address.family.rawValue)
-    bigEndian(address.bits, count: address.family == .ipv4 ? 4 : 16)
+/// A hash of a key's pieces, each with its length mixed in.
+private struct KeyHash {
+  private var state: UInt64
+
+  init(_ seed: UInt64, _ tag: UInt64) { state = KeyHash.fold(seed ^ tag, 0xE703_7ED1_A0B4_28DB) }
+
+  mutating func add(_ number: UInt64) { state = KeyHash.fold(state ^ number, 0xA076_1D64_78BD_642F) }
+
+  mutating func add(_ ip: IPAddress) {
+    let bits = ip.bits
+    add(UInt64(truncatingIfNeeded: bits))
+    add(UInt64(truncatingIfNeeded: bits >> 64))
+    add(UInt64(ip.family.rawValue))
   }
 
-  fileprivate mutating func prefix(_ prefix: Prefix) {
-    address(prefix.first)
-    byte(UInt8(prefix.length))
+  mutating func add(_ prefix: Prefix) {
+    add(prefix.first)
+    add(UInt64(prefix.length))
+  }
+
+  mutating func add(_ bytes: [UInt8], _ range: Range<Int>) {
+    add(UInt64(range.count))
+    var word: UInt64 = 0
+    var shift: UInt64 = 0
+    for index in range {
+      word |= UInt64(bytes[index]) << shift
+      shift += 8
+      if shift == 64 {
+        add(word)
+        (word, shift) = (0, 0)
+      }
+    }
+    if shift > 0 { add(word) }
+  }
+
+  /// Below 2^63, as the index wants it.
+  var value: UInt64 { KeyHash.fold(state, 0x8EBC_6AF0_9C88_C6E3) >> 1 }
+
+  private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (high, low) = a.multipliedFullWidth(by: b)
+    return high ^ low ^ a
   }
 }

@@ -98,8 +98,8 @@ extension Ledger {
     _ family: AddressFamily, _ wanted: Wanted, _ mine: [Allocation], _ context: Context, _ plan: inout Plan
   ) throws(Rejection) {
     let (topology, request) = (wanted.topology, wanted.request)
-    let matching = tables.poolNames.compactMap { tables.pools[$0] }.filter {
-      $0.pool.family == family && $0.pool.labels.includes(wanted.labels) && $0.pool.topology.match(topology) != nil
+    let matching = (tables.byPlace[family]?.pools(matching: topology) ?? []).filter {
+      $0.pool.labels.includes(wanted.labels)
     }
     let names = mine.isEmpty ? [] : Set(matching.map(\.name))
     if let first = mine.first(where: { names.contains($0.pool) }) {
@@ -110,10 +110,12 @@ extension Ledger {
         .noMatchingPool, "no \(family.name) pool serves this topology with these labels: see `berth pool list`",
         field: "topology")
     }
-    let ranked = matching.map { Ranked(state: $0, score: $0.pool.topology.match(topology) ?? 0, free: free($0)) }
-      .sorted()
+    var candidates = Heap<Ranked>()
+    for state in matching where state.pool.enabled {
+      candidates.push(Ranked(state: state, score: state.pool.topology.match(topology) ?? 0, free: free(state)))
+    }
     var refusal: Rejection?
-    for candidate in ranked where candidate.state.pool.enabled {
+    while let candidate = candidates.pop() {
       let (before, mark) = (plan, undoMark)
       do throws(Rejection) { return try give(from: candidate.state, request, context, &plan) } catch {
         // Full, or too small for the child prefix: the next one may do.
@@ -162,27 +164,23 @@ extension Ledger {
     if request.address != nil || length != bitCount {
       let block = try pickBlock(request, state, index)
       try checkMemories(inside: block, index)
-      put(block, 0, Giving(request, context, state, index), &plan)
+      put(block, 0, request, context, Giver(state, index), &plan)
     } else if request.contiguous, count > 1 {
       for (number, ip) in try pickRun(count, state, index).enumerated() {
-        put(Prefix(containing: ip, length: bitCount), number, Giving(request, context, state, index), &plan)
+        put(Prefix(containing: ip, length: bitCount), number, request, context, Giver(state, index), &plan)
       }
     } else {
-      try giveSingles(count, Giving(request, context, state, index), &plan)
+      try giveSingles(count, request, context, Giver(state, index), &plan)
     }
     plan.held += count
   }
 
-  /// What stays the same while one pool gives to one request.
-  private struct Giving {
-    let request: AllocateRequest
-    let context: Context
+  /// The pool that gives.
+  private struct Giver {
     let state: PoolState
     let index: PoolIndex
 
-    init(_ request: AllocateRequest, _ context: Context, _ state: PoolState, _ index: PoolIndex) {
-      (self.request, self.context, self.state, self.index) = (request, context, state, index)
-    }
+    init(_ state: PoolState, _ index: PoolIndex) { (self.state, self.index) = (state, index) }
   }
 
   /// Taking a block ends what is remembered inside it, row by row, in one entry.
@@ -197,30 +195,34 @@ extension Ledger {
     }
   }
 
-  private func giveSingles(_ count: Int, _ giving: Giving, _ plan: inout Plan) throws(Rejection) {
-    let (state, index, context) = (giving.state, giving.index, giving.context)
+  private func giveSingles(
+    _ count: Int, _ request: AllocateRequest, _ context: Context, _ giver: Giver, _ plan: inout Plan
+  ) throws(Rejection) {
+    let (state, index) = (giver.state, giver.index)
     guard index.available >= AddressCount(UInt128(count)) else { throw exhausted(state, index) }
     plan.effects.reserveCapacity(count)
+    plan.grants.reserveCapacity(count)
     for number in 0..<count {
       guard let ip = pickOne(state, index, context, number) else { throw exhausted(state, index) }
       if state.pool.strategy == .next {
         move(index, of: state.name, to: ip)
       }
-      put(Prefix(containing: ip, length: ip.family.bitCount), number, giving, &plan)
+      put(Prefix(containing: ip, length: ip.family.bitCount), number, request, context, giver, &plan)
     }
   }
 
-  private func put(_ block: Prefix, _ number: Int, _ giving: Giving, _ plan: inout Plan) {
-    let (context, state) = (giving.context, giving.state)
-    let seconds = giving.request.leaseSeconds ?? state.pool.leaseSeconds
+  private func put(
+    _ block: Prefix, _ number: Int, _ request: AllocateRequest, _ context: Context, _ giver: Giver, _ plan: inout Plan
+  ) {
+    let state = giver.state
+    let seconds = request.leaseSeconds ?? state.pool.leaseSeconds
     let allocation = Allocation(
-      pool: state.name, block: block, tenant: giving.request.holder.tenant, owner: giving.request.holder.owner,
-      interface: giving.request.holder.interface, index: UInt16(number), hostname: giving.request.hostname,
-      mac: giving.request.mac, node: giving.request.node, isStatic: giving.request.address != nil,
-      labels: giving.request.labels, createdAt: context.time,
+      pool: state.name, block: block, tenant: request.holder.tenant, owner: request.holder.owner,
+      interface: request.holder.interface, index: UInt16(number), hostname: request.hostname, mac: request.mac,
+      node: request.node, isStatic: request.address != nil, labels: request.labels, createdAt: context.time,
       expiresAt: seconds == 0 ? nil : context.time + LogTime(seconds) * 1_000_000, generation: context.revision,
       revision: context.revision)
-    take(block, in: state.name, giving.index, &plan.effects)
+    take(block, giver.index, &plan.effects)
     plan.effects.append(.put(.allocation(allocation)))
     plan.grants.append(Grant(allocation, gateway: state.pool.extent.gateway, network: state.cidr))
   }

@@ -71,7 +71,7 @@ extension Ledger {
       revision: context.revision)
     taken.owners[owner] = held + [allocation]
     taken.byAddress[key] = allocation
-    take(block, in: pool.name, index, &taken.effects)
+    take(block, index, &taken.effects)
     taken.effects.append(.put(.allocation(allocation)))
     return true
   }

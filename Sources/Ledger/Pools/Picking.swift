@@ -12,7 +12,7 @@ extension Ledger {
       case .lowest: index.taken.firstFree(in: range.bits)
       case .next: firstFree(index, range, from: index.cursor.flatMap(\.next) ?? range.first)
       case .random: firstFree(index, range, from: randomAddress(range, context, number))
-      case .oldest: index.touched.firstFree(in: range.bits) ?? longestReleased(state, index)
+      case .oldest: index.touched?.firstFree(in: range.bits) ?? longestReleased(state, index)
       }
     return bits.map { IPAddress(family: range.family, bits: $0) }
   }
@@ -45,14 +45,14 @@ extension Ledger {
       let key = RowKey.address(name, item.ip)
       guard case .released(let row) = row(key), row.order == item.when, row.quarantineUntil == nil else {
         // If only a pending row says so, the item may be true again.
-        if overlay.row(KeyProbe(key)) != nil { note(.oldest(name, item)) }
+        if overlay.row(KeyProbe(key)) != nil { note(.oldest(index, item)) }
         continue
       }
       guard state.cidr.contains(item.ip), !index.taken.contains(item.ip.bits) else {
         index.changeDue { $0.setAside(item) }
         continue
       }
-      note(.oldest(name, item))
+      note(.oldest(index, item))
       return item.ip.bits
     }
     return index.taken.firstFree(in: state.cidr.range.bits)

@@ -86,7 +86,7 @@ extension Ledger {
     }
     var effects: [Effect] = []
     while let bits = index.remembered.firstMember(in: 0...family.maxBits) {
-      effects += forget(IPAddress(family: family, bits: bits), in: name, index)
+      effects += forget(IPAddress(family: family, bits: bits), index)
     }
     return effects
   }

@@ -146,7 +146,7 @@ extension Ledger {
   /// For a pool that no longer has strategy `oldest`; one that has it again keeps the memory.
   private func stopRemembering(_ released: Released) -> [Effect] {
     guard let index = indexes[released.pool], let pool = tables.pools[released.pool]?.pool else { return [] }
-    if pool.strategy != .oldest { return forget(released.block.first, in: pool.name, index) }
+    if pool.strategy != .oldest { return forget(released.block.first, index) }
     index.follow(.released(released))
     return []
   }

@@ -17,6 +17,13 @@ struct AddressSet {
 
   var isEmpty: Bool { spans.isEmpty }
 
+  /// The same members, in leaves of its own.
+  func copy() -> AddressSet {
+    var copy = self
+    copy.spans.mapLeaves { $0.copy() }
+    return copy
+  }
+
   func contains(_ address: UInt128) -> Bool {
     let position = spans.position(atOrAfter: address >> AddressSet.shift)
     guard position != spans.end else { return false }

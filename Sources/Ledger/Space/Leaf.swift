@@ -24,6 +24,12 @@ final class Leaf {
     (nonempty, full, count) = (.max, .max, Leaf.bits)
   }
 
+  func copy() -> Leaf {
+    let copy = Leaf()
+    (copy.words, copy.nonempty, copy.full, copy.count) = (words, nonempty, full, count)
+    return copy
+  }
+
   var isFull: Bool { full == .max }
   var isEmpty: Bool { nonempty == 0 }
 

@@ -25,6 +25,14 @@ struct SpanList {
     set { blocks[position.block][position.index] = newValue }
   }
 
+  mutating func mapLeaves(_ change: (Leaf) -> Leaf) {
+    for block in blocks.indices {
+      for index in blocks[block].indices {
+        if let leaf = blocks[block][index].leaf { blocks[block][index].leaf = change(leaf) }
+      }
+    }
+  }
+
   func after(_ position: Position) -> Position {
     position.index + 1 < blocks[position.block].count
       ? Position(block: position.block, index: position.index + 1) : Position(block: position.block + 1, index: 0)

@@ -23,17 +23,21 @@ struct Arena {
 
   private static func units(_ length: Int) -> Int { (length + header + 7) / 8 }
 
-  /// Stores `bytes`, at most 64 KiB less one, with the link `next`.
-  mutating func add(_ bytes: [UInt8], next: Place) -> Place {
-    precondition(bytes.count < 1 << 16, "a row of \(bytes.count) bytes")
-    let units = Arena.units(bytes.count)
-    let place = takePlace(units)
+  /// Stores the row in `range` of `bytes`, at most 64 KiB less one, with the link `next`.
+  mutating func add(_ bytes: [UInt8], _ range: Range<Int>, next: Place) -> Place {
+    precondition(range.count < 1 << 16 && range.upperBound <= bytes.count, "a row of \(range.count) bytes")
+    let place = takePlace(Arena.units(range.count))
     let (page, offset) = locate(place)
-    pages[page][offset] = UInt8(truncatingIfNeeded: bytes.count)
-    pages[page][offset + 1] = UInt8(bytes.count >> 8)
-    pages[page][offset + 2] = 1
-    pages[page].replaceSubrange(offset + Arena.header..<offset + Arena.header + bytes.count, with: bytes)
-    setNext(of: place, next)
+    unsafe pages[page].withUnsafeMutableBytes { page in
+      unsafe page[offset] = UInt8(truncatingIfNeeded: range.count)
+      unsafe page[offset + 1] = UInt8(range.count >> 8)
+      unsafe page[offset + 2] = 1
+      unsafe page.storeBytes(of: next.littleEndian, toByteOffset: offset + 4, as: Place.self)
+      unsafe bytes.withUnsafeBytes { bytes in
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: page[(offset + Arena.header)...])
+        unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+      }
+    }
     return place
   }
 

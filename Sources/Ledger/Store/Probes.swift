@@ -8,10 +8,13 @@ struct KeyProbe {
   private let group: UInt8
 
   /// The key of a row given as its stored bytes.
-  init(row bytes: [UInt8]) {
+  init(row bytes: [UInt8]) { self.init(bytes, 0..<bytes.count) }
+
+  /// The key of the row that lies in `row` of `bytes`.
+  init(_ bytes: [UInt8], _ row: Range<Int>) {
     self.bytes = bytes
-    range = KeyProbe.keyRange(bytes, 0..<bytes.count)
-    group = KeyProbe.group(bytes[0])
+    range = KeyProbe.keyRange(bytes, row)
+    group = KeyProbe.group(bytes[row.lowerBound])
   }
 
   /// A bare key.

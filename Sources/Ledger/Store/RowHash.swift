@@ -3,17 +3,20 @@ enum RowHash {
   /// The 128-bit hash that a row adds to the state hash. Its definition is part of the stored format: a log replayed
   /// by newer code must come to the same sum. Two lanes of multiply-and-fold over little-endian words, the length
   /// mixed in at the end.
-  static func state(_ bytes: [UInt8]) -> UInt128 {
+  static func state(_ bytes: [UInt8]) -> UInt128 { state(bytes, 0..<bytes.count) }
+
+  /// As above, of a row that lies in `row` of `bytes`.
+  static func state(_ bytes: [UInt8], _ row: Range<Int>) -> UInt128 {
     var a: UInt64 = 0x9E37_79B9_7F4A_7C15
     var b: UInt64 = 0xC2B2_AE3D_27D4_EB4F
-    var index = 0
-    while index < bytes.count {
-      let word = word(bytes, index, min(index + 8, bytes.count))
+    var index = row.lowerBound
+    while index < row.upperBound {
+      let word = word(bytes, index, min(index + 8, row.upperBound))
       a = fold(a ^ word, 0xA076_1D64_78BD_642F)
       b = fold(b &+ word, 0xE703_7ED1_A0B4_28DB)
       index += 8
     }
-    a = fold(a ^ UInt64(bytes.count), 0x8EBC_6AF0_9C88_C6E3)
+    a = fold(a ^ UInt64(row.count), 0x8EBC_6AF0_9C88_C6E3)
     b = fold(b ^ a, 0x5899_65CC_7537_4CC3)
     return UInt128(a) << 64 | UInt128(b)
   }

@@ -9,8 +9,8 @@
 // arrays, a snapshot must encode).
 import Domain
 
-/// All rows, by identity and by owner.
-struct RowTable {
+/// All rows, by identity and by owner; not copyable, so that looking into it never counts references to its parts.
+struct RowTable: ~Copyable {
   private var arena = Arena()
   private var byKey = HashIndex()
   private var byOwner = HashIndex()
@@ -24,14 +24,16 @@ struct RowTable {
   var residentBytes: Int { arena.residentBytes + byKey.residentBytes + byOwner.residentBytes }
 
   /// The row with the key of `probe` (a row's bytes or a bare key).
-  func row(_ probe: KeyProbe) -> Row? { find(probe).map(decode) }
+  func row(_ probe: KeyProbe) -> Row? {
+    guard let place = find(probe) else { return nil }
+    return decode(place)
+  }
 
   /// The stored bytes of the row with this key.
   func bytes(_ probe: KeyProbe) -> [UInt8]? {
-    find(probe).map { place in
-      let row = arena.row(place)
-      return Array(row.bytes[row.range])
-    }
+    guard let place = find(probe) else { return nil }
+    let row = arena.row(place)
+    return Array(row.bytes[row.range])
   }
 
   private func find(_ probe: KeyProbe) -> Arena.Place? { find(probe, probe.hash(seed: seed)) }
@@ -48,7 +50,8 @@ struct RowTable {
     return decode(row.bytes, row.range)
   }
 
-  private func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
+  /// The row that lies in `range` of a page.
+  func decode(_ bytes: [UInt8], _ range: Range<Int>) -> Row {
     var reader = ByteReader(bytes, range)
     guard let decoded = try? Row(decoding: &reader) else {
       preconditionFailure("a row in memory cannot be read: \(Array(bytes[range]))")
@@ -56,24 +59,28 @@ struct RowTable {
     return decoded
   }
 
-  /// Puts a row, replacing the one with the same key; `owner` as for its allocation, if it is one. Returns the bytes
-  /// replaced.
+  /// Puts the row that lies in `row` of `bytes`, replacing the one with the same key. Returns the bytes replaced.
   @discardableResult
-  mutating func put(_ bytes: [UInt8], _ probe: KeyProbe, owner: OwnerProbe?) -> [UInt8]? {
+  mutating func put(_ bytes: [UInt8], _ row: Range<Int>) -> [UInt8]? {
+    let probe = KeyProbe(bytes, row)
+    let owner = OwnerProbe(bytes, row)
     let hash = probe.hash(seed: seed)
     let found = find(probe, hash)
     // A row that belongs to no owner and keeps its size is written over where it is.
-    if let found, owner == nil, let old = arena.overwrite(found, with: bytes, unless: KeyProbe.isAllocation) {
+    if let found, owner == nil, row.count == bytes.count,
+      let old = arena.overwrite(found, with: bytes, unless: KeyProbe.isAllocation)
+    {
       return old
     }
-    let old = found.map { remove($0, hash) }
+    var old: [UInt8]?
+    if let found { old = remove(found, hash) }
     guard let owner else {
-      byKey.insert(hash, arena.add(bytes, next: 0))
+      byKey.insert(hash, arena.add(bytes, row, next: 0))
       return old
     }
     let ownerHash = owner.hash(seed: seed)
     let next = head(owner, ownerHash)
-    let place = arena.add(bytes, next: next ?? 0)
+    let place = arena.add(bytes, row, next: next ?? 0)
     byKey.insert(hash, place)
     if let next { byOwner.replace(ownerHash, next, with: place) } else { byOwner.insert(ownerHash, place) }
     return old
@@ -83,7 +90,8 @@ struct RowTable {
   @discardableResult
   mutating func remove(_ probe: KeyProbe) -> [UInt8]? {
     let hash = probe.hash(seed: seed)
-    return find(probe, hash).map { remove($0, hash) }
+    guard let place = find(probe, hash) else { return nil }
+    return remove(place, hash)
   }
 
   private mutating func remove(_ place: Arena.Place, _ hash: UInt32) -> [UInt8] {
@@ -134,13 +142,11 @@ struct RowTable {
 
   // MARK: Walking
 
-  /// Visits every row whose first byte is `wanted`, in no order that means anything.
-  func forEach(where wanted: (UInt8) -> Bool, _ body: (Row) -> Void) {
+  /// Visits every row where it lies, in no order that means anything.
+  func forEach(_ body: (_ page: [UInt8], _ row: Range<Int>) -> Void) {
     for page in 0..<arena.pageCount {
       let bytes = arena.bytes(ofPage: page)
-      Arena.walk(bytes, isFirst: page == 0) { _, range in
-        if wanted(bytes[range.lowerBound]) { body(decode(bytes, range)) }
-      }
+      Arena.walk(bytes, isFirst: page == 0) { _, range in body(bytes, range) }
     }
   }
 

@@ -1,3 +1,5 @@
+internal import Wire
+
 /// What etcd says to a request; a field that it left out is its zero.
 package enum EtcdAnswer: Hashable, Sendable {
   /// Versions of the server and of the cluster.

@@ -1,0 +1,85 @@
+internal import APITypes
+internal import Cluster
+internal import Domain
+internal import Engine
+internal import HTTPServer
+internal import Platform
+
+/// Commands that come to a node that does not lead: they go to the leader once, marked.
+extension Call {
+  /// Who passed it on, set by a node.
+  private static let mark = "berth-forwarded"
+  /// What of a request's head the leader must know; Host, Origin and lengths are this connection's own.
+  private static let kept = ["authorization", "if-match", "traceparent", "tracestate", "accept", "idempotency-key"]
+
+  /// Whether the leader may be asked: never for what another node has passed on.
+  var mayPassOn: Bool {
+    guard api.cluster != nil, let shared, shared.returns < SharedCall.mostReturns else { return false }
+    return request.header(Call.mark) == nil
+  }
+
+  /// Hands the call to the leader, or says why not.
+  func passOn() throws(Problem) {
+    guard let cluster = api.cluster, let shared, mayPassOn else {
+      if case .following(let leader) = api.engine.leadership { throw Problem(Unavailable.notLeading(leader)) }
+      throw Problem(Unavailable.notLeading(nil))
+    }
+    let hasKey = request.header("idempotency-key") != nil
+    let key = isCommand && !hasKey ? shared.ownKey ?? Call.newKey() : nil
+    var headers = peerHeaders
+    if let key { headers.append(("idempotency-key", key)) }
+    let asked = PassedRequest(
+      method: request.method.rawValue, target: request.target, headers: headers,
+      body: request.body.isEmpty ? nil : request.body, changes: isCommand)
+    let isTaken = cluster.pass(asked) { end in
+      switch end {
+      case .answered(let answer): reply.send(Response(answer))
+      case .here:
+        var call = self
+        call.shared = SharedCall(shared.endpoint, ownKey: key, returns: shared.returns + 1)
+        let again = call
+        reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
+      case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))
+      case .unknown: refuse(Problem(Unavailable.unknownOutcome))
+      }
+    }
+    if !isTaken { throw .busy }
+  }
+
+  /// The head of a question to a peer in the name of this caller.
+  var peerHeaders: [(name: String, value: String)] {
+    var headers = Call.kept.compactMap { name in request.header(name).map { (name: name, value: $0) } }
+    headers.append(("x-request-id", request.requestID))
+    headers.append((Call.mark, api.cluster?.name ?? ""))
+    return headers
+  }
+
+  /// As `passOn`, when the engine has said that it does not lead any more.
+  func passOnOrRefuse() { answer { () throws(Problem) in try passOn() } }
+
+  private static func newKey() -> String {
+    "berth-" + Entropy.bytes(16).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}
+
+extension Response {
+  /// What of a leader's head goes back to the client, beside `Berth-*`.
+  private static let kept = ["etag", "location", "retry-after", "idempotency-replayed", "www-authenticate", "allow"]
+
+  /// The leader's answer as it goes back.
+  fileprivate init(_ answer: PassedAnswer) {
+    let headers = answer.headers.filter { $0.name.hasPrefix("berth-") || Response.kept.contains($0.name) }
+    self.init(
+      status: answer.status, contentType: Response.type(answer.header("content-type")),
+      headers: headers.map { ($0.name, $0.value) }, body: answer.body)
+  }
+
+  private static func type(_ text: String?) -> StaticString? {
+    switch text {
+    case nil: nil
+    case "application/problem+json": "application/problem+json"
+    case .some(let type) where type.hasPrefix("text/plain"): "text/plain; charset=utf-8"
+    default: "application/json"
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import Domain
+
+/// Pools by the place they serve, so that a choice looks at those that match and at no others.
+struct PlaceTree {
+  /// A level of the topology: its pools, or the next level, by name; nil = pools that serve all of it.
+  private final class Node {
+    var inside: [String?: Node] = [:]
+    var pools: [PoolName: PoolState] = [:]
+    var isEmpty: Bool { inside.isEmpty && pools.isEmpty }
+  }
+
+  private var root = Node()
+
+  mutating func add(_ state: PoolState) {
+    var node = root
+    for level in state.pool.topology.levels {
+      let next = node.inside[level] ?? Node()
+      node.inside[level] = next
+      node = next
+    }
+    node.pools[state.name] = state
+  }
+
+  /// Removes a pool that was added with the topology that it has now.
+  mutating func remove(_ state: PoolState) { PlaceTree.remove(state, state.pool.topology.levels[...], root) }
+
+  private static func remove(_ state: PoolState, _ levels: ArraySlice<String?>, _ node: Node) {
+    guard let level = levels.first else {
+      node.pools[state.name] = nil
+      return
+    }
+    guard let next = node.inside[level] else { return }
+    remove(state, levels.dropFirst(), next)
+    if next.isEmpty { node.inside[level] = nil }
+  }
+
+  /// The pools that match a place, in no order that means anything.
+  func pools(matching wanted: Topology) -> [PoolState] {
+    var nodes = [root]
+    for level in wanted.levels {
+      nodes = nodes.flatMap { node -> [Node] in
+        guard let level else { return Array(node.inside.values) }
+        return [node.inside[level], node.inside[nil]].compactMap(\.self)
+      }
+    }
+    return nodes.flatMap { $0.pools.values }
+  }
+}
+
+extension Topology {
+  fileprivate var levels: [String?] { [datacenter, zone, rack] }
+}

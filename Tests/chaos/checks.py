@@ -1,0 +1,95 @@
+"""What was acknowledged, beside the log in its order."""
+
+
+def percentile(ordered, share):
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def walk(entries, violations):
+    """Replays the log: who has what by its order. Returns what each entry did, and what is held at the end."""
+    holder, given, freed = {}, {}, {}
+    last = 0
+    for entry in entries:
+        if entry["revision"] != last + 1:
+            violations.append(f"the log goes from revision {last} to {entry['revision']}")
+        last = entry["revision"]
+        for change in entry["changes"]:
+            if change["type"] != "allocation":
+                continue
+            row = change.get("after") or change["before"]
+            place = (row["pool"], row["ip"])
+            now = holder.get(place)
+            if "after" in change:
+                if now is not None and now != (row["owner"], row["generation"]):
+                    violations.append(f"revision {last}: {row['ip']} of {now[0]} is given to {row['owner']}")
+                if now is None:
+                    if row["generation"] != last:
+                        violations.append(f"revision {last}: {row['ip']} has generation {row['generation']}")
+                    given.setdefault(row["owner"], []).append((last, row["ip"]))
+                holder[place] = (row["owner"], row["generation"])
+            else:
+                if now != (row["owner"], row["generation"]):
+                    violations.append(f"revision {last}: {row['ip']} is taken from {row['owner']}, but {now} has it")
+                holder.pop(place, None)
+                freed[(row["owner"], row["generation"])] = last
+    return holder, given, freed
+
+
+def check_history(history, entries, export):
+    violations = []
+    holder, given, freed = walk(entries, violations)
+    checked = 0
+    releases = {}
+    for item in history:
+        if item["op"] == "release":
+            releases.setdefault(item["owner"], []).append(item)
+    for item in history:
+        checked += 1
+        owner = item["owner"]
+        if item["op"] == "allocate" and item["end"] == "ok":
+            found = given.get(owner, [])
+            if found != [(item["generation"], item["ip"])]:
+                violations.append(
+                    f"{owner} was told {item['ip']} at {item['generation']}, the log gave it {found or 'nothing'}")
+            is_released = (owner, item["generation"]) in freed
+            if is_released and owner not in releases:
+                violations.append(f"{owner} lost {item['ip']} without asking")
+        elif item["op"] == "allocate" and item["end"] == "refused":
+            violations.append(f"{owner} was refused: {item['status']} {item.get('code')}")
+        elif item["op"] == "allocate":
+            if len(given.get(owner, [])) > 1:
+                violations.append(f"{owner} got {given[owner]} for one request whose end it never heard")
+        elif item["op"] == "release" and item["end"] == "ok":
+            generation = item["target"].rsplit("=", 1)[1]
+            if (owner, int(generation)) not in freed:
+                violations.append(f"{owner} released generation {generation}, the log does not know it")
+        elif item["op"] == "release" and item["end"] == "refused":
+            violations.append(f"the release of {owner} was refused: {item['status']} {item.get('code')}")
+        elif item["op"] == "read" and item["found"] != owner:
+            violations.append(
+                f"{item['node']} answered a consistent read of {item['ip']} with {item['found']}, {owner} had it")
+    violations += check_order(history)
+    if export is not None:
+        shown = {(row["pool"], row["ip"]): (row["owner"], row["generation"]) for row in export["allocations"]}
+        if shown != holder:
+            violations.append(
+                f"the nodes show {len(shown)} allocations, the log adds up to {len(holder)}, "
+                f"{len(set(shown.items()) ^ set(holder.items()))} differ")
+    return violations, checked
+
+
+def check_order(history):
+    """What was answered before something else was asked stands before it in the log."""
+    done = sorted(
+        ((item["ended"], item["generation"]) for item in history if item["op"] == "allocate" and item["end"] == "ok"))
+    asked = sorted(
+        ((item["begun"], item["generation"], item["owner"], item["tries"]) for item in history
+         if item["op"] == "allocate" and item["end"] == "ok"))
+    violations, newest, index = [], 0, 0
+    for begun, generation, owner, _ in asked:
+        while index < len(done) and done[index][0] < begun:
+            newest = max(newest, done[index][1])
+            index += 1
+        if generation < newest:
+            violations.append(f"{owner} asked after revision {newest} was answered and got {generation}")
+    return violations

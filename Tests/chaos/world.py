@@ -1,0 +1,195 @@
+"""Three members of etcd and three nodes of Berth in network namespaces on one bridge."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+
+class Unable(Exception):
+    """Why this machine cannot do it."""
+
+
+def run(*words):
+    subprocess.run(words, check=True, capture_output=True, timeout=20)
+
+
+class Member:
+    """A process in a namespace of its own."""
+
+    def __init__(self, world, name, number, port):
+        self.world, self.name, self.port = world, name, port
+        self.address = f"{world.net}.{number}"
+        self.namespace = f"{world.bridge}-{name}"
+        self.data = os.path.join(world.place, name)
+        self.process = None
+        self.log = open(os.path.join(world.place, name + ".log"), "ab")
+
+    @property
+    def url(self):
+        return f"http://{self.address}:{self.port}"
+
+    def connect(self):
+        """A namespace with one leg on the bridge."""
+        inside, outside = "eth0", f"{self.world.bridge}{self.name}"
+        run("ip", "netns", "add", self.namespace)
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.namespace)
+        run("ip", "link", "set", outside, "master", self.world.bridge, "up")
+        self.inside("ip", "link", "set", "lo", "up")
+        self.inside("ip", "addr", "add", f"{self.address}/24", "dev", inside)
+        self.inside("ip", "link", "set", inside, "up")
+        self.inside("nft", "add", "table", "inet", "chaos")
+        for hook in ("input", "output"):
+            self.inside("nft", f"add chain inet chaos {hook} {{ type filter hook {hook} priority 0; policy accept; }}")
+
+    def inside(self, *words):
+        run("ip", "netns", "exec", self.namespace, *words)
+
+    def rules(self, hook, rule):
+        # The loopback of the namespace stays: a process may talk to itself.
+        side = "oifname" if hook == "output" else "iifname"
+        self.inside("nft", f"add rule inet chaos {hook} {side} eth0 {rule}")
+
+    def heal(self):
+        for hook in ("input", "output"):
+            self.inside("nft", "flush", "chain", "inet", "chaos", hook)
+
+    def start(self):
+        words = ["ip", "netns", "exec", self.namespace] + self.command()
+        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Etcd(Member):
+    def command(self):
+        peers = ",".join(f"{other.name}=http://{other.address}:2380" for other in self.world.etcds)
+        return [
+            self.world.etcd, "--name", self.name, "--data-dir", self.data, "--listen-client-urls", self.url,
+            "--advertise-client-urls", self.url, "--listen-peer-urls", f"http://{self.address}:2380",
+            "--initial-advertise-peer-urls", f"http://{self.address}:2380", "--initial-cluster", peers,
+            "--initial-cluster-token", self.world.bridge, "--initial-cluster-state", "new",
+            "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "warn",
+        ]
+
+    def status(self):
+        request = urllib.request.Request(self.url + "/v3/maintenance/status", b"{}", method="POST")
+        with urllib.request.urlopen(request, timeout=1) as answer:
+            return json.load(answer)
+
+
+class Node(Member):
+    def command(self):
+        return [
+            self.world.binary, "serve", "--listen", f"{self.address}:{self.port}", "--insecure", "--node", self.name,
+            "--etcd", ",".join(etcd.url for etcd in self.world.etcds), "--data-dir", self.data, "--network", "172.16.0",
+        ]
+
+    def health(self):
+        with urllib.request.urlopen(self.url + "/api/v1/health", timeout=1) as answer:
+            return json.load(answer)
+
+
+class World:
+    def __init__(self, binary, place):
+        if os.geteuid() != 0:
+            raise Unable("network namespaces need root")
+        self.etcd = shutil.which("etcd")
+        if self.etcd is None:
+            raise Unable("there is no etcd (Debian: etcd-server)")
+        for tool in ("ip", "nft"):
+            if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+                raise Unable(f"there is no {tool} (Debian: iproute2, nftables)")
+        if not os.access(binary, os.X_OK):
+            raise Unable(f"there is no {binary}: make build")
+        self.binary, self.place = binary, place
+        number = os.getpid() % 200 + 20
+        self.bridge, self.net = f"bc{number}", f"10.77.{number}"
+        self.etcds = [Etcd(self, f"e{index}", 10 + index, 2379) for index in (1, 2, 3)]
+        self.nodes = [Node(self, f"n{index}", 20 + index, 8080) for index in (1, 2, 3)]
+        self.members = self.etcds + self.nodes
+        try:
+            run("ip", "netns", "add", self.bridge + "-try")
+            run("ip", "netns", "del", self.bridge + "-try")
+        except subprocess.CalledProcessError as error:
+            raise Unable(f"no network namespaces here: {error.stderr.decode().strip()}") from error
+
+    def start(self):
+        run("ip", "link", "add", self.bridge, "type", "bridge")
+        run("ip", "addr", "add", f"{self.net}.1/24", "dev", self.bridge)
+        run("ip", "link", "set", self.bridge, "up")
+        for member in self.members:
+            member.connect()
+        for etcd in self.etcds:
+            etcd.start()
+        self.wait("etcd", lambda: self.etcd_leader() is not None)
+        for node in self.nodes:
+            node.start()
+        self.wait("Berth", lambda: all(self.role(node) for node in self.nodes) and self.leader() is not None)
+
+    def wait(self, what, condition, seconds=40):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if condition():
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{what} did not come up: see {self.place}")
+
+    def role(self, node):
+        try:
+            return node.health()["cluster"]["role"]
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def leader(self):
+        """The node that says that it leads, waiting for one."""
+        for _ in range(100):
+            for node in self.nodes:
+                if self.role(node) == "leader":
+                    return node
+            time.sleep(0.1)
+        return None
+
+    def etcd_leader(self):
+        for _ in range(100):
+            for etcd in self.etcds:
+                try:
+                    status = etcd.status()
+                    if status.get("leader") == status["header"]["member_id"]:
+                        return etcd
+                except (OSError, ValueError, KeyError):
+                    continue
+            time.sleep(0.1)
+        return None
+
+    def etcd_version(self):
+        line = subprocess.run([self.etcd, "--version"], capture_output=True, text=True).stdout.splitlines()
+        return line[0].split()[-1] if line else ""
+
+    def stop_nodes(self):
+        for node in self.nodes:
+            node.stop()
+
+    def stop(self):
+        for member in reversed(self.members):
+            member.stop()
+            subprocess.run(["ip", "netns", "del", member.namespace], capture_output=True)
+        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)

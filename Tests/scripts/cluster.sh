@@ -1,0 +1,80 @@
+#!/bin/bash
+# Three members of etcd and three nodes of Berth on this machine, for a first try: `make cluster`.
+# Everything is below ./berth-cluster and stays there: the next start goes on with it. Ctrl-C stops everything.
+#   CLUSTER_DIRECTORY       the directory (./berth-cluster)
+#   CLUSTER_PORT  the first node's port (8081); etcd is 10,000 above it
+set -uo pipefail
+binary=${1:-.build/release/berth}
+directory=${CLUSTER_DIRECTORY:-./berth-cluster}
+first=${CLUSTER_PORT:-8081}
+etcd=$(type -P etcd) || { echo "there is no etcd here: apt-get install etcd-server" >&2; exit 1; }
+[ -x "$binary" ] || { echo "there is no $binary: make build" >&2; exit 1; }
+mkdir -p "$directory" || exit 1
+declare -A names=()
+nodes=() members=()
+
+stop() {
+  trap - EXIT INT TERM
+  [ ${#nodes[@]} = 0 ] || kill -TERM "${nodes[@]}" 2>/dev/null
+  [ ${#nodes[@]} = 0 ] || wait "${nodes[@]}" 2>/dev/null
+  [ ${#members[@]} = 0 ] || kill -TERM "${members[@]}" 2>/dev/null
+  [ ${#members[@]} = 0 ] || wait "${members[@]}" 2>/dev/null
+  echo "all stopped; the data is in $directory"
+}
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM
+trap stop EXIT
+
+client() { echo "http://127.0.0.1:$((first + 9999 + $1))"; }
+peer() { echo "http://127.0.0.1:$((first + 10999 + $1))"; }
+all="etcd-1=$(peer 1),etcd-2=$(peer 2),etcd-3=$(peer 3)"
+for number in 1 2 3; do
+  # The short times are what a change of leaders under five seconds rests on; over slow networks they must be longer.
+  "$etcd" --name "etcd-$number" --data-dir "$directory/etcd-$number" \
+    --listen-client-urls "$(client $number)" --advertise-client-urls "$(client $number)" \
+    --listen-peer-urls "$(peer $number)" --initial-advertise-peer-urls "$(peer $number)" \
+    --initial-cluster "$all" --initial-cluster-token berth --initial-cluster-state new \
+    --election-timeout 500 --heartbeat-interval 50 --quota-backend-bytes 2147483648 \
+    --logger zap --log-level error >>"$directory/etcd-$number.log" 2>&1 &
+  members+=($!)
+  names[$!]="etcd-$number (see $directory/etcd-$number.log)"
+done
+healthy=
+for _ in $(seq 150); do
+  curl -sf -m 1 "$(client 1)/health" 2>/dev/null | grep -q true && { healthy=1; break; }
+  sleep 0.1
+done
+[ -n "$healthy" ] || { echo "etcd did not come up: see $directory/etcd-1.log" >&2; exit 1; }
+for number in 1 2 3; do
+  "$binary" serve --listen "127.0.0.1:$((first - 1 + number))" --data-dir "$directory/node-$number" \
+    --etcd "$(client 1),$(client 2),$(client 3)" --node "node-$number" \
+    >"$directory/node-$number.out" 2>>"$directory/node-$number.log" &
+  nodes+=($!)
+  names[$!]="node-$number (see $directory/node-$number.log)"
+done
+urls=()
+for number in 1 2 3; do
+  served=
+  for _ in $(seq 300); do
+    grep -qs "^try:" "$directory/node-$number.out" && { served=1; break; }
+    kill -0 "${nodes[$((number - 1))]}" 2>/dev/null || break
+    sleep 0.1
+  done
+  [ -n "$served" ] || { echo "node-$number did not come up:" >&2; tail -3 "$directory/node-$number.log" >&2; exit 1; }
+  urls+=("http://127.0.0.1:$((first - 1 + number))")
+done
+cat <<TEXT
+three nodes:  ${urls[*]}
+three etcd:   $(client 1) $(client 2) $(client 3)
+try:          curl -s -X POST ${urls[1]}/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
+              $binary cluster status --server $(IFS=,; echo "${urls[*]}")
+              kill -9 ${nodes[0]}   # node-1; any one of the six processes may go
+Ctrl-C stops everything; the data stays in $directory
+TEXT
+while sleep 0.5; do
+  for pid in "${!names[@]}"; do
+    kill -0 "$pid" 2>/dev/null && continue
+    echo "ended: ${names[$pid]}"
+    unset "names[$pid]"
+  done
+done

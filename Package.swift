@@ -133,7 +133,7 @@ let package = Package(
     tests(
       "ClusterTests",
       ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
-    tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "TestSupport"]),
+    tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
     tests(
       "OfflineTests",
       [

@@ -93,7 +93,7 @@ final class Loop: @unchecked Sendable {
       inbox.append(delivery)
       waiting.store(inbox.count, ordering: .sequentiallyConsistent)
     }
-    wakeIfAsleep()
+    wakeIfIdle()
   }
 
   /// From here to `endGathering` what the calling thread delivers is handed over together; another thread that
@@ -114,10 +114,10 @@ final class Loop: @unchecked Sendable {
       waiting.store(inbox.count, ordering: .sequentiallyConsistent)
     }
     gathered.removeAll(keepingCapacity: true)
-    wakeIfAsleep()
+    wakeIfIdle()
   }
 
-  private func wakeIfAsleep() {
+  private func wakeIfIdle() {
     if sleeps.exchange(false, ordering: .sequentiallyConsistent) { poller.wake() }
   }
 

@@ -63,7 +63,8 @@ private func isLost(_ leadership: Leadership) -> Bool { if case .lost = leadersh
     out.field("clock_held", status.isClockHeld)
     out.field("expiry_held", status.isExpiryHeld)
     out.field("findings", call.api.scrub.findings)
-    if let cluster = call.api.cluster {
+    // The route is open: where the other nodes are is for those who may ask for anything at all.
+    if let cluster = call.api.cluster, call.principal.role != nil {
       out.key("cluster")
       out.raw(cluster.own().encoded)
     }

@@ -54,8 +54,8 @@ let package = Package(
     // Values and pure functions.
     room("Addressing"),
     room("Domain", ["Addressing"]),
-    room("Ledger", ["Domain", "Addressing"]),
     room("Placement", ["Domain", "Addressing"]),
+    room("Ledger", ["Placement", "Domain", "Addressing"]),
     room("Wire"),
     room("Config"),
     room("APITypes", ["Domain", "Addressing", "Wire"]),

@@ -73,6 +73,8 @@ package struct ServeOptions: Sendable {
 package struct ClusterSettings: Sendable {
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// This node's name.
@@ -81,6 +83,23 @@ package struct ClusterSettings: Sendable {
   package let advertise: String
   /// The file with the token that it shows the other nodes.
   package let peerTokenFile: String?
+  /// The file with the CAs whose nodes are believed; nil = those of `clientAuthorities`.
+  package let nodeAuthorities: String?
+}
+
+/// How connections to etcd are encrypted.
+package struct EtcdTLSOptions: Sendable {
+  /// The file with the CAs whose etcd is believed; nil = those of the system.
+  package let authorities: String?
+  /// The file with the certificate to show.
+  package let certificate: String?
+  /// The file with its private key.
+  package let key: String?
+
+  /// Names the files.
+  init(authorities: String?, certificate: String?, key: String?) {
+    (self.authorities, self.certificate, self.key) = (authorities, certificate, key)
+  }
 }
 
 /// What `berth cluster migrate` was told.
@@ -89,6 +108,8 @@ package struct MigrateOptions: Sendable {
   package let directory: String
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// Whether etcd is the target.

@@ -13,6 +13,7 @@ struct Invocation: Sendable {
   let printer: Printer
   private let client: Client?
   private let servers: [ServerAddress]
+  private let tls: TLSContext?
   /// The servers as they were named.
   let serverNames: [String]
 
@@ -43,7 +44,7 @@ struct Invocation: Sendable {
       }
       if servers.contains(where: \.isEncrypted) { tls = try Self.encryption(settings) }
     }
-    (self.servers, serverNames) = (servers, names)
+    (self.servers, serverNames, self.tls) = (servers, names, tls)
     // Nothing is connected before the first call.
     client = servers.isEmpty ? nil : Client(servers, token: token, tls: tls, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
@@ -67,7 +68,12 @@ struct Invocation: Sendable {
   }
 
   /// The same way with another token.
-  func connect(with token: String) -> Client { Client(servers, token: token, pause: io.pause) }
+  func connect(with token: String) -> Client { Client(servers, token: token, tls: tls, pause: io.pause) }
+
+  /// Whether everything goes over TLS or stays on this machine.
+  var isPrivate: Bool {
+    zip(servers, serverNames).allSatisfy { server, name in server.isEncrypted || TokenStore.isHere(name) }
+  }
 
   /// The positional argument at `index`; nil when it is optional and was left out.
   subscript(index: Int) -> String? { index < arguments.positional.count ? arguments.positional[index] : nil }

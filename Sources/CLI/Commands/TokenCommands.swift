@@ -133,7 +133,7 @@ private func logIn(_ run: Invocation) throws(Failure) -> ExitCode {
     let text = TokenStore.keeping(token, for: run.serverNames, in: before)
     try run.io.writeSecret(path, Array(text.utf8))
   } catch { throw Failure(.refused, "the token could not be kept: \(error.reason)") }
-  if !run.serverNames.allSatisfy(TokenStore.isHere) {
+  if !run.isPrivate {
     run.io.remark("warning: the connection is not encrypted, and whoever listens on the way has read the token")
   }
   let who = "\(cellText(me.at("role"))) (\(cellText(me.at("principal"))))"

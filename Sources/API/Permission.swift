@@ -28,6 +28,8 @@ enum Permission: String, Sendable, CaseIterable {
   case clockConfirm = "clock.confirm"
   case clusterRead = "cluster.read"
   case clusterWrite = "cluster.write"
+  /// What a node tells of itself; a node's own certificate grants it too.
+  case clusterReport = "cluster.report"
   case tokensRead = "tokens.read"
   case tokensWrite = "tokens.write"
   case securityRead = "security.read"
@@ -41,7 +43,7 @@ enum Permission: String, Sendable, CaseIterable {
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
     case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
     case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
-    case .clockConfirm, .clusterWrite, .tokensWrite: [.clusterAdmin]
+    case .clockConfirm, .clusterWrite, .clusterReport, .tokensWrite: [.clusterAdmin]
     }
   }
 
@@ -51,7 +53,7 @@ enum Permission: String, Sendable, CaseIterable {
     case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
       true
     case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .securityRead:
       false
     }
   }
@@ -63,7 +65,7 @@ enum Permission: String, Sendable, CaseIterable {
       .export:
       true
     case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .securityRead:
       false
     }
   }

@@ -26,6 +26,14 @@ enum Principal: Sendable {
     }
   }
 
+  /// As a node names whom it passes on; nil for those who bring a token of their own.
+  var passedOn: String? {
+    switch self {
+    case .token, .nobody: nil
+    case .anonymous, .certificate: text
+    }
+  }
+
   /// What it may do; nil = nothing.
   var role: Role? {
     switch self {

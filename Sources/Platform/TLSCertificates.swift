@@ -92,7 +92,10 @@ package struct CertificateRequest: Sendable {
   package static func make(name: String, key pem: [UInt8]? = nil) throws(TLSFault) -> CertificateRequest {
     try CertificateAuthority.requireText(name)
     ERR_clear_error()
-    let key = unsafe pem.map { unsafe PEMText.reading($0) { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) } }
+    let key =
+      unsafe pem.map {
+        unsafe PEMText.reading($0) { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) }
+      }
       ?? berth_new_p256_key()
     guard let key = unsafe key else { throw .noted("the key cannot be made or read") }
     defer { unsafe EVP_PKEY_free(key) }

@@ -95,7 +95,7 @@ package struct CertificateLifetime: Sendable {
   /// Makes a key and a certificate for `subject`.
   package func issue(_ subject: CertificateSubject, _ lifetime: CertificateLifetime) throws(TLSFault) -> CertificatePair
   {
-    try issue(subject, lifetime, to: nil)
+    try unsafe issue(subject, lifetime, to: nil)
   }
 
   /// Makes a certificate for the key in a request, in which nothing else is believed.

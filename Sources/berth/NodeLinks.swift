@@ -26,7 +26,9 @@ struct NodeLinks {
           : "--advertise \(wish.advertise): this node speaks TLS: advertise an https:// URL, or leave --tls-cert out")
     }
     guard let server else {
-      guard wish.nodeAuthorities == nil else { throw Complaint("--node-ca is for nodes that speak TLS: add --tls-cert") }
+      guard wish.nodeAuthorities == nil else {
+        throw Complaint("--node-ca is for nodes that speak TLS: add --tls-cert")
+      }
       (tls, authorities) = (nil, nil)
       return
     }

@@ -156,8 +156,9 @@ struct Serve {
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
+  func security(_ doors: Doors, _ keeper: TokenKeeper, _ links: NodeLinks? = nil) -> Security {
     var security = Security()
+    security.nodeAuthorities = links?.authorities
     (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
     (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)
     security.oneTimeTokenIsGone = { keeper.removeFile() }

@@ -51,7 +51,8 @@ enum ServeSettings {
       help: "With --etcd: where the other nodes reach this one; where it listens, when left out."),
     Setting(
       "peer_token_file", .text, value: "FILE",
-      help: "With --etcd, without TLS, once there are tokens: a cluster-admin's, for telling the leader how this node is."
+      help:
+        "With --etcd, without TLS, once there are tokens: a cluster-admin's, for telling the leader how this node is."
     ),
     Setting("etcd_prefix", .text, value: "TEXT", help: "What the keys in etcd begin with, /berth/ when left out."),
     Setting(

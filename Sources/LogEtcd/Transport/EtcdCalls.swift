@@ -94,7 +94,11 @@ final class EtcdCalls: @unchecked Sendable {
       if request != .version || !isShut(endpoint) { tell(EtcdDoor.Trouble(answer), of: endpoint) }
       return .success(answer)
     } catch {
-      if let trouble = error.tls { tell(.tls(trouble, error.sentence), of: endpoint) }
+      if let trouble = error.tls {
+        tell(.tls(trouble, error.sentence), of: endpoint)
+      } else if error.kind == .malformedAnswer {
+        tell(.foreign(error.sentence), of: endpoint)
+      }
       return .failure(
         EtcdCallFault(failure: error.kind == .answerTooLarge ? .unreadable("\(error)") : .unknown("\(error)")))
     }

@@ -1,5 +1,6 @@
 package import HTTPClient
 internal import Platform
+internal import Wire
 
 /// How etcd is reached beyond its addresses: TLS, and who hears of what is wrong with that.
 package struct EtcdDoor: Sendable {
@@ -21,6 +22,8 @@ package struct EtcdDoor: Sendable {
     case tls(TLSFault.Trouble, String)
     /// etcd's JSON gateway cannot reach etcd itself.
     case gateway
+    /// What answers there does not speak as etcd does.
+    case foreign(String)
 
     /// What an answer says of it; nil = nothing is in the way.
     init?(_ answer: EtcdAnswer) {
@@ -29,11 +32,14 @@ package struct EtcdDoor: Sendable {
     }
 
     /// What grpc says when the gateway's own connection fails.
-    private static let marks = ["authentication handshake failed", "TransientFailure", "connection error: desc"]
+    private static let marks = [
+      "authentication handshake failed", "TransientFailure", "connection error: desc", "connection closed"
+    ]
 
     /// What is wrong, and what to do.
     func sentence(_ endpoint: Endpoint) -> String {
       switch self {
+      case .foreign(let what): "what answers at \(endpoint) is no etcd (\(what)): is that one of https://?"
       case .gateway:
         "etcd at \(endpoint) cannot reach itself: its JSON gateway dials its own port with its server certificate, "
           + "which must serve clients too (extended key usage clientAuth, as `berth cert node` writes it)"

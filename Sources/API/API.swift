@@ -72,7 +72,8 @@ package final class BerthAPI: Sendable {
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + enrolmentEndpoints
+    + securityEndpoints
     + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.

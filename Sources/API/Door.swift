@@ -33,6 +33,8 @@ package struct Security: Sendable {
   package var oneTimeTokenIsGone: @Sendable () -> Void = {}
   /// The CAs whose certificates may say that they are a node's; nil = all that TLS let in.
   package var nodeAuthorities: AuthorityList?
+  /// Makes certificates for agents; nil = this server makes none.
+  package var signer: AgentSigner?
   /// The clock of the back-off.
   package var now: @Sendable () -> MonotonicTime = { .now }
 
@@ -172,6 +174,11 @@ extension BerthAPI {
   private func refusal(of principal: Principal, _ endpoint: Endpoint, _ request: Request) -> Problem? {
     guard let role = principal.role else { return .missingToken }
     let permission = endpoint.permission
+    // A token of enrolment opens one thing, and that opens to nothing else.
+    if principal.isEnrolling || permission == .enrol {
+      if principal.isEnrolling, permission == .enrol { return nil }
+      return principal.isEnrolling ? .enrolsOnly : .enrolmentWanted
+    }
     if permission == .clusterReport, case .certificate(.node) = principal { return nil }
     guard permission.isGranted(to: role) else {
       let roles = permission.roles.map(\.name).joined(separator: ", ")
@@ -283,6 +290,10 @@ extension Problem {
   static let unknownNode = Problem(
     403, "unknown_certificate",
     "the certificate says that it is a node's, and its CA signs none for this cluster (--node-ca, --tls-client-ca)")
+  static let enrolsOnly = Problem(
+    403, "forbidden", "a token of enrolment does one thing, POST /api/v1/enrolments: `berth cert enrol`")
+  static let enrolmentWanted = Problem(
+    403, "forbidden", "this takes a token of enrolment: `berth token create --enrol AGENT` makes one")
   static let tokenInURL = Problem(
     400, "token_in_url",
     "a token must never stand in an URL, which others keep: revoke it, and send `Authorization: Bearer TOKEN`")

@@ -32,12 +32,15 @@ enum Permission: String, Sendable, CaseIterable {
   case clusterReport = "cluster.report"
   case tokensRead = "tokens.read"
   case tokensWrite = "tokens.write"
+  /// To get the certificate that a token of enrolment is for: no role grants it, such a token does, and nothing else.
+  case enrol
   case securityRead = "security.read"
 
   /// The roles that grant it.
   var roles: [Role] {
     switch self {
     case .open, .identity: Role.allCases
+    case .enrol: []
     case .poolsRead, .allocationsRead, .historyRead: Role.allCases
     case .spaceRead, .export, .metricsRead, .clusterRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
@@ -53,7 +56,7 @@ enum Permission: String, Sendable, CaseIterable {
     case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
       true
     case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .clusterReport, .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead:
       false
     }
   }
@@ -65,7 +68,7 @@ enum Permission: String, Sendable, CaseIterable {
       .export:
       true
     case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .clusterReport, .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead:
       false
     }
   }
@@ -73,7 +76,7 @@ enum Permission: String, Sendable, CaseIterable {
   /// Whether a role grants it.
   func isGranted(to role: Role) -> Bool {
     // An administrator may everything, and is asked most often where there are no tokens.
-    role == .clusterAdmin || roles.contains(role)
+    self != .enrol && (role == .clusterAdmin || roles.contains(role))
   }
 
   /// Whether it can hold in a scope.

@@ -47,6 +47,9 @@ enum Principal: Sendable {
   /// Where it may.
   var scope: Scope { if case .token(let token) = self { token.scope } else { .global } }
 
+  /// Whether it is there to get an agent's certificate, and for nothing else.
+  var isEnrolling: Bool { if case .token(let token) = self { token.enrolment != nil } else { false } }
+
   /// As the ledger wants to know it.
   var creator: TokenRequest.Creator {
     switch self {

@@ -65,6 +65,8 @@ package struct ServeOptions: Sendable {
   package let cluster: ClusterSettings?
   /// At most so many commands in one batch; nil = whatever waits.
   package let batchMax: Int?
+  /// How certificates for agents are signed; nil = not here.
+  package let enrolment: EnrolmentOptions?
   /// All values with their origins.
   package let settings: Settings
 }
@@ -114,6 +116,21 @@ package struct MigrateOptions: Sendable {
   package let prefix: String
   /// Whether etcd is the target.
   package let isIntoCluster: Bool
+}
+
+/// How `berth serve` signs certificates for agents.
+package struct EnrolmentOptions: Sendable {
+  /// The file with the CA's certificate.
+  package let certificate: String
+  /// The file with its private key.
+  package let key: String
+  /// How many days a certificate is good.
+  package let days: Int
+
+  /// Names the files.
+  init(certificate: String, key: String, days: Int) {
+    (self.certificate, self.key, self.days) = (certificate, key, days)
+  }
 }
 
 /// How `berth serve` encrypts connections.

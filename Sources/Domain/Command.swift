@@ -32,6 +32,8 @@ package enum Command: Sendable {
   case createToken(TokenRequest)
   /// End a token.
   case revokeToken(TokenID)
+  /// Use a token of enrolment up.
+  case enrol(EnrolRequest)
   /// What `allocate` would give now; changes nothing.
   case suggest(PoolName)
   /// The largest free blocks of at least this length; changes nothing.

@@ -17,6 +17,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case imported = 13
   case tokenCreated = 14
   case tokenRevoked = 15
+  case agentEnrolled = 40
 
   /// As in the API.
   package var name: String {
@@ -36,6 +37,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
     case .imported: "imported"
     case .tokenCreated: "token_created"
     case .tokenRevoked: "token_revoked"
+    case .agentEnrolled: "agent_enrolled"
     }
   }
 }
@@ -108,7 +110,8 @@ extension Entry {
       case (.pool(let pool), false): return .poolDeleted(pool)
       case (.reservation(let reservation), true): return .reservation(reservation)
       case (.reservation(let reservation), false): return .reservationDeleted(reservation)
-      case (.token(let token), true): return .token(token, spent: effects.contains { !$0.isPut && $0.isOfToken })
+      case (.token(let token), true) where kind == .agentEnrolled: return .enrolled(token, isNew: true)
+      case (.token(let token), true): return .token(token, spent: effects.contains { !$0.isPut && $0.isOfOneTimeToken })
       case (.token(let token), false): return .tokenRevoked(token)
       default: continue
       }
@@ -174,7 +177,7 @@ extension Effect {
 }
 
 extension Effect {
-  fileprivate var isOfToken: Bool { if case .token = row { true } else { false } }
+  fileprivate var isOfOneTimeToken: Bool { if case .token(let token) = row { token.isOneTime } else { false } }
 
   fileprivate func isAllocation(_ wanted: Allocation) -> Bool {
     guard case .allocation(let row) = row else { return false }

@@ -98,10 +98,23 @@ package struct CertificateLifetime: Sendable {
     try unsafe issue(subject, lifetime, to: nil)
   }
 
+  /// Reads a request for a certificate, and gives SHA-256 of the public key that it is for.
+  package static func key(of request: [UInt8]) throws(TLSFault) -> SHA256Digest {
+    try unsafe reading(request) { (_, digest) throws(TLSFault) in digest }
+  }
+
   /// Makes a certificate for the key in a request, in which nothing else is believed.
   package func sign(
     _ request: [UInt8], _ subject: CertificateSubject, _ lifetime: CertificateLifetime
   ) throws(TLSFault) -> SignedCertificate {
+    try unsafe Self.reading(request) { (key, digest) throws(TLSFault) in
+      SignedCertificate(certificate: try unsafe issue(subject, lifetime, to: key).certificate, publicKey: digest)
+    }
+  }
+
+  private static func reading<T>(
+    _ request: [UInt8], _ take: (OpaquePointer, SHA256Digest) throws(TLSFault) -> T
+  ) throws(TLSFault) -> T {
     ERR_clear_error()
     guard let asked = unsafe PEMText.reading(request, { unsafe PEM_read_bio_X509_REQ($0, nil, nil, nil) }) else {
       throw .noted("there is no request for a certificate in PEM")
@@ -111,11 +124,10 @@ package struct CertificateLifetime: Sendable {
       throw .noted("the request is not signed with the key that it is for")
     }
     var digest = [UInt8](repeating: 0, count: 32)
-    guard unsafe EVP_PKEY_get_security_bits(wanted) >= Self.leastSecurityBits,
+    guard unsafe EVP_PKEY_get_security_bits(wanted) >= leastSecurityBits,
       unsafe berth_public_key_digest(wanted, &digest) == 1
     else { throw TLSFault("the key is too weak: make an EC key of P-256, or RSA of 2048 bits or more") }
-    let pair = try unsafe issue(subject, lifetime, to: wanted)
-    return SignedCertificate(certificate: pair.certificate, publicKey: SHA256Digest(bytes: digest))
+    return try unsafe take(wanted, SHA256Digest(bytes: digest))
   }
 
   private static let leastSecurityBits: Int32 = 112

@@ -87,7 +87,7 @@ struct Serve {
     try prepareSimplePool(engine, simple)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
-    let api = try openAPI(directory, engine, metrics, security(doors, keeper))
+    let api = try openAPI(directory, engine, metrics, try security(doors, keeper))
     let server = try listen(api)
     late.arrived(server)
     server.start()
@@ -156,8 +156,11 @@ struct Serve {
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  func security(_ doors: Doors, _ keeper: TokenKeeper, _ links: NodeLinks? = nil) -> Security {
+  func security(
+    _ doors: Doors, _ keeper: TokenKeeper, _ links: NodeLinks? = nil
+  ) throws(Complaint) -> Security {
     var security = Security()
+    security.signer = try settings.enrolment?.signer()
     security.nodeAuthorities = links?.authorities
     (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
     (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)

@@ -31,7 +31,7 @@ extension Serve {
     guard let directory = archive.directory else { preconditionFailure("joined without an archive") }
     let cluster = ClusterNode(engine, try part(wish, links), metrics)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
-    let api = try openAPI(directory, engine, metrics, security(doors, keeper, links), cluster)
+    let api = try openAPI(directory, engine, metrics, try security(doors, keeper, links), cluster)
     let server = try listen(api)
     late.arrived(server)
     engine.start()

@@ -147,6 +147,58 @@ struct SecureClusterTests {
   }
 }
 
+/// Agents that get their certificates from a cluster.
+@Suite("Enrolment", .serialized, .timeLimit(.minutes(5)), .enabled(if: RealCluster.isPossible, "no etcd here"))
+struct EnrolmentTests {
+  @Test func s3_55_anAgentGetsItsCertificateOnceThroughAnyNodeAndTheNextLeaderKnowsIt() throws {
+    let (papers, agents) = (try Papers(), try Papers(shown: nil))
+    // Agents come from a CA of their own: whoever steals its key from a node can make agents, but no nodes.
+    let both = [papers, agents].map { Files.read($0.file("ca.pem")) ?? [] }
+    Files.write(both[0] + both[1], to: papers.file("both.pem"))
+    papers.clientAuthorities = "both.pem"
+    let cluster = try RealCluster(
+      [
+        "--auth", "required", "--tls-clients", "optional", "--node-ca", papers.file("ca.pem"), "--enrol-ca-cert",
+        agents.file("ca.pem"), "--enrol-ca-key", agents.file("ca.key")
+      ], papers: papers)
+    let (leader, follower) = (try cluster.tokenThenLeader(), try cluster.follower())
+    let place = TemporaryDirectory()
+    func berth(_ index: Int, _ words: [String], token: String) throws -> Ended {
+      try Berth.run(
+        words + ["--server", cluster.nodes[index].url, "--ca", papers.file("ca.pem"), "--token-file", token])
+    }
+    let token = place.file("host-7.token")
+    let made = try berth(follower, ["token", "create", "--enrol", "host-7", "--out", token], token: cluster.adminFile())
+    #expect(made.status == .exited(0), "\(made)")
+    let enrolled = try berth(follower, ["cert", "enrol", "--dir", place.file("a")], token: token)
+    #expect(enrolled.status == .exited(0) && enrolled.errors.contains("berth://agent/host-7"), "\(enrolled)")
+    #expect(try FileSystem.stamp(of: place.file("a/agent.key"))?.isReadByAll == false)
+    let own = TLSFiles(certificate: place.file("a/agent.pem"), key: place.file("a/agent.key"))
+    let known = HTTPClient(
+      .tcp(host: "127.0.0.1", port: cluster.nodes[leader].port),
+      tls: try .client(authorities: papers.file("ca.pem"), own: own))
+    let me = try Answer(known.send(ClientRequest("GET", "/api/v1/whoami")))
+    #expect(me["principal"]?.string == "agent/host-7" && me["role"]?.string == "agent", "\(me.text)")
+    // The answer got lost, and with it the leader: the same key gets the same certificate, another one nothing.
+    let first = Files.read(own.certificate)
+    try FileSystem.remove(own.certificate)
+    cluster.nodes[leader].crash()
+    let others = cluster.nodes.indices.filter { $0 != leader }
+    var again: Ended?
+    #expect(
+      eventually {
+        again = try? berth(others[1], ["cert", "enrol", "--dir", place.file("a")], token: token)
+        return again?.status == .exited(0)
+      }, "\(String(describing: again))")
+    #expect(Files.read(own.certificate) == first)
+    for index in others {
+      let thief = try berth(index, ["cert", "enrol", "--dir", place.file("b")], token: token)
+      #expect(thief.status == .exited(1) && thief.errors.contains("with another key"), "\(thief)")
+    }
+    #expect(!Files.exists(place.file("b/agent.pem")))
+  }
+}
+
 /// What keeps a node from etcd or from other nodes, and what it says of that.
 @Suite(
   "Ways that stay shut", .serialized, .timeLimit(.minutes(5)), .enabled(if: RealCluster.isPossible, "no etcd here"))
@@ -325,6 +377,13 @@ extension RealCluster {
       return found != nil
     }
     return try #require(found)
+  }
+
+  /// Shows the administrator's token from here on, and finds who leads.
+  func tokenThenLeader() throws -> Int {
+    let admin = try token()
+    for node in nodes { node.token = admin }
+    return try leader()
   }
 
   /// A token: the one that the start has left, or one of this role and for that.

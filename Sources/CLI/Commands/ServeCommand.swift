@@ -25,6 +25,15 @@ enum ServeSettings {
       "tls_clients", .choice(["required", "optional"]), default: .text("required"),
       help: "Whether clients may go without a certificate when --tls-client-ca is given."),
     Setting("tls_min_version", .choice(["1.3", "1.2"]), default: .text("1.3"), help: "The oldest TLS that is spoken."),
+    Setting(
+      "enrol_ca_cert", .text, value: "FILE",
+      help: "Sign certificates for agents with this CA (PEM); needs --enrol-ca-key."
+    ),
+    Setting("enrol_ca_key", .text, value: "FILE", help: "Its private key (PEM), which only its owner may read."),
+    Setting(
+      "enrol_days", .integer(1...3_650), value: "N", default: .integer(90),
+      help: "How long an agent's certificate is good."
+    ),
     Setting("debug", .boolean, letter: "d", default: .boolean(false), help: "Log in detail."),
     Setting(
       "insecure", .boolean, default: .boolean(false),
@@ -103,6 +112,7 @@ extension ServeOptions {
       host = split.host
       port = try Self.port(split.port, named, settings)
     }
+    let enrolment = try EnrolmentOptions(settings)
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
@@ -113,7 +123,7 @@ extension ServeOptions {
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
       scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
       cluster: try Self.cluster(settings, host: host, port: port),
-      batchMax: settings.integer("batch_max").map { Int($0) }, settings: settings)
+      batchMax: settings.integer("batch_max").map { Int($0) }, enrolment: enrolment, settings: settings)
   }
 
   private static func cluster(_ settings: Settings, host: String, port: UInt16) throws(Failure) -> ClusterSettings? {
@@ -207,6 +217,22 @@ extension EtcdTLSOptions {
       return nil
     }
     self.init(authorities: authorities, certificate: certificate, key: key)
+  }
+}
+
+extension EnrolmentOptions {
+  fileprivate init?(_ settings: Settings) throws(Failure) {
+    let (certificate, key) = (settings.text("enrol_ca_cert"), settings.text("enrol_ca_key"))
+    guard let certificate, let key else {
+      guard certificate == nil, key == nil else {
+        throw .usage("a CA has a certificate and a key", "give both --enrol-ca-cert and --enrol-ca-key")
+      }
+      return nil
+    }
+    guard settings.text("tls_client_ca") != nil else {
+      throw .usage("certificates of agents are worth nothing without TLS", "add --tls-cert, --tls-key, --tls-client-ca")
+    }
+    self.init(certificate: certificate, key: key, days: settings.integer("enrol_days").map { Int($0) } ?? 90)
   }
 }
 

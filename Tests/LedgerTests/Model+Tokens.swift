@@ -74,14 +74,21 @@ extension Asking {
   }
 
   mutating func enrolling() -> Command {
-    if oneIn(2) {
+    let known = model.tokens.values.filter { $0.enrolment != nil }.map(\.id).min()
+    if known == nil ? !oneIn(9) : oneIn(6) {
+      // The first token of all is an administrator's, which enrols nobody.
+      let enrols = model.tokens.isEmpty ? nil : NodeName(trusted: "h\(number(1...3))")
+      let role: Role = enrols == nil ? .clusterAdmin : oneIn(9) ? .viewer : .agent
       return .createToken(
         TokenRequest(
-          id: tokenID(), hash: TokenHash(high: 1, low: 2), role: oneIn(9) ? .viewer : .agent, scope: .global, note: "",
-          lifetimeSeconds: oneIn(9) ? nil : 90, enrols: NodeName(trusted: "h\(number(1...3))"), creator: .system))
+          id: tokenID(), hash: TokenHash(high: 1, low: 2), role: role, scope: .global, note: "",
+          lifetimeSeconds: oneIn(9) ? nil : 90, enrols: enrols, creator: .system))
     }
     let key = TokenHash(high: 3, low: UInt128(number(1...2)))
-    return .enrol(EnrolRequest(token: tokenID(), made: Enrolment.Made(key: key, certificate: "pem \(number(1...9))")))
+    return .enrol(
+      EnrolRequest(
+        token: oneIn(4) ? tokenID() : known ?? tokenID(),
+        made: Enrolment.Made(key: key, certificate: "pem \(number(1...9))")))
   }
 
   mutating func revokingToken() -> Command { .revokeToken(tokenID()) }

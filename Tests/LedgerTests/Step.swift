@@ -19,7 +19,8 @@ struct Step: CustomStringConvertible {
 
   private static let weighted: [Kind] =
     Kind.allCases + [
-      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken, .enrol
+      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken, .enrol,
+      .enrol
     ]
     + [
       .makeToken, .enrol, .release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows,

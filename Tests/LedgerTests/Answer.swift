@@ -18,6 +18,8 @@ enum Answer: Hashable {
   case token(Token, spent: Bool)
   case tokenRevoked(Token)
   case enrolled(Token, isNew: Bool)
+  /// Nodes and VMs have a model of their own: `FleetModelTests`.
+  case fleet
   case replay(Revision)
 
   init(_ outcome: Outcome) {
@@ -38,6 +40,7 @@ enum Answer: Hashable {
       case .token(let token, let spent): .token(token, spent: spent)
       case .tokenRevoked(let token): .tokenRevoked(token)
       case .enrolled(let token, let isNew): .enrolled(token, isNew: isNew)
+      case .fleet: .fleet
       case .replay(let revision): .replay(revision)
       case .rejected(let rejection): .refused(rejection.code)
       }
@@ -61,6 +64,7 @@ enum Answer: Hashable {
     case .token(_, let spent): spent ? "tokenSpent" : "token"
     case .tokenRevoked: "tokenRevoked"
     case .enrolled(_, let isNew): isNew ? "enrolled" : "enrolledBefore"
+    case .fleet: "fleet"
     case .replay: "replay"
     }
   }
@@ -117,6 +121,7 @@ extension Model {
     case .enrol(let request):
       let (token, isNew) = try enrol(request, revision, time)
       return .enrolled(token, isNew: isNew)
+    case .fleet: throw Refused(code: .invalidField)
     case .suggest(let name):
       let pool = try pool(name)
       let given: IPAddress? = if case .suggestion(let ip) = seen { ip } else { nil }

@@ -67,6 +67,7 @@ package final class BerthAPI: Sendable {
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
     registerDoor()
+    registerCertificates()
   }
 
   /// Every route there is, in the order in which metrics number them.

@@ -33,6 +33,8 @@ package struct Security: Sendable {
   package var oneTimeTokenIsGone: @Sendable () -> Void = {}
   /// The CAs whose certificates may say that they are a node's; nil = all that TLS let in.
   package var nodeAuthorities: AuthorityList?
+  /// The certificates that the server lives by, as their files are now.
+  package var certificates: @Sendable () -> [CertificateState] = { [] }
   /// Makes certificates for agents; nil = this server makes none.
   package var signer: AgentSigner?
   /// The clock of the back-off.

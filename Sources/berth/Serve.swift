@@ -19,6 +19,7 @@ struct Serve {
   let logger: Logger
   let sink: BufferedSink
   let begun = Rejoining()
+  let certificates: CertificateWatch
   private let signals: TerminationSignals
 
   init(_ settings: ServeOptions) {
@@ -27,6 +28,7 @@ struct Serve {
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
+    certificates = CertificateWatch(settings, logger)
   }
 
   func run() -> Int32 {
@@ -39,6 +41,7 @@ struct Serve {
       if let warning = doors.warning { logger.log(.warn, warning) }
       let parts = try start(doors)
       greet(parts)
+      certificates.start()
       var wish = signals.wait()
       while wish == .reload {
         parts.server.reloadCertificates()
@@ -161,6 +164,8 @@ struct Serve {
     _ doors: Doors, _ keeper: TokenKeeper, _ links: NodeLinks? = nil
   ) throws(Complaint) -> Security {
     var security = Security()
+    let watch = certificates
+    security.certificates = { watch.states }
     security.signer = try settings.enrolment?.signer()
     security.nodeAuthorities = links?.authorities
     (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
@@ -218,6 +223,7 @@ struct Serve {
   }
 
   private func stop(_ parts: Parts) {
+    certificates.stop()
     parts.first?.stop()
     parts.server.drain()
     parts.cluster?.stop()

@@ -62,7 +62,8 @@ extension BerthAPI {
   func registerCertificates() {
     let certificates = security.certificates
     metrics.readings(
-      .gauge, "berth_certificate_expires_seconds", "Seconds until a certificate ends, by its use; 0 = ended or unreadable.",
+      .gauge, "berth_certificate_expires_seconds",
+      "Seconds until a certificate ends, by its use; 0 = ended or unreadable.",
       labels: ["use"]
     ) {
       let now = WallClock.microseconds / 1_000_000

@@ -21,8 +21,9 @@ struct SecurityFinding {
 
 private func security(_ call: Call) {
   let api = call.api
-  let findings = api.security.findings(
-    tokens: api.engine.tokens.all, now: api.engine.tokens.time, anonymous: api.isAnonymousAllowed)
+  let findings =
+    api.security.findings(
+      tokens: api.engine.tokens.all, now: api.engine.tokens.time, anonymous: api.isAnonymousAllowed)
     + api.security.certificateFindings(at: WallClock.microseconds / 1_000_000)
   var out = JSONWriter()
   out.object { out in

@@ -102,9 +102,9 @@ let package = Package(
       path: "Benchmarks/berth-bench", swiftSettings: strict),
     room(
       "Simulation",
-      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
+      ["Histories", "LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
     .executableTarget(
-      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "Platform", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),

@@ -15,7 +15,7 @@ private final class Node {
   private(set) var barriers: [UInt64] = []
   private(set) var archived: [StoredBatch] = []
   let answers = Guard<[Answer]>([])
-  private let clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
+  var clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
 
   init(seed: UInt64 = 1) {
     var numbers = seed
@@ -96,6 +96,26 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     #expect(leader.core.head == follower.core.head && leader.core.head.sequence == 22)
     #expect(leader.archive == follower.archive && leader.archive.count == 22)
     #expect(leader.appended.allSatisfy { $0.epoch == 7 } && leader.appended[0].entries.isEmpty)
+  }
+
+  @Test func aClockThatJumpedWhileAnotherLedIsNotBelieved() {
+    let (first, second) = (Node(seed: 1), Node(seed: 2))
+    for node in [first, second] { node.hear(.opened(LogHead(empty: logID))) }
+    second.hear(first.lead(1))
+    first.makePool()
+    second.hear(first.land())
+    // A step of some seconds is gone along with; one of ten hours waits for a person.
+    second.clock.wall += 5_000_000
+    second.hear(.follows(nil))
+    second.clock.wall += 36_000_000_000
+    _ = second.lead(2)
+    #expect(second.core.isClockHeld)
+    second.allocate("a")
+    #expect(second.appended.last?.time == first.clock.wall + 5_000_000)
+    _ = second.land()
+    second.core.confirm(second.clock)
+    second.allocate("b")
+    #expect(second.appended.last?.time == second.clock.wall)
   }
 
   @Test func aFollowerDecidesNothing() {

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import check_history, percentile  # noqa: E402
+from checks import check_history, judge, percentile  # noqa: E402
 from clients import Clients, ask  # noqa: E402
 from world import Unable, World  # noqa: E402
 
@@ -141,7 +141,7 @@ def settle(world):
     return False, parts, None
 
 
-def dumped(world):
+def dumped(world, path):
     """The log as the nodes have archived it, from the one that has all of it."""
     for node in world.nodes:
         lines = subprocess.run(
@@ -149,6 +149,8 @@ def dumped(world):
         if lines.returncode == 0:
             entries = [json.loads(line) for line in lines.stdout.splitlines()]
             if entries and entries[0]["revision"] == 1:
+                with open(path, "wb") as file:
+                    file.write(lines.stdout)
                 return entries
     return None
 
@@ -174,6 +176,8 @@ def summary(rows, world, clients, violations, checked):
         "cycles": len(rows), "kinds": table, "gap_p50": percentile(all_gaps, 0.5),
         "gap_p99": percentile(all_gaps, 0.99), "gap_max": all_gaps[-1] if all_gaps else 0,
         "operations": clients.total(), "checked": checked, "violations": violations, "etcd": world.etcd_version(),
+        "failed_ratio": sum(row["failed"] for row in rows) / max(1, sum(row["attempts"] for row in rows)),
+        "load": [round(load, 1) for load in os.getloadavg()],
     }
 
 
@@ -186,7 +190,8 @@ def say(result):
     print(
         f"chaos: {result['cycles']} cycles, longest gap between acknowledged writes p50 {result['gap_p50']:.2f} s, "
         f"p99 {result['gap_p99']:.2f} s, max {result['gap_max']:.2f} s; {result['checked']} operations checked, "
-        f"{len(result['violations'])} violations")
+        f"{len(result['violations'])} violations; {100 * result['failed_ratio']:.2f} % of requests failed, "
+        f"load {result['load'][2]}")
     for violation in result["violations"][:20]:
         print(f"VIOLATION: {violation}")
 
@@ -194,6 +199,7 @@ def say(result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=".build/release/berth")
+    parser.add_argument("--histories", default=".build/release/berth-histories", help="judges linearizability")
     parser.add_argument("--cycles", type=int, default=0, help="faults in all; 0 = each kind once")
     parser.add_argument("--kinds", default="", help="only kinds that contain this text")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -207,6 +213,8 @@ def main():
     place = tempfile.mkdtemp(prefix="berth-chaos-")
     print(f"seed {options.seed}, data in {place}", flush=True)
     try:
+        if not os.access(options.histories, os.X_OK):
+            raise Unable(f"there is no {options.histories}: swift build -c release --product berth-histories")
         world = World(os.path.abspath(options.binary), place)
     except Unable as why:
         print(f"skipped: {why}")
@@ -237,11 +245,16 @@ def main():
         alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
         violations += [f"alarm: {alarm}" for alarm in alarms]
         world.stop_nodes()
-        entries = dumped(world)
+        log = os.path.join(options.out, "log.jsonl")
+        entries = dumped(world, log)
         if entries is None:
             violations.append("no node has archived the whole log")
         found, checked = check_history(history, entries or [], export)
         violations += found
+        if entries is not None:
+            verdict, found = judge(options.histories, os.path.join(options.out, "history.jsonl"), log)
+            print(verdict)
+            violations += found
         result = summary(rows, world, clients, violations, checked)
         with open(os.path.join(options.out, "result.json"), "w") as file:
             json.dump(result, file, indent=1)

@@ -39,7 +39,11 @@ internal import Simulation
     var plan = WorldPlan(seed: seed)
     let flaws = CoreFlaws(rawValue: number("CORE_FLAWS").map { Int($0) } ?? 0)
     if !flaws.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: flaws) } }
-    plan.flaws = EtcdFlaws(rawValue: number("FLAWS").map { Int($0) } ?? 0)
+    // As in the tests: bugs of the protocol are looked for behind the toy.
+    if let flaws = number("FLAWS") {
+      plan.flaws = EtcdFlaws(rawValue: Int(flaws))
+      plan.engine = { ToyEngine(seed: $0, snapshotEvery: 12) }
+    }
     return plan
   }
 

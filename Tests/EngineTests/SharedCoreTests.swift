@@ -180,6 +180,34 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     #expect(node.answers.value.last?.unavailable == .notLeading(nil))
   }
 
+  /// What a later version may write: entries, kinds and rows that this one does not know.
+  @Test(arguments: [(0, UInt8(9), "version 9"), (1, 99, "kind of entry")])
+  func aNodeStopsBeforeWhatALaterVersionWroteAndKeepsWhatItHas(place: Int, byte: UInt8, word: String) {
+    let (leader, follower) = (Node(seed: 1), Node(seed: 2))
+    for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }
+    follower.hear(leader.lead(1))
+    leader.makePool()
+    follower.hear(leader.land())
+    leader.allocate("a")
+    guard case .applied(let stored) = leader.land() else { return }
+    var batch = stored.batch
+    batch.entries[0][place] = byte
+    let (head, hash) = (follower.core.head, follower.core.tables.stateHash)
+    follower.hear(.applied(StoredBatch(batch: batch, hash: batch.hash)))
+    guard case .lost(let why) = follower.core.leadership else {
+      Issue.record("\(follower.core.leadership)")
+      return
+    }
+    #expect(why.contains("batch 3") && why.contains(word) && why.contains("start the version of Berth that wrote it"))
+    #expect(follower.core.head == head && follower.core.tables.stateHash == hash && follower.archive.count == 2)
+    // Its archive is whole: a version that can read goes on from it.
+    let upgraded = Node(seed: 3)
+    upgraded.hear(.opened(LogHead(empty: logID)))
+    for stored in follower.archive { upgraded.hear(.applied(stored)) }
+    upgraded.hear(.applied(stored))
+    #expect(upgraded.core.tables.stateHash == leader.core.tables.stateHash)
+  }
+
   @Test func anotherStateThanTheLeadersIsRefused() {
     let (leader, follower) = (Node(seed: 1), Node(seed: 2))
     for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }

@@ -79,7 +79,8 @@ extension World {
       return fail(at: deadline)
     }
     let isLate = isTroubled && random.oneIn(60)
-    let arrival = now + (isLate ? Int64.random(in: timeout...timeout + 4_000_000, using: &random) : delay())
+    let arrival =
+      now + (isLate ? Int64.random(in: timeout...timeout + 4_000_000, using: &random) : delay())
       + distance(index, member, isAgreed: request.isAgreed)
     if isLate { saw("a request landed after its sender gave up") }
     let isAnswered = !(isTroubled && random.oneIn(60)) && arrival < deadline
@@ -111,7 +112,7 @@ extension World {
         queue.add(
           .input(
             node: journey.node, life: journey.life, .failed(journey.id, .unknown("no answer")), age: truth.restores),
-          at: journey.deadline)
+          at: max(now, journey.deadline))
         journey = Journey(
           node: journey.node, life: journey.life, id: journey.id, request: journey.request, member: journey.member,
           deadline: journey.deadline, isAnswered: false, age: journey.age, waits: journey.waits)
@@ -136,7 +137,8 @@ extension World {
     let input: EtcdInput =
       time <= journey.deadline ? .answer(journey.id, answer) : .failed(journey.id, .unknown("no answer"))
     queue.add(
-      .input(node: journey.node, life: journey.life, input, age: truth.restores), at: min(time, journey.deadline))
+      .input(node: journey.node, life: journey.life, input, age: truth.restores),
+      at: max(now, min(time, journey.deadline)))
   }
 
   private func execute(_ request: EtcdRequest, member: Int) -> EtcdAnswer {
@@ -150,8 +152,7 @@ extension World {
       }
     }
     let answer = etcd.handle(request, now: now, view: view)
-    if !isCalm, random.oneIn(3), case .keepAlive(let lease) = request, case .lease(let header, _, seconds: 0) = answer
-    {
+    if !isCalm, random.oneIn(3), case .keepAlive(let lease) = request, case .lease(let header, _, seconds: 0) = answer {
       saw("a keepalive lied")
       return .lease(header, id: lease, seconds: 1)
     }

@@ -102,6 +102,7 @@ package final class World {
     queue.add(.act { [unowned self] in self.heal() }, at: plan.trouble)
     let end = plan.trouble + plan.peace
     while violation == nil, let (at, event) = queue.next(), at <= end {
+      precondition(at >= now, "the world's time goes back")
       now = at
       handle(event)
     }

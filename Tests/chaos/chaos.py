@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Chaos on a real cluster: three members of etcd and three nodes of Berth, each in a network namespace of its own.
 
-One cycle is one fault: something is killed, paused or cut off while clients allocate, read and release; then it is
+One cycle is one fault: something is killed, paused, cut off or full while clients allocate, read and release; then it is
 undone and the cluster must come back. Clients repeat with idempotency keys until they know, and write down what they
 were told. At the end the log of a node is read in its order and compared with all that was acknowledged.
 
@@ -42,7 +42,14 @@ KINDS = {
     "deaf etcd leader": ("deaf", "etcd leader"),
     "mute etcd leader": ("mute", "etcd leader"),
     "leader and follower apart": ("apart", "leader"),
+    "disk of node leader full": ("fill", "leader"),
+    "disk of node follower full": ("fill", "follower"),
+    "etcd out of space": ("nospace", "etcd leader"),
 }
+# While etcd has no room nobody can write: its gap says how long it was full, not how long a change of leaders takes.
+NO_WRITES = ("etcd out of space",)
+# A longer gap is explained by what the nodes and the members said meanwhile.
+EXPLAINED_SECONDS = 3.5
 
 
 def targets(world, who):
@@ -56,6 +63,10 @@ def targets(world, who):
 
 
 def begin(world, what, members):
+    """Does it; returns what was not as the documents say."""
+    if what == "nospace":
+        world.fill_etcd()
+        return refused(world)
     for member in members:
         if what == "kill":
             member.kill()
@@ -77,14 +88,33 @@ def begin(world, what, members):
             other = next(node for node in world.nodes if node is not member)
             member.rules("input", f"ip saddr {other.address} drop")
             member.rules("output", f"ip daddr {other.address} drop")
+        elif what == "fill":
+            member.fill()
+    return []
 
 
-def undo(what, members):
+def refused(world):
+    """etcd is full: every node refuses writes by name and answers consistent reads."""
+    found = []
+    for node in world.nodes:
+        status, answer, _ = ask(node, "POST", "/api/v1/pools/chaos/allocations", {"owner": "nobody"})
+        if status != 503 or (answer or {}).get("code") != "storage_full":
+            found.append(f"etcd is full and {node.name} answers a write with {status} {(answer or {}).get('code')}")
+        if ask(node, "GET", "/api/v1/pools/chaos")[0] != 200:
+            found.append(f"etcd is full and {node.name} does not answer a read")
+    return found
+
+
+def undo(world, what, members):
+    if what == "nospace":
+        return world.make_room()
     for member in members:
         if what == "kill":
             member.start()
         elif what == "pause":
             member.signal(signal.SIGCONT)
+        elif what == "fill":
+            member.make_room()
         else:
             member.heal()
 
@@ -111,17 +141,20 @@ def recover(world, clients, deadline):
 def cycle(world, clients, kind, hold):
     what, who = KINDS[kind]
     members = targets(world, who)
-    began = time.monotonic()
-    begin(world, what, members)
+    world.mark_logs()
+    began, wall = time.monotonic(), time.time()
+    complaints = begin(world, what, members)
     time.sleep(hold)
-    undo(what, members)
+    undo(world, what, members)
     healed = time.monotonic()
     is_back = recover(world, clients, 60)
     ended = time.monotonic()
     row = {
         "kind": kind, "target": [member.name for member in members], "gap": clients.longest_gap(began, ended),
-        "recovery": ended - healed, "back": is_back, "began": began, "ended": ended,
+        "recovery": ended - healed, "back": is_back, "began": began, "ended": ended, "complaints": complaints,
     }
+    if row["gap"] > EXPLAINED_SECONDS:
+        row["timeline"] = world.timeline(wall)
     row.update(clients.counts(began, ended))
     return row
 
@@ -171,7 +204,7 @@ def summary(rows, world, clients, violations, checked):
             "kind": kind, "cycles": len(found), "gap_p50": percentile(gaps, 0.5), "gap_p99": percentile(gaps, 0.99),
             "gap_max": gaps[-1], "requests": attempts, "failed_ratio": failed / max(1, attempts),
         })
-    all_gaps = sorted(row["gap"] for row in rows)
+    all_gaps = sorted(row["gap"] for row in rows if row["kind"] not in NO_WRITES)
     return {
         "cycles": len(rows), "kinds": table, "gap_p50": percentile(all_gaps, 0.5),
         "gap_p99": percentile(all_gaps, 0.99), "gap_max": all_gaps[-1] if all_gaps else 0,
@@ -232,9 +265,12 @@ def main():
         for number, kind in enumerate(order[:count]):
             row = cycle(world, clients, kind, options.hold)
             rows.append(row)
+            violations += [f"cycle {number + 1} ({kind}): {complaint}" for complaint in row["complaints"]]
             print(
                 f"{number + 1:4} {kind:28} {','.join(row['target']):16} gap {row['gap']:5.2f} s"
                 f"  back after {row['recovery']:5.2f} s{'' if row['back'] else '  NOT BACK'}", flush=True)
+            for at, name, what in row.get("timeline", []):
+                print(f"       {at:6.2f} s  {name:3} {what}", flush=True)
             if not row["back"]:
                 violations.append(f"cycle {number + 1} ({kind}): the cluster did not come back within 60 s")
                 break

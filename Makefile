@@ -56,9 +56,9 @@ bench: deps ## measure against peers and write docs/benchmarks.md
 cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
 	@Tests/scripts/cluster.sh .build/release/berth
 
-chaos: build ## 105 faults of 15 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
+chaos: build ## 108 faults of 18 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
 	swift build -c release --product berth-histories
-	Tests/chaos/chaos.py --cycles 105 $(ARGS)
+	Tests/chaos/chaos.py --cycles 108 $(ARGS)
 
 bench-placement: ## measure placement on one core; ARGS="--trace DIR" packs a real trace
 	swift build -c release --product berth-bench

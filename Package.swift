@@ -106,7 +106,8 @@ let package = Package(
     room(
       "Simulation",
       [
-        "Histories", "LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"
+        "Histories", "LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform",
+        "TestSupport"
       ]),
     .executableTarget(
       name: "berth-sim",

@@ -40,7 +40,8 @@ import Testing
 
   @Test(arguments: [
     // A read after the acknowledgement that does not see it, one that sees what is gone, one that sees another owner.
-    (1, #""found":"a""#, #""found":null"#), (5, #""found":"b""#, #""found":"a""#), (1, #""found":"a""#, #""found":"b""#),
+    (1, #""found":"a""#, #""found":null"#), (5, #""found":"b""#, #""found":"a""#),
+    (1, #""found":"a""#, #""found":"b""#),
     // An answer that came before what it says was there.
     (3, #""begun":2.1,"ended":3.5"#, #""begun":1.6,"ended":1.7"#)
   ]) func aForgedReadIsRefused(line: Int, old: String, new: String) throws {
@@ -63,10 +64,11 @@ import Testing
   }
 
   @Test func anAnswerOutOfTheLogsOrderIsRefused() throws {
-    let log = self.log + [
-      #"{"revision":5,"changes":[{"type":"allocation","after":{"pool":"chaos","owner":"d","ip":"10.0.0.3","generation":5}}]}"#,
-      #"{"revision":6,"changes":[{"type":"allocation","after":{"pool":"chaos","owner":"e","ip":"10.0.0.4","generation":6}}]}"#
-    ]
+    let log =
+      self.log + [
+        #"{"revision":5,"changes":[{"type":"allocation","after":{"pool":"chaos","owner":"d","ip":"10.0.0.3","generation":5}}]}"#,
+        #"{"revision":6,"changes":[{"type":"allocation","after":{"pool":"chaos","owner":"e","ip":"10.0.0.4","generation":6}}]}"#
+      ]
     // e was answered before d asked, but stands behind it in the log.
     let late = [
       #"{"op":"allocate","owner":"e","end":"ok","ip":"10.0.0.4","generation":6,"begun":10.0,"ended":10.5}"#,

@@ -269,8 +269,10 @@ package final class CoreEngine: SimulatedEngine {
   }
 
   private func sequence(holding revision: UInt64) -> UInt64 {
-    (archive + unarchived).last { $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision }?.batch.sequence
-      ?? core.head.sequence
+    let holder = (archive + unarchived).last {
+      $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision
+    }
+    return holder?.batch.sequence ?? core.head.sequence
   }
 
   /// Forgets all but the archive.

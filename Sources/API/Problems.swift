@@ -72,6 +72,10 @@ extension Rejection.Code {
     case .invalidField, .addressOutsidePool: 400
     case .creatorIsGone: 401
     case .poolNotFound, .noDefaultPool, .reservationNotFound, .allocationNotFound, .tokenNotFound: 404
+    case .nodeInUse, .nodeState, .staleEpoch, .tooManyNodes, .vmExists, .vmState, .tooManyVMs, .noPlacement,
+      .quotaExceeded, .capacityExists:
+      409
+    case .nodeNotFound, .vmNotFound, .quotaNotFound, .capacityNotFound: 404
     case .poolExists, .poolOverlap, .poolInUse, .poolDisabled, .poolExhausted, .tooManyPools, .noMatchingPool: 409
     case .outsidersLive, .nothingToRollBack, .reservationExists, .tooManyReservations: 409
     case .addressInUse, .addressReserved, .addressQuarantined, .alreadyAllocated, .tooManyForOwner: 409

@@ -32,6 +32,8 @@ package enum Command: Sendable {
   case createToken(TokenRequest)
   /// End a token.
   case revokeToken(TokenID)
+  /// Whatever concerns nodes and VMs.
+  case fleet(FleetCommand)
   /// What `allocate` would give now; changes nothing.
   case suggest(PoolName)
   /// The largest free blocks of at least this length; changes nothing.
@@ -103,6 +105,8 @@ package struct AllocateRequest: Sendable {
   package var leaseSeconds: UInt32?
   /// The operator's labels.
   package var labels = Labels.none
+  /// Who answers for it; nil = whoever asks.
+  package var manager: Manager?
 
   /// Asks for one address of `source`.
   package init(_ source: Source, holder: Holder) { (self.source, self.holder) = (source, holder) }

@@ -17,6 +17,21 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case imported = 13
   case tokenCreated = 14
   case tokenRevoked = 15
+  case nodeRegistered = 16
+  case nodeUpdated = 17
+  case nodeFenced = 18
+  case nodeDeleted = 19
+  case nodeLost = 20
+  case vmCreated = 21
+  case vmUpdated = 22
+  case vmPlaced = 23
+  case vmMoved = 24
+  case vmReported = 25
+  case vmDeleted = 26
+  case quotaSet = 27
+  case quotaDeleted = 28
+  case capacityReserved = 29
+  case capacityReleased = 30
 
   /// As in the API.
   package var name: String {
@@ -36,6 +51,21 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
     case .imported: "imported"
     case .tokenCreated: "token_created"
     case .tokenRevoked: "token_revoked"
+    case .nodeRegistered: "node_registered"
+    case .nodeUpdated: "node_updated"
+    case .nodeFenced: "node_fenced"
+    case .nodeDeleted: "node_deleted"
+    case .nodeLost: "node_lost"
+    case .vmCreated: "vm_created"
+    case .vmUpdated: "vm_updated"
+    case .vmPlaced: "vm_placed"
+    case .vmMoved: "vm_moved"
+    case .vmReported: "vm_reported"
+    case .vmDeleted: "vm_deleted"
+    case .quotaSet: "quota_set"
+    case .quotaDeleted: "quota_deleted"
+    case .capacityReserved: "capacity_reserved"
+    case .capacityReleased: "capacity_released"
     }
   }
 }
@@ -90,7 +120,8 @@ package final class Entry: Sendable {
 extension Entry {
   /// The answer that was given.
   package var outcome: Outcome {
-    switch (kind, told) {
+    if let fleet = FleetOutcome(of: kind, effects, told) { return .fleet(fleet) }
+    return switch (kind, told) {
     case (.allocated, .grants(let grants, let unchanged)): .granted(grants, isNew: true, unchanged: unchanged)
     case (.released, .grants(let grants, _)): .released(grants)
     case (.allocationUpdated, .grants(let grants, _)) where grants.count == 1: .allocation(grants[0])

@@ -2,7 +2,8 @@
 //
 // A few loops, each a thread with its own epoll instance; a connection lives on one loop for ever. A request costs
 // one recv, one send and its share of an epoll_wait; a handler that answers on the loop's thread writes into the
-// connection's output without lock or wake-up, one that answers later goes through the loop's inbox.
+// connection's output without lock or wake-up, one that answers later goes through the loop's inbox. What a turn of a
+// loop has to send goes out at its end. TLS is a session on the connection's own socket, driven by the same loop.
 //
 // Invariants: one request per connection is in flight, so answers leave in order and what comes too early waits in
 // the kernel; every buffer, time and count has a limit in `ServerOptions` or a named constant; a request is answered

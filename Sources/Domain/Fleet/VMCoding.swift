@@ -26,7 +26,9 @@ private struct VMFlags: OptionSet {
   static let seat = Self(rawValue: 1 << 20)
   static let preempted = Self(rawValue: 1 << 21)
   static let kernel = Self(rawValue: 1 << 22)
-  static let known: UInt32 = (1 << 23) - 1
+  static let isEnding = Self(rawValue: 1 << 23)
+  static let isHurried = Self(rawValue: 1 << 24)
+  static let known: UInt32 = (1 << 25) - 1
 
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
@@ -40,7 +42,8 @@ private struct VMFlags: OptionSet {
       (spec.node != nil, .onlyNode), (spec.labels != .none, .labels), (spec.isPreemptible, .isPreemptible),
       (spec.isPinned, .isPinned), (spec.isSingleNUMA, .isSingleNUMA), (spec.isForced, .isForced),
       (!vm.isWanted, .isUnwanted), (vm.node != nil, .node), (vm.leaving != nil, .leaving), (vm.seat != .plain, .seat),
-      (vm.preemptions != 0 || vm.preemptedAt != 0, .preempted), (!spec.kernel.isEmpty, .kernel)
+      (vm.preemptions != 0 || vm.preemptedAt != 0, .preempted), (!spec.kernel.isEmpty, .kernel),
+      (vm.isEnding, .isEnding), (vm.isHurried, .isHurried)
     ]
     self = []
     for (isPresent, flag) in present where isPresent { insert(flag) }
@@ -160,7 +163,8 @@ extension ByteReader {
     let preemptions: UInt16 = flags.contains(.preempted) ? try small() : 0
     let preemptedAt = flags.contains(.preempted) ? try time() : 0
     let vm = VM(
-      key: key, id: id, spec: spec, state: state, isWanted: !flags.contains(.isUnwanted), node: node, leaving: leaving,
+      key: key, id: id, spec: spec, state: state, isWanted: !flags.contains(.isUnwanted),
+      isEnding: flags.contains(.isEnding), node: node, leaving: leaving, isHurried: flags.contains(.isHurried),
       seat: seat, epoch: epoch, preemptions: preemptions, preemptedAt: preemptedAt, why: try text(),
       createdAt: try time(), revision: try varint())
     // One row, one form: the state hash is of the bytes.

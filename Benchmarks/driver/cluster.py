@@ -35,8 +35,8 @@ class Cluster:
                 "--advertise-client-urls", f"http://127.0.0.1:{client}",
                 "--listen-peer-urls", f"http://127.0.0.1:{peer}",
                 "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", peers,
-                "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "error",
-                "--quota-backend-bytes", str(4 << 30),
+                "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap",
+                "--log-level", "error", "--quota-backend-bytes", str(4 << 30),
             ], client, setting.log(f"etcd-{i}")))
         for etcd in self.etcds:
             etcd.wait_until("/health")

@@ -36,7 +36,7 @@ final class RealCluster {
         "--name", "e\(index)", "--data-dir", directory.file("etcd-\(index)"), "--listen-client-urls", urls[index],
         "--advertise-client-urls", urls[index], "--listen-peer-urls", "http://127.0.0.1:\(peer[index])",
         "--initial-advertise-peer-urls", "http://127.0.0.1:\(peer[index])", "--initial-cluster", peers,
-        "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "error"
+        "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap", "--log-level", "error"
       ] + (quota.map { ["--quota-backend-bytes", "\($0)"] } ?? [])
     }
     self.members = try memberArguments.map { try ChildProcess("etcd", $0) }

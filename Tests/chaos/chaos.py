@@ -188,6 +188,29 @@ def dumped(world, path):
     return None
 
 
+def finish(world, clients, options):
+    """What was not as it must be, once the clients have stopped; and how many operations were looked at."""
+    violations = []
+    history = clients.stop()
+    agrees, parts, export = settle(world)
+    if not agrees:
+        violations.append(f"the nodes do not agree at the end: {parts}")
+    alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
+    violations += [f"alarm: {alarm}" for alarm in alarms]
+    world.stop_nodes()
+    log = os.path.join(options.out, "log.jsonl")
+    entries = dumped(world, log)
+    if entries is None:
+        violations.append("no node has archived the whole log")
+    found, checked = check_history(history, entries or [], export)
+    violations += found
+    if entries is not None:
+        verdict, found = judge(options.histories, os.path.join(options.out, "history.jsonl"), log)
+        print(verdict)
+        violations += found
+    return violations, checked
+
+
 def summary(rows, world, clients, violations, checked):
     kinds = {}
     for row in rows:
@@ -274,23 +297,8 @@ def main():
             if not row["back"]:
                 violations.append(f"cycle {number + 1} ({kind}): the cluster did not come back within 60 s")
                 break
-        history = clients.stop()
-        agrees, parts, export = settle(world)
-        if not agrees:
-            violations.append(f"the nodes do not agree at the end: {parts}")
-        alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
-        violations += [f"alarm: {alarm}" for alarm in alarms]
-        world.stop_nodes()
-        log = os.path.join(options.out, "log.jsonl")
-        entries = dumped(world, log)
-        if entries is None:
-            violations.append("no node has archived the whole log")
-        found, checked = check_history(history, entries or [], export)
+        found, checked = finish(world, clients, options)
         violations += found
-        if entries is not None:
-            verdict, found = judge(options.histories, os.path.join(options.out, "history.jsonl"), log)
-            print(verdict)
-            violations += found
         result = summary(rows, world, clients, violations, checked)
         with open(os.path.join(options.out, "result.json"), "w") as file:
             json.dump(result, file, indent=1)

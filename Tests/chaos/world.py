@@ -15,7 +15,7 @@ import urllib.request
 NODE_MEGABYTES = 512
 ETCD_BYTES = 192 << 20
 # What tells of a change of leaders in the logs of a node and of a member of etcd.
-TELLING = ("leads", "became leader", "lost leader", "is starting a new election", "starts", "serves", "lease")
+TELLING = ("leads", "became leader", "lost leader", "is starting a new election", "serves", "revoke lease")
 
 
 class Unable(Exception):
@@ -98,8 +98,8 @@ class Etcd(Member):
             "--advertise-client-urls", self.url, "--listen-peer-urls", f"http://{self.address}:2380",
             "--initial-advertise-peer-urls", f"http://{self.address}:2380", "--initial-cluster", peers,
             "--initial-cluster-token", self.world.bridge, "--initial-cluster-state", "new",
-            "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "info",
-            "--quota-backend-bytes", str(ETCD_BYTES),
+            "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap",
+            "--log-level", "info", "--quota-backend-bytes", str(ETCD_BYTES),
         ]
 
     def call(self, path, body, seconds=10):
@@ -114,9 +114,13 @@ class Etcd(Member):
 
 
 class Node(Member):
+    def __init__(self, world, name, number, port):
+        super().__init__(world, name, number, port)
+        self.binary = world.binary
+
     def command(self):
         return [
-            self.world.binary, "serve", "--listen", f"{self.address}:{self.port}", "--insecure", "--node", self.name,
+            self.binary, "serve", "--listen", f"{self.address}:{self.port}", "--insecure", "--node", self.name,
             "--etcd", ",".join(etcd.url for etcd in self.world.etcds), "--data-dir", self.data, "--network", "172.16.0",
         ]
 

@@ -224,7 +224,8 @@ package final class World {
     if engine.leads, !led {
       saw("a node leads")
       leaderships += 1
-      if truth.isLate { violate("\(node.name) began to lead long after peace had come") }
+      // A leader that found history lost does not lead, but its lease goes on for a while.
+      if truth.isLate, truth.restores == 0 { violate("\(node.name) began to lead long after peace had come") }
       if abs(node.skew) > World.kept { saw("a node with a wrong clock leads") }
     }
     truth.told(event, to: index, in: self)

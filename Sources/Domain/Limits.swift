@@ -79,4 +79,6 @@ package enum Limits {
   package static let planMoves = 1_000
   /// VMs of one report of an agent.
   package static let reports = 1_024
+  /// Bytes of the name of an image or a kernel.
+  package static let imageBytes = 512
 }

@@ -84,12 +84,14 @@ let package = Package(
     room("VMM", ["Domain", "Addressing"]),
     room("VMMSimulated", ["VMM", "Domain"]),
     room("Agent", ["VMM", "Domain"]),
-    room("AgentHost", ["Agent", "VMM", "Client", "Wire", "Domain", "Addressing", "Platform"]),
+    room(
+      "AgentHost", ["Agent", "VMM", "Client", "APITypes", "Wire", "Domain", "Addressing", "Platform"]),
     room("Offline", ["Engine", "Log", "Ledger", "Domain", "Addressing", "Platform"]),
     .executableTarget(
       name: "berth",
       dependencies: [
-        "Wire", "CLI", "Client", "AgentHost", "VMMSimulated", "VMM", "API", "Cluster", "Engine", "Ledger", "HTTPServer", "HTTPClient", "LogSQLite",
+        "Wire", "CLI", "Client", "APITypes", "AgentHost", "VMMSimulated", "VMM", "API", "Cluster", "Engine", "Ledger",
+        "HTTPServer", "HTTPClient", "LogSQLite",
         "LogEtcd", "Log",
         "Offline", "Config", "Telemetry", "Platform", "Domain", "Addressing"
       ].map { .byName(name: $0) },
@@ -152,7 +154,7 @@ let package = Package(
     tests("AgentTests", ["Agent", "VMM", "VMMSimulated", "Domain", "TestSupport"]),
     tests(
       "AgentHostTests",
-      ["AgentHost", "Agent", "VMM", "VMMSimulated", "Client", "Wire", "Domain", "Platform", "TestSupport"]),
+      ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),
     tests(
       "OfflineTests",
       [

@@ -32,7 +32,7 @@ package enum AgentAction: Hashable, Sendable {
 }
 
 /// A VM as Berth wants it on this node.
-package struct DesiredVM: Hashable, Sendable {
+package struct WantedVM: Hashable, Sendable {
   /// What to bring up.
   package let order: VMOrder
   /// Whether it is to run; else it is to go down.
@@ -50,7 +50,7 @@ package struct DesiredVM: Hashable, Sendable {
 package struct Agent: Sendable {
   /// The node's epoch, as Berth counts its registrations; 0 = none yet.
   package private(set) var epoch: UInt64 = 0
-  /// As of which revision the list is.
+  /// As of which revision the list is; 0 = there is none under this registration.
   package private(set) var seenRevision: Revision = 0
   /// When the lease ends; nil = there was none.
   package private(set) var leaseEnd: Duration?
@@ -58,7 +58,7 @@ package struct Agent: Sendable {
   package var capacity: Resources
   let capabilities: VMCapabilities
   /// What is wanted; nil = no list was taken yet.
-  private(set) var desired: [VMID: DesiredVM]?
+  private(set) var desired: [VMID: WantedVM]?
   /// What was told and acknowledged.
   var told: [VMID: Told] = [:]
 
@@ -81,20 +81,20 @@ package struct Agent: Sendable {
   package func hasLease(at now: Duration) -> Bool { leaseEnd.map { now < $0 } ?? false }
 
   /// Berth has acknowledged a report.
-  package mutating func acknowledged(_ report: AgentReport, _ answer: ReportAnswer) {
+  package mutating func acknowledged(_ report: AgentReport, _ answer: Acknowledgement) {
     // What was said under another registration says nothing about this one.
     guard report.epoch == epoch, answer.epoch == epoch else { return }
     let end = report.sentAt + answer.lease
     leaseEnd = max(leaseEnd ?? end, end)
     for vm in report.vms { told[vm.id] = Told(epoch: vm.epoch, fact: vm.fact) }
-    guard answer.revision >= seenRevision else { return }
+    guard let list = answer.desired, answer.revision >= seenRevision else { return }
     seenRevision = answer.revision
-    if let list = answer.desired { take(list) }
+    take(list)
   }
 
-  private mutating func take(_ list: [DesiredVM]) {
+  private mutating func take(_ list: [WantedVM]) {
     let before = desired ?? [:]
-    var next: [VMID: DesiredVM] = [:]
+    var next: [VMID: WantedVM] = [:]
     for vm in list {
       let known = before[vm.order.id]
       next[vm.order.id] = known.map { $0.order.epoch > vm.order.epoch } == true ? known : vm
@@ -125,13 +125,13 @@ package struct Agent: Sendable {
     return cuts + stops + removals + starts(observed, leaving, now)
   }
 
-  private func mustBeCut(_ machine: ObservedVM, _ want: DesiredVM?, _ now: Duration) -> Bool {
+  private func mustBeCut(_ machine: ObservedVM, _ want: WantedVM?, _ now: Duration) -> Bool {
     let policy = want.map { $0.order.epoch == machine.epoch ? $0.order.failover : .restart } ?? machine.order.failover
     return policy == .restart && !hasLease(at: now)
   }
 
   /// How long a machine that is to go down has; nil = it may stay.
-  private func grace(for machine: ObservedVM, _ want: DesiredVM?) -> UInt32? {
+  private func grace(for machine: ObservedVM, _ want: WantedVM?) -> UInt32? {
     guard desired != nil else { return nil }
     // It is elsewhere, or it has ended, or another placement of it counts: nobody waits for it.
     guard let want else { return 0 }

@@ -14,21 +14,21 @@ package struct AgentReport: Hashable, Sendable {
 }
 
 /// What Berth says to a report.
-package struct ReportAnswer: Hashable, Sendable {
+package struct Acknowledgement: Hashable, Sendable {
   /// The node's epoch.
   package let epoch: UInt64
   /// How long the lease is.
   package let lease: Duration
   /// In what time Berth wants to hear again.
   package let heartbeat: Duration
-  /// As of which revision it speaks.
+  /// As of which revision the list is, if there is one.
   package let revision: Revision
   /// All that is wanted; nil = as before.
-  package let desired: [DesiredVM]?
+  package let desired: [WantedVM]?
 
   /// Joins them.
   package init(
-    epoch: UInt64, lease: Duration, heartbeat: Duration = .seconds(2), revision: Revision, desired: [DesiredVM]?
+    epoch: UInt64, lease: Duration, heartbeat: Duration = .seconds(2), revision: Revision, desired: [WantedVM]?
   ) {
     (self.epoch, self.lease, self.heartbeat) = (epoch, lease, heartbeat)
     (self.revision, self.desired) = (revision, desired)
@@ -56,7 +56,7 @@ extension Agent {
     return desired.keys.sorted().compactMap { id in fact(desired[id]!, machines[id]) }
   }
 
-  private func fact(_ want: DesiredVM, _ machine: ObservedVM?) -> VMReport? {
+  private func fact(_ want: WantedVM, _ machine: ObservedVM?) -> VMReport? {
     func report(_ fact: VMReport.Fact, _ detail: String = "") -> VMReport {
       VMReport(id: want.order.id, epoch: want.order.epoch, fact: fact, detail: detail)
     }

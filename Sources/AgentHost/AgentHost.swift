@@ -15,16 +15,27 @@
 // cut is cut in time, also while nobody answers.
 //
 // Refused: a thread for each node; retries inside a call (the next heartbeat is the retry, with fresher news).
-package import Agent
+package import APITypes
 package import Client
 package import Domain
 internal import Platform
 package import VMM
 
+/// A node that this process speaks for.
+package struct HostedNode: Sendable {
+  /// Its name.
+  package let name: NodeName
+  /// What it says when it registers; what it leaves out is the operator's.
+  package let body: NodeBody
+
+  /// Joins the two.
+  package init(_ name: NodeName, _ body: NodeBody) { (self.name, self.body) = (name, body) }
+}
+
 /// What a process of agents is told.
 package struct AgentHostOptions: Sendable {
-  /// The nodes, as they register.
-  package var nodes: [Node]
+  /// The nodes.
+  package var nodes: [HostedNode]
   /// Threads that serve them.
   package var threads: Int
   /// How long a call may take.
@@ -33,7 +44,7 @@ package struct AgentHostOptions: Sendable {
   package var heartbeat = Duration.seconds(2)
 
   /// Names the nodes.
-  package init(nodes: [Node], threads: Int? = nil) {
+  package init(nodes: [HostedNode], threads: Int? = nil) {
     self.nodes = nodes
     self.threads = max(1, min(threads ?? 1 + nodes.count / 250, nodes.count))
   }
@@ -63,7 +74,7 @@ package final class AgentHost: Sendable {
 
   /// Starts threads; `backend` makes what runs the VMs of a node, on the thread that will use it.
   package init(
-    _ options: AgentHostOptions, _ client: Client, backend: @escaping @Sendable (Node) -> any VMBackend
+    _ options: AgentHostOptions, _ client: Client, backend: @escaping @Sendable (NodeName) -> any VMBackend
   ) {
     let polls = options.nodes.count == 1
     let crews = (0..<options.threads).map { number in
@@ -75,9 +86,9 @@ package final class AgentHost: Sendable {
       watch = nil
       return
     }
-    var homes: [String: Crew] = [:]
-    for (index, node) in options.nodes.enumerated() { homes[node.name.text] = crews[index % options.threads] }
-    watch = EventWatch(client) { name in homes[name].map { $0.wake(name) } }
+    let homes = Dictionary(
+      uniqueKeysWithValues: options.nodes.enumerated().map { ($1.name.text, crews[$0 % options.threads]) })
+    watch = EventWatch(client) { name in homes[name]?.wake(name) }
   }
 
   /// How it stands.

@@ -1,4 +1,3 @@
-internal import Agent
 internal import Domain
 internal import Platform
 internal import VMM
@@ -19,13 +18,13 @@ final class Crew: @unchecked Sendable {
   private var thread: Thread?
 
   init(
-    _ number: Int, _ nodes: [Node], _ options: AgentHostOptions, _ door: Door, polls: Bool,
-    backend: @escaping @Sendable (Node) -> any VMBackend
+    _ number: Int, _ nodes: [HostedNode], _ options: AgentHostOptions, _ door: Door, polls: Bool,
+    backend: @escaping @Sendable (NodeName) -> any VMBackend
   ) {
     thread = Thread(name: "agents \(number)") { [self] in
       let loops = nodes.map { node in
         NodeLoop(
-          node, backend(node), heartbeat: options.heartbeat, polls: polls, clock: agentClock,
+          node, backend(node.name), heartbeat: options.heartbeat, polls: polls, clock: agentClock,
           ask: { door.ask($0, $1, within: $2) })
       }
       for (index, loop) in loops.enumerated() { loop.begin(after: options.heartbeat * index / loops.count) }

@@ -1,3 +1,4 @@
+package import APITypes
 package import Agent
 package import Domain
 package import VMM
@@ -5,7 +6,7 @@ package import VMM
 /// What a node says to Berth.
 package enum NodeMessage: Sendable {
   /// What it has.
-  case register(Node)
+  case register(NodeBody)
   /// How it is; the answer may be kept back so long while there is no news.
   case report(AgentReport, usage: Resources, wait: Duration)
 }
@@ -15,7 +16,7 @@ package enum NodeReply: Sendable {
   /// It is registered under this epoch, and may promise so much.
   case registered(epoch: UInt64, effective: Resources)
   /// The report was taken.
-  case answered(ReportAnswer)
+  case answered(Acknowledgement)
   /// Berth does not know this registration, or knows a newer one.
   case unknown
   /// Berth said no, or nobody answered.
@@ -39,7 +40,7 @@ package final class NodeLoop {
   static let stepsMax = 16
 
   /// What it registers.
-  package let node: Node
+  package let node: HostedNode
   /// What runs its machines.
   package let backend: any VMBackend
   /// What it decides.
@@ -68,12 +69,12 @@ package final class NodeLoop {
 
   /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news.
   package init(
-    _ node: Node, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, clock: @escaping () -> Duration,
+    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, clock: @escaping () -> Duration,
     ask: @escaping Ask
   ) {
     (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
     (self.clock, self.ask) = (clock, ask)
-    agent = Agent(capacity: node.effective, capabilities: backend.capabilities)
+    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities)
   }
 
   /// Something of this node has changed.
@@ -145,13 +146,13 @@ package final class NodeLoop {
       isRegistered = false
       (nextCall, notBefore) = (.zero, .zero)
       fail("Berth asks it to register again")
-    case .registered, .failed:
-      fail("no answer")
+    case .failed(let why): fail(why)
+    case .registered: fail("Berth did not take the report")
     }
   }
 
   private func register(_ patience: Duration) {
-    switch ask(node.name, .register(node), patience) {
+    switch ask(node.name, .register(node.body), patience) {
     case .registered(let epoch, let effective):
       agent.registered(epoch: epoch)
       agent.capacity = effective
@@ -184,6 +185,7 @@ package final class NodeLoop {
   }
 
   private func usage(_ observed: [ObservedVM]) -> Resources {
-    observed.reduce(into: .none) { sum, machine in if machine.phase == .running { sum = sum + machine.order.resources } }
+    observed.reduce(into: .none) { sum, machine in if machine.phase == .running { sum = sum + machine.order.resources }
+    }
   }
 }

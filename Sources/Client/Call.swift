@@ -23,7 +23,12 @@ package struct Call: Sendable {
 
   /// Names a route by the unencoded segments of its path.
   package init(_ method: Method, _ path: [String], body: JSONValue? = nil) {
-    (self.method, self.path, self.body) = (method, path, body?.encoded())
+    self.init(method, path, bytes: body?.encoded())
+  }
+
+  /// Names a route, with a body that is JSON already.
+  package init(_ method: Method, _ path: [String], bytes: [UInt8]?) {
+    (self.method, self.path, body) = (method, path, bytes)
     isRemembered = method != .get
   }
 

@@ -93,7 +93,8 @@ package final class Client: Sendable {
   }
 
   private func perform(
-    _ call: Call, within limit: Duration? = nil, _ exchange: (HTTPClient, ClientRequest) throws(HTTPClientFault) -> Answer
+    _ call: Call, within limit: Duration? = nil,
+    _ exchange: (HTTPClient, ClientRequest) throws(HTTPClientFault) -> Answer
   ) throws(ClientFault) -> Answer {
     let deadline = MonotonicTime.now + min(policy.total, limit ?? policy.total)
     let key = call.isRemembered ? newKey() : nil

@@ -30,14 +30,14 @@ package struct VMOrder: Hashable, Sendable {
   /// An interface of the guest.
   package struct Interface: Hashable, Sendable {
     /// Its name.
-    package let name: String
+    package let name: InterfaceName
     /// Its hardware address.
-    package let mac: MACAddress?
+    package let mac: MACAddress
     /// Its addresses.
     package let addresses: [Address]
 
     /// Joins them.
-    package init(name: String, mac: MACAddress?, addresses: [Address]) {
+    package init(name: InterfaceName, mac: MACAddress, addresses: [Address]) {
       (self.name, self.mac, self.addresses) = (name, mac, addresses)
     }
   }
@@ -49,11 +49,15 @@ package struct VMOrder: Hashable, Sendable {
     /// How many bits its network has.
     package let prefixLength: Int
     /// The way out.
-    package let gateway: IPAddress?
+    package var gateway: IPAddress?
+    /// Name servers.
+    package var dns: [IPAddress] = []
+    /// The VLAN of the network.
+    package var vlan: UInt16?
+    /// The largest packet of the network.
+    package var mtu: UInt16?
 
-    /// Joins them.
-    package init(ip: IPAddress, prefixLength: Int, gateway: IPAddress?) {
-      (self.ip, self.prefixLength, self.gateway) = (ip, prefixLength, gateway)
-    }
+    /// An address in a network of this length.
+    package init(_ ip: IPAddress, prefixLength: Int) { (self.ip, self.prefixLength) = (ip, prefixLength) }
   }
 }

@@ -23,16 +23,16 @@ private func order(
   return order
 }
 
-private func run(_ order: VMOrder) -> DesiredVM { DesiredVM(order, isWanted: true, graceSeconds: 30) }
-private func down(_ order: VMOrder) -> DesiredVM { DesiredVM(order, isWanted: false, graceSeconds: 30) }
+private func run(_ order: VMOrder) -> WantedVM { WantedVM(order, isWanted: true, graceSeconds: 30) }
+private func down(_ order: VMOrder) -> WantedVM { WantedVM(order, isWanted: false, graceSeconds: 30) }
 
 extension Agent {
   /// A report at `now` is acknowledged, with this list.
   fileprivate mutating func hear(
-    _ list: [DesiredVM]?, _ observed: [ObservedVM] = [], at now: Duration = .zero, revision: UInt64 = 1
+    _ list: [WantedVM]?, _ observed: [ObservedVM] = [], at now: Duration = .zero, revision: UInt64 = 1
   ) {
     acknowledged(
-      report(observed, now: now), ReportAnswer(epoch: epoch, lease: .seconds(15), revision: revision, desired: list))
+      report(observed, now: now), Acknowledgement(epoch: epoch, lease: .seconds(15), revision: revision, desired: list))
   }
 }
 
@@ -88,7 +88,7 @@ extension Agent {
     #expect(agent.seenRevision == 7)
     #expect(agent.actions([], now: .zero) == [.ensure(order(1))])
     agent.hear(nil, revision: 8)
-    #expect(agent.seenRevision == 8)
+    #expect(agent.seenRevision == 7)
     #expect(agent.actions([], now: .zero) == [.ensure(order(1))])
   }
 
@@ -179,7 +179,7 @@ extension Agent {
     var agent = agent()
     let report = agent.report([], now: .zero)
     agent.registered(epoch: 2)
-    agent.acknowledged(report, ReportAnswer(epoch: 1, lease: .seconds(15), revision: 5, desired: [run(order(1))]))
+    agent.acknowledged(report, Acknowledgement(epoch: 1, lease: .seconds(15), revision: 5, desired: [run(order(1))]))
     #expect(agent.leaseEnd == nil && agent.seenRevision == 0)
   }
 

@@ -119,7 +119,7 @@ final class World {
   }
 
   /// nil = it must register again.
-  private func take(_ report: AgentReport, from index: Int) -> ReportAnswer? {
+  private func take(_ report: AgentReport, from index: Int) -> Acknowledgement? {
     guard report.epoch == nodeEpochs[index], !isLost[index] else { return nil }
     heardAt[index] = clock.now
     for vm in report.vms {
@@ -134,9 +134,9 @@ final class World {
       }
     }
     let list = rows.values.filter { $0.node == index }.map {
-      DesiredVM($0.order, isWanted: $0.isWanted, graceSeconds: 1)
+      WantedVM($0.order, isWanted: $0.isWanted, graceSeconds: 1)
     }
-    return ReportAnswer(epoch: nodeEpochs[index], lease: Self.lease, revision: revision, desired: list)
+    return Acknowledgement(epoch: nodeEpochs[index], lease: Self.lease, revision: revision, desired: list)
   }
 
   // MARK: - The nodes

@@ -72,6 +72,14 @@ package final class Allocation: Sendable {
       expiresAt: expiresAt, generation: generation, revision: revision)
   }
 
+  /// The same allocation in the hands of a VM's record: no lease ends it, and its node is the VM's.
+  package func managed(by manager: Manager, mac: MACAddress?, node: NodeName?, revision: Revision) -> Allocation {
+    Allocation(
+      pool: pool, block: block, tenant: tenant, owner: owner, interface: interface, index: index, hostname: hostname,
+      mac: mac, node: node, isStatic: isStatic, manager: manager, labels: labels, createdAt: createdAt,
+      generation: generation, revision: revision)
+  }
+
   /// The address; of a child prefix its network address.
   package var ip: IPAddress { block.first }
 

@@ -105,6 +105,8 @@ package struct AllocateRequest: Sendable {
   package var leaseSeconds: UInt32?
   /// The operator's labels.
   package var labels = Labels.none
+  /// Who answers for it; nil = whoever asks.
+  package var manager: Manager?
 
   /// Asks for one address of `source`.
   package init(_ source: Source, holder: Holder) { (self.source, self.holder) = (source, holder) }

@@ -125,7 +125,8 @@ package final class Entry: Sendable {
 extension Entry {
   /// The answer that was given.
   package var outcome: Outcome {
-    switch (kind, told) {
+    if let fleet = FleetOutcome(of: kind, effects, told) { return .fleet(fleet) }
+    return switch (kind, told) {
     case (.allocated, .grants(let grants, let unchanged)): .granted(grants, isNew: true, unchanged: unchanged)
     case (.released, .grants(let grants, _)): .released(grants)
     case (.allocationUpdated, .grants(let grants, _)) where grants.count == 1: .allocation(grants[0])

@@ -77,6 +77,12 @@ package enum Limits {
   package static let preemptionRest: LogTime = 300 * 1_000_000
   /// Moves that a plan lists.
   package static let planMoves = 1_000
+  /// VMs that one entry of actor `system` places or moves.
+  package static let placementsPerEntry = 64
+  /// VMs for which one entry of actor `system` looks for room.
+  package static let triesPerEntry = 256
+  /// How long a draining node whose VMs find no room waits, in microseconds of log time.
+  package static let drainRest: LogTime = 5_000_000
   /// VMs of one report of an agent.
   package static let reports = 1_024
   /// Bytes of the name of an image or a kernel.

@@ -8,6 +8,8 @@ package final class Ledger {
   var overlay: Overlay
   var indexes: [PoolName: PoolIndex] = [:] { didSet { recentIndex = nil } }
   private var recentIndex: (name: PoolName, index: PoolIndex)?
+  /// What follows from nodes and VMs; made when the first command needs it.
+  var fleetIndex: FleetIndex?
   private let dueOrder = DueOrder()
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()
@@ -77,6 +79,7 @@ package final class Ledger {
   /// Decides one command; what it changes is pending until `published` or `revoke`.
   package func decide(_ submission: Submission, _ context: Context) -> Decision {
     precondition(!Ledger.isStructural(submission.command) || overlay.isEmpty, "a structural command meets pending rows")
+    if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self) }
     if let key = submission.idempotency, let answer = replay(key, context.time) {
       return Decision(outcome: answer, entry: nil)
     }
@@ -166,11 +169,13 @@ package final class Ledger {
   /// The batch is durable and its effects are in the tables.
   package func published(_ entries: [Entry]) {
     overlay.clear()
+    fleetIndex?.settled()
     undo.removeAll(keepingCapacity: true)
     answered.compact()
     var changed: Set<PoolName> = []
     for entry in entries { for effect in entry.effects { published(effect, &changed) } }
     for name in changed { refreshIndex(name) }
+    if !changed.isEmpty { fleetIndex?.poolsChanged() }
   }
 
   private func published(_ effect: Effect, _ changed: inout Set<PoolName>) {
@@ -206,6 +211,7 @@ package final class Ledger {
   /// The batch was refused: everything pending never was.
   package func revoke() {
     overlay.clear()
+    fleetIndex?.batchEnded()
     for name in moved { indexes[name]?.hasMoved = false }
     moved.removeAll(keepingCapacity: true)
     undo(to: 0)
@@ -252,6 +258,7 @@ extension Ledger {
     case cursor(PoolIndex, IPAddress?)
     case oldest(PoolIndex, DueQueues.Item)
     case answered(AnsweredQueue.Mark)
+    case fleet(FleetUndo)
   }
 
   /// A pool's index; the last one asked for is mostly the next one too.
@@ -280,6 +287,7 @@ extension Ledger {
       case .cursor(let index, let address): index.cursor = address
       case .oldest(let index, let item): index.changeDue { $0.pushOldest(item) }
       case .answered(let mark): answered.restore(mark)
+      case .fleet(let change): fleetIndex?.undo(change)
       }
     }
   }
@@ -331,6 +339,7 @@ extension Ledger {
     guard let index = indexes[name] else { return }
     note(.freed(index, block))
     index.set(block, to: remembered ? .remembered : .free)
+    fleetIndex?.hasNews = true
     index.available = index.available + AddressCount(of: block)
   }
 }

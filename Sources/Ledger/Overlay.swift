@@ -19,6 +19,10 @@ struct Overlay: ~Copyable {
   init(seed: UInt64) { self.seed = seed }
 
   var isEmpty: Bool { pending.isEmpty }
+  var count: Int { pending.count }
+
+  /// The effect of this number, in the order in which they were added.
+  func effect(_ number: Int) -> Effect { pending[number].effect }
 
   mutating func add(_ effects: [Effect]) {
     for effect in effects {

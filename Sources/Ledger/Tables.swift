@@ -25,6 +25,8 @@ package final class Tables {
   var byAddress: [NetworkName: [PoolState]] = [:]
   /// The pools of each family by the place they serve.
   var byPlace: [AddressFamily: PlaceTree] = [:]
+  /// What follows from the rows of nodes and VMs; nil while there never was one.
+  var fleet: FleetState?
   /// The sum over all rows of their 128-bit hashes.
   package private(set) var stateHash: UInt128 = 0
   /// The last entry applied.
@@ -83,6 +85,7 @@ package final class Tables {
       guard !isLoading else { return }
       if let old { forget(old, replacedBy: nil) }
       if isPut, let state = pool(bytes, allocation.pool) { remember(allocation.block, in: state) }
+      if isPut, let fleet { fleet.countAddresses(Tables.tenant(of: allocation, bytes), 1) }
     } else {
       let decoded = try Row(decoding: Array(bytes[row]))
       let old = store(bytes, row, isPut: isPut)
@@ -117,6 +120,7 @@ package final class Tables {
     rows.forEach { page, row in if !KeyProbe.isOfPool(page[row.lowerBound]) { remember(page, row) } }
     for state in pools.values { state.refresh() }
     isLoading = false
+    fleet = loadedFleet()
   }
 
   /// Visits every row, in no order that means anything.
@@ -158,13 +162,17 @@ package final class Tables {
       if !isLoading { state.refresh() }
     case .allocation(let row):
       if let state = pool(row.pool) { remember(row.block, in: state) }
+      if !isLoading, let fleet { fleet.countAddresses(row.tenant, 1) }
     case .released(let row):
       guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
       state.quarantinedCount = state.quarantinedCount + AddressCount(of: row.block.range)
     case .cursor(let name, let address): pool(name)?.cursor = address
     case .answered: answeredCount += 1
     case .token: tokenCount += 1
-    case .fleet: break
+    case .fleet(let row):
+      if isLoading { return }
+      if fleet == nil { fleet = firstFleet() }
+      fleet?.remember(row)
     }
   }
 
@@ -219,6 +227,7 @@ package final class Tables {
       if let row = try? Row(decoding: old) { forget(row, replacedBy: new) }
     } else if let view = try? AllocationView(old, 0..<old.count), let state = pool(old, view.pool) {
       forget(view.block, in: state)
+      if let fleet { fleet.countAddresses(Tables.tenant(of: view, old), -1) }
     }
   }
 
@@ -243,14 +252,16 @@ package final class Tables {
       guard let state = pools[reservation.pool] else { return }
       state.reservations.removeAll { $0.range == reservation.range }
       state.refresh()
-    case .allocation(let row): if let state = pool(row.pool) { forget(row.block, in: state) }
+    case .allocation(let row):
+      if let state = pool(row.pool) { forget(row.block, in: state) }
+      if let fleet { fleet.countAddresses(row.tenant, -1) }
     case .released(let row):
       guard row.quarantineUntil != nil, let state = pools[row.pool] else { return }
       state.quarantinedCount = state.quarantinedCount - AddressCount(of: row.block.range)
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
     case .token: tokenCount -= 1
-    case .fleet: break
+    case .fleet(let row): fleet?.forget(row, isReplaced: new != nil)
     }
   }
 }

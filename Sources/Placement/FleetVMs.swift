@@ -26,7 +26,7 @@ extension Fleet {
     if shadowCount > 0, vms.slots[Fleet.shadow(vm.id)] != nil { return false }
     let slot = Int(found)
     return nodes[Int(vms.node[slot])]?.name == node && vms.priority[slot] == vm.spec.priority
-      && vms.isPreemptible[slot] == vm.spec.isPreemptible && (vms.seats[found] ?? .plain) == vm.seat
+      && vms.isPreemptible[slot] == Fleet.canGiveWay(vm) && (vms.seats[found] ?? .plain) == vm.seat
       && (vms.preemptedAt[found] ?? 0) == vm.preemptedAt && shapes[vms.shape[slot]] == RequestShape(vm.spec)
       && RuleSet(vm.key, vm.spec) == (vms.rules[slot] < 0 ? nil : ruleSets[vms.rules[slot]])
   }
@@ -59,7 +59,12 @@ extension Fleet {
     addVM(
       VMRecord(
         id: id, key: vm.key, shape: RequestShape(vm.spec), rules: RuleSet(vm.key, vm.spec), node: node,
-        priority: vm.spec.priority, isPreemptible: vm.spec.isPreemptible, seat: vm.seat, preemptedAt: vm.preemptedAt))
+        priority: vm.spec.priority, isPreemptible: Fleet.canGiveWay(vm), seat: vm.seat, preemptedAt: vm.preemptedAt))
+  }
+
+  /// Who goes down or moves already gives its room back without being asked.
+  private static func canGiveWay(_ vm: VM) -> Bool {
+    vm.spec.isPreemptible && (vm.state == .placed || vm.state == .starting || vm.state == .running)
   }
 
   mutating func addVM(_ record: VMRecord) {
@@ -126,6 +131,40 @@ extension Fleet {
     }
     return found
   }
+
+  /// A VM that has room on a node.
+  package struct Resident: Sendable {
+    /// Whose, and its name.
+    package let key: VMKey
+    /// Which.
+    package let id: VMID
+    /// What it takes.
+    package let resources: Resources
+    /// Whether it is on its way from here to another node.
+    package let isLeaving: Bool
+  }
+
+  /// Who has room on a node, in order of the keys.
+  package borrowing func residents(of name: NodeName) -> [Resident] {
+    guard let number = numbers[name] else { return [] }
+    var found: [Resident] = []
+    var slot = firstVM[Int(number)]
+    while slot >= 0 {
+      let id = vms.id[Int(slot)]
+      found.append(
+        Resident(
+          key: key(Int(slot)), id: VMID(raw: id & ~(1 << 63)),
+          resources: Resources(shapes[vms.shape[Int(slot)]].amounts), isLeaving: id >> 63 == 1))
+      slot = vms.next[Int(slot)]
+    }
+    return found.sorted { $0.key < $1.key }
+  }
+
+  /// Whether nobody has room on a node.
+  package borrowing func isEmpty(_ name: NodeName) -> Bool { numbers[name].map { firstVM[Int($0)] < 0 } ?? true }
+
+  /// The key of a VM that is on a node.
+  package borrowing func key(of id: VMID) -> VMKey? { vms.slots[id.raw].map { key(Int($0)) } }
 
   private mutating func link(_ slot: Int, _ number: Int) {
     let head = firstVM[number]

@@ -35,6 +35,9 @@ package struct PendingQueue {
   /// How many wait.
   package var count: Int { known.count }
 
+  /// Whether somebody is to be tried now.
+  package var hasReady: Bool { !priorities.isEmpty }
+
   /// Puts a VM in the queue, once.
   package mutating func add(_ key: VMKey, priority: UInt16, order: UInt64) {
     guard known[key] == nil else { return }

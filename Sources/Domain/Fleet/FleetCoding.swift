@@ -78,6 +78,8 @@ extension ByteWriter {
     }
     number(quota.burstPercent)
     number(quota.burstSeconds)
+    byte(quota.burstSince == nil ? 0 : 1)
+    if let since = quota.burstSince { time(since) }
     varint(quota.revision)
   }
 
@@ -164,6 +166,7 @@ extension ByteReader {
     guard limits.count == Quota.Item.allCases.count else { throw .invalid("quota of \(limits.count) items") }
     var quota = Quota(tenant: tenant, burstPercent: try small(), burstSeconds: try small())
     quota.limits = limits
+    quota.burstSince = try flag() ? try time() : nil
     quota.revision = try varint()
     return quota
   }

@@ -55,6 +55,12 @@ package struct Prices: Hashable, Sendable, BitwiseCopyable {
 }
 
 extension Prices {
+  /// What a month of `amounts` costs: 730 hours, the peak's share of them as in a day; rounded down.
+  package func monthly(_ amounts: Resources) -> Money {
+    let peakHours = Money((Int(peakUntil) - Int(peakFrom) + 24) % 24)
+    return (peakHours * peak.hourly(amounts) + (24 - peakHours) * offPeak.hourly(amounts)) * 730 / 24
+  }
+
   /// The hour of the day of a log time.
   package static func hour(of time: LogTime) -> UInt8 { UInt8((time / 3_600_000_000) % 24) }
 }

@@ -31,6 +31,8 @@ package struct Quota: Hashable, Sendable {
   package var burstPercent: UInt16
   /// For how long.
   package var burstSeconds: UInt32
+  /// Since when the tenant has been over its limits; nil = it is not.
+  package var burstSince: LogTime?
   /// The entry that last changed it.
   package var revision: Revision
 
@@ -45,6 +47,16 @@ package struct Quota: Hashable, Sendable {
   package subscript(item: Item) -> UInt64? {
     get { limits[Int(item.rawValue)] }
     set { limits[Int(item.rawValue)] = newValue }
+  }
+
+  /// Whether the tenant may go over its limits at `time`.
+  package func mayBurst(at time: LogTime) -> Bool {
+    burstPercent > 0 && (burstSince.map { time - $0 < LogTime(burstSeconds) * 1_000_000 } ?? true)
+  }
+
+  /// Whether `used` is over a limit, burst left aside.
+  package func isExceeded(by used: Usage) -> Bool {
+    Item.allCases.contains { item in self[item].map { used[item] > $0 } ?? false }
   }
 
   /// A limit that a request would break.
@@ -94,6 +106,13 @@ package struct Quota: Hashable, Sendable {
     package subscript(item: Item) -> UInt64 {
       get { amounts[Int(item.rawValue)] }
       set { amounts[Int(item.rawValue)] = newValue }
+    }
+
+    /// So many times as much.
+    package func times(_ count: Int) -> Usage {
+      var sum = self
+      for item in Item.allCases { sum[item] *= UInt64(count) }
+      return sum
     }
 
     /// Adds what another takes.

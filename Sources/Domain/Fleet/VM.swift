@@ -191,6 +191,8 @@ package final class VM: Sendable {
   package let node: NodeName?
   /// The node it is leaving, while it migrates or goes down for another.
   package let leaving: NodeName?
+  /// Whether it has no time to go down by itself where it leaves.
+  package let isHurried: Bool
   /// What the node gave it.
   package let seat: Seat
   /// Counts its placements: who knows a higher one is right.
@@ -209,12 +211,13 @@ package final class VM: Sendable {
   /// Makes a VM as it is.
   package init(
     key: VMKey, id: VMID, spec: VMSpec, state: VMState = .pending, isWanted: Bool = true, isEnding: Bool = false,
-    node: NodeName? = nil, leaving: NodeName? = nil, seat: Seat = .plain, epoch: UInt64 = 0, preemptions: UInt16 = 0,
-    preemptedAt: LogTime = 0, why: String = "", createdAt: LogTime = 0, revision: Revision = 0
+    node: NodeName? = nil, leaving: NodeName? = nil, isHurried: Bool = false, seat: Seat = .plain, epoch: UInt64 = 0,
+    preemptions: UInt16 = 0, preemptedAt: LogTime = 0, why: String = "", createdAt: LogTime = 0, revision: Revision = 0
   ) {
     (self.key, self.id, self.spec, self.state) = (key, id, spec, state)
     (self.isWanted, self.isEnding) = (isWanted, isEnding)
-    (self.node, self.leaving, self.seat, self.epoch) = (node, leaving, seat, epoch)
+    (self.node, self.leaving, self.isHurried) = (node, leaving, isHurried)
+    (self.seat, self.epoch) = (seat, epoch)
     (self.preemptions, self.preemptedAt, self.why) = (preemptions, preemptedAt, why)
     (self.createdAt, self.revision) = (createdAt, revision)
   }
@@ -229,8 +232,22 @@ package final class VM: Sendable {
     let gaveWay = state == .preempted
     return VM(
       key: key, id: id, spec: spec, state: state, isWanted: isWanted, isEnding: isEnding, node: node, leaving: leaving,
-      seat: seat, epoch: isNew ? epoch + 1 : epoch, preemptions: gaveWay && preemptions < .max ? preemptions + 1 : preemptions,
+      isHurried: isHurried && leaving != nil, seat: seat, epoch: isNew ? epoch + 1 : epoch,
+      preemptions: gaveWay && preemptions < .max ? preemptions + 1 : preemptions,
       preemptedAt: gaveWay ? time : preemptedAt, why: why, createdAt: createdAt, revision: revision)
+  }
+
+  /// The same VM in the same state, wanted otherwise or known better; nil = as before, a nil inside = none.
+  package func changed(
+    spec: VMSpec? = nil, isWanted: Bool? = nil, isEnding: Bool? = nil, leaving: NodeName?? = nil,
+    isHurried: Bool? = nil, why: String? = nil, revision: Revision
+  ) -> VM {
+    let leaves = leaving ?? self.leaving
+    return VM(
+      key: key, id: id, spec: spec ?? self.spec, state: state, isWanted: isWanted ?? self.isWanted,
+      isEnding: isEnding ?? self.isEnding, node: node, leaving: leaves,
+      isHurried: (isHurried ?? self.isHurried) && leaves != nil, seat: seat, epoch: epoch, preemptions: preemptions,
+      preemptedAt: preemptedAt, why: why ?? self.why, createdAt: createdAt, revision: revision)
   }
 }
 
@@ -239,7 +256,7 @@ extension VM: Hashable {
   package static func == (a: VM, b: VM) -> Bool {
     if a === b { return true }
     return a.id == b.id && a.revision == b.revision && a.key == b.key && a.state == b.state && a.isWanted == b.isWanted
-      && a.isEnding == b.isEnding
+      && a.isEnding == b.isEnding && a.isHurried == b.isHurried
       && a.node == b.node && a.leaving == b.leaving && a.seat == b.seat && a.epoch == b.epoch
       && a.preemptions == b.preemptions && a.preemptedAt == b.preemptedAt && a.why == b.why
       && a.createdAt == b.createdAt && a.spec == b.spec

@@ -32,7 +32,7 @@ extension Ledger {
   }
 
   /// What a chosen pool must be like, and for what.
-  private struct Wanted {
+  struct Wanted {
     let topology: Topology
     let labels: Labels
     let request: AllocateRequest
@@ -94,7 +94,7 @@ extension Ledger {
   // MARK: Choosing a pool
 
   /// What is held in any matching pool is the answer; else the best matching pool that has room gives.
-  private func choose(
+  func choose(
     _ family: AddressFamily, _ wanted: Wanted, _ mine: [Allocation], _ context: Context, _ plan: inout Plan
   ) throws(Rejection) {
     let (topology, request) = (wanted.topology, wanted.request)
@@ -147,7 +147,7 @@ extension Ledger {
 
   // MARK: Giving
 
-  private func give(
+  func give(
     from state: PoolState, _ request: AllocateRequest, _ context: Context, _ plan: inout Plan
   ) throws(Rejection) {
     let (name, bitCount, count) = (state.name, state.family.bitCount, request.count ?? 1)
@@ -219,7 +219,8 @@ extension Ledger {
     let allocation = Allocation(
       pool: state.name, block: block, tenant: request.holder.tenant, owner: request.holder.owner,
       interface: request.holder.interface, index: UInt16(number), hostname: request.hostname, mac: request.mac,
-      node: request.node, isStatic: request.address != nil, labels: request.labels, createdAt: context.time,
+      node: request.node, isStatic: request.address != nil, manager: request.manager, labels: request.labels,
+      createdAt: context.time,
       expiresAt: seconds == 0 ? nil : context.time + LogTime(seconds) * 1_000_000, generation: context.revision,
       revision: context.revision)
     take(block, giver.index, &plan.effects)

@@ -28,7 +28,7 @@ extension Ledger {
   }
 
   /// The effects that end an allocation: its row goes, and a release is noted where it matters.
-  private func end(_ allocation: Allocation, _ context: Context) -> [Effect] {
+  func end(_ allocation: Allocation, _ context: Context) -> [Effect] {
     var effects: [Effect] = [.delete(.allocation(allocation))]
     guard let pool = tables.pools[allocation.pool]?.pool else { return effects }
     let rests = pool.quarantineSeconds > 0

@@ -63,6 +63,9 @@ struct KeyProbe {
   /// Whether a row that begins with `tag` is a token.
   static func isOfToken(_ tag: UInt8) -> Bool { group(tag) == 7 }
 
+  /// Whether a row that begins with `tag` is of the fleet.
+  static func isOfFleet(_ tag: UInt8) -> Bool { FleetKey.texts(ofKind: group(tag)) != nil }
+
   /// Where in a row's bytes its key lies.
   private static func keyRange(_ bytes: [UInt8], _ row: Range<Int>) -> Range<Int> {
     let start = row.lowerBound + 1

@@ -1,0 +1,31 @@
+/// What a VM's row asks of a node; every desired list says this and nothing else.
+package enum Duty: Hashable, Sendable {
+  /// Run it.
+  case run
+  /// Get ready to take it over from the node that it leaves.
+  case receive
+  /// Go on running it until the other node has taken it over.
+  case keep
+  /// Do not start it yet: another node has to let go of it first.
+  case wait
+  /// Bring it down and clear it away; it has so many seconds to go down by itself.
+  case stop(graceSeconds: UInt32)
+}
+
+extension VM {
+  /// What the row asks of `node`; nil = nothing: what the node still has of it is cleared away.
+  package func duty(of node: NodeName) -> Duty? {
+    let isUnwanted = isEnding || !isWanted
+    if self.node == node {
+      return switch state {
+      case .migrating: .receive
+      case .stopping: .stop(graceSeconds: spec.graceSeconds)
+      case .lost: isUnwanted ? .stop(graceSeconds: spec.graceSeconds) : .run
+      default: leaving == nil ? .run : .wait
+      }
+    }
+    guard leaving == node else { return nil }
+    if !isUnwanted, state == .migrating || state == .lost { return .keep }
+    return .stop(graceSeconds: isHurried ? 0 : spec.graceSeconds)
+  }
+}

@@ -1,0 +1,212 @@
+import Domain
+import Placement
+
+/// What the deciding thread alone needs of the fleet: where there is room, who waits, what is to be done, pending
+/// decisions included. All of it is computed from rows at a start and from changes afterwards, and both ways come to the
+/// same.
+final class FleetIndex {
+  /// Where there is room.
+  var fleet = Fleet()
+  /// Who waits for room.
+  var queue = PendingQueue()
+  /// What tenants use; addresses are not in it.
+  private(set) var book = UsageBook()
+  /// VMs that are leaving a node, by the node; those that migrate are here too.
+  private(set) var leaving: [NodeName: [VMID: VMKey]] = [:]
+  /// Nodes whose VMs are to leave, and when that is tried next.
+  var draining: [NodeName: LogTime] = [:]
+  /// Lost and fenced nodes that still carry VMs of which that was not noted.
+  var unsettled: Set<NodeName> = []
+  /// Lost nodes whose leases have ended.
+  var ended: Set<NodeName> = []
+  /// Quotas there are.
+  private(set) var quotas: [TenantName: Quota] = [:]
+  /// When kept capacity ends.
+  private var expiries: [CapacityName: LogTime] = [:]
+  /// When the next kept capacity ends.
+  private(set) var nextExpiry: LogTime?
+  /// Whether something has become free since the queue was looked at.
+  var hasNews = false
+  /// Nodes.
+  private(set) var nodeCount = 0
+
+  /// Asked about addresses.
+  let addresses: PoolAddresses
+  /// How many effects of the batch were looked at for addresses, and what they come to.
+  private var counted: (effects: Int, byTenant: [TenantName: Int]) = (0, [:])
+
+  /// From what is durable; nothing of the fleet is pending.
+  init(_ tables: Tables, _ ledger: Ledger) {
+    addresses = PoolAddresses(ledger)
+    fleet.addresses = addresses
+    guard let state = tables.fleet else { return }
+    for name in state.nodeNames { if let node = tables.node(name) { put(node) } }
+    for row in tables.capacities { put(row) }
+    for quota in state.quotas.values { quotas[quota.tenant] = quota }
+    tables.rows.forEach { page, row in
+      guard KeyProbe.isOfFleet(page[row.lowerBound]), case .fleet(.vm(let vm)) = tables.rows.decode(page, row) else {
+        return
+      }
+      fleet.put(vm)
+      follow(from: nil, to: vm)
+      if let node = vm.node { mayBeUnsettled(node) }
+      if let leaving = vm.leaving { mayBeUnsettled(leaving) }
+    }
+    fleet.commit()
+  }
+
+  // MARK: VMs
+
+  /// A VM's row changes, or comes or goes.
+  func follow(from old: VM?, to new: VM?) {
+    if let old {
+      book.count(old, prices(old), isGone: true)
+      if let from = old.leaving {
+        leaving[from]?[old.id] = nil
+        if leaving[from]?.isEmpty == true { leaving[from] = nil }
+      }
+    }
+    if let new {
+      book.count(new, prices(new), isGone: false)
+      if let from = new.leaving { leaving[from, default: [:]][new.id] = new.key }
+    }
+    if let key = (new ?? old)?.key {
+      let stays = old?.waits == true && new?.waits == true && old?.spec.priority == new?.spec.priority
+      if !stays {
+        if old?.waits == true { queue.remove(key) }
+        if let new, new.waits { queue.add(key, priority: new.spec.priority, order: new.id.raw) }
+      }
+    }
+    if old?.node != nil, old?.node != new?.node || old?.leaving != new?.leaving { hasNews = true }
+    for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
+      // Whoever comes up on a draining node, or could not leave it, is looked at again.
+      if new?.state == .running { draining[name] = 0 }
+    }
+  }
+
+  private func prices(_ vm: VM) -> Prices? { vm.node.flatMap { fleet.node($0)?.prices } }
+
+  // MARK: Nodes
+
+  /// A node's row changes, or comes or goes; undone by the same with both changed over.
+  func put(_ node: Node) {
+    if let old = fleet.node(node.name) { reprice(old, node) } else { nodeCount += 1 }
+    fleet.put(node)
+    stand(node.name, node.state)
+  }
+
+  func remove(node name: NodeName) {
+    nodeCount -= 1
+    fleet.remove(node: name)
+    stand(name, nil)
+  }
+
+  /// After an undo: what is kept beside the view agrees with it again.
+  func undone(_ before: Node?, _ after: Node?) {
+    nodeCount += (before == nil ? 0 : 1) - (after == nil ? 0 : 1)
+    if let before, let after { reprice(after, before) }
+    if let name = (before ?? after)?.name { stand(name, before?.state) }
+  }
+
+  private func reprice(_ old: Node, _ new: Node) {
+    guard old.prices != new.prices else { return }
+    for item in fleet.residents(of: new.name) where !item.isLeaving {
+      book.reprice(item.key.tenant, item.resources, from: old.prices, to: new.prices)
+    }
+  }
+
+  private func stand(_ name: NodeName, _ state: NodeState?) {
+    draining[name] = state == .draining ? 0 : nil
+    if state != .lost { ended.remove(name) }
+    if state == .lost || state == .fenced {
+      if !fleet.isEmpty(name) || leaving[name] != nil { unsettled.insert(name) }
+    } else {
+      unsettled.remove(name)
+    }
+    if state == .ready { hasNews = true }
+  }
+
+  private func mayBeUnsettled(_ name: NodeName) {
+    if let state = fleet.node(name)?.state, state == .lost || state == .fenced { unsettled.insert(name) }
+  }
+
+  // MARK: Tenants and capacity
+
+  func put(_ quota: Quota) {
+    quotas[quota.tenant] = quota
+    hasNews = true
+  }
+
+  func remove(quota tenant: TenantName) {
+    quotas[tenant] = nil
+    hasNews = true
+  }
+
+  func put(_ row: CapacityReservation) {
+    fleet.put(row)
+    expire(row.name, at: row.expiresAt)
+  }
+
+  func remove(capacity name: CapacityName) {
+    fleet.remove(capacity: name)
+    expire(name, at: nil)
+    hasNews = true
+  }
+
+  func expire(_ name: CapacityName, at time: LogTime?) {
+    if expiries[name] == time { return }
+    expiries[name] = time
+    nextExpiry = expiries.values.min()
+  }
+
+  /// The kept capacity that has ended at `time`, in order of the names.
+  func ended(at time: LogTime) -> [CapacityName] { expiries.filter { $0.value <= time }.keys.sorted() }
+
+  // MARK: The batch
+
+  /// The batch is durable.
+  func settled() {
+    fleet.commit()
+    batchEnded()
+  }
+
+  /// Nothing is pending any more.
+  func batchEnded() { counted = (0, [:]) }
+
+  /// Pools were made, changed or deleted.
+  func poolsChanged() {
+    addresses.poolsChanged()
+    fleet.poolsChanged()
+    hasNews = true
+  }
+
+  /// How many addresses the pending entries give to a tenant, less those they take back.
+  func pendingAddresses(of tenant: TenantName, _ overlay: borrowing Overlay) -> Int {
+    while counted.effects < overlay.count {
+      let effect = overlay.effect(counted.effects)
+      counted.effects += 1
+      guard case .allocation(let row) = effect.row else { continue }
+      if !effect.isPut {
+        counted.byTenant[row.tenant, default: 0] -= 1
+      } else if row.generation == row.revision {
+        counted.byTenant[row.tenant, default: 0] += 1
+      }
+    }
+    return counted.byTenant[tenant] ?? 0
+  }
+
+  // MARK: Work
+
+  /// When there is something for `schedule` to do; nil = nothing waits.
+  var nextWork: LogTime? {
+    if !unsettled.isEmpty || !ended.isEmpty || queue.hasReady || hasNews && queue.count > 0 { return 0 }
+    var next = nextExpiry
+    for time in [queue.nextTime, draining.values.min()] { if let time, time < next ?? .max { next = time } }
+    return next == .max ? nil : next
+  }
+}
+
+extension VM {
+  /// Whether it waits for room.
+  var waits: Bool { isWanted && !isEnding && node == nil && state != .stopped }
+}

@@ -1,0 +1,128 @@
+import Domain
+
+/// What follows from the rows of the fleet: kept as rows change, made anew at a start. There is none before the first
+/// such row, so whoever wants addresses alone pays nothing for it.
+final class FleetState {
+  private(set) var nodeNames: [NodeName] = []
+  private(set) var loads: [NodeName: NodeLoad] = [:]
+  private(set) var keys = SortedKeys()
+  private(set) var quotas: [TenantName: Quota] = [:]
+  private(set) var capacities: [CapacityName: CapacityReservation] = [:]
+  private(set) var usage = UsageBook()
+
+  /// Begins with what is known of addresses.
+  init(addresses: [TenantName: Quota.Usage]) { usage = UsageBook(addresses) }
+
+  /// A node with what is on it.
+  final class NodeLoad {
+    var node: Node?
+    /// VMs that have it, or are leaving it, in order.
+    var items: [Item] = []
+    var used = Resources.none
+    var vms = 0
+  }
+
+  /// A VM on a node.
+  struct Item {
+    let key: VMKey
+    let id: VMID
+    let resources: Resources
+    /// Whether it has room there: a VM that leaves has none, unless it migrates.
+    let hasRoom: Bool
+    /// Whether the node is its node.
+    let isHome: Bool
+  }
+
+  /// Adds a row that was not there; `isLoading`: its key is added by `finish`.
+  func remember(_ row: FleetRow, isLoading: Bool = false) {
+    switch row {
+    case .node(let node): remember(node)
+    case .vm(let vm):
+      if !isLoading { keys.insert(vm.key) }
+      for (name, item) in FleetState.places(of: vm) { load(name).add(item) }
+      usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: false)
+    case .quota(let quota): quotas[quota.tenant] = quota
+    case .capacity(let row): capacities[row.name] = row
+    }
+  }
+
+  /// All keys at once, for a start.
+  func finish(_ keys: [VMKey]) { self.keys = SortedKeys(keys) }
+
+  /// Undoes `remember` for a row that goes, or has a successor.
+  func forget(_ row: FleetRow, isReplaced: Bool) {
+    switch row {
+    case .node(let node): if !isReplaced { forget(node) }
+    case .vm(let vm):
+      if !isReplaced { keys.remove(vm.key) }
+      usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: true)
+      for (name, item) in FleetState.places(of: vm) {
+        load(name).remove(item)
+        drop(name)
+      }
+    case .quota(let quota): quotas[quota.tenant] = nil
+    case .capacity(let row): capacities[row.name] = nil
+    }
+  }
+
+  func countAddresses(_ tenant: TenantName, _ change: Int) { usage.addresses(tenant, change) }
+
+  private func remember(_ node: Node) {
+    let load = load(node.name)
+    if let old = load.node {
+      if old.prices != node.prices {
+        for item in load.items where item.isHome {
+          usage.reprice(item.key.tenant, item.resources, from: old.prices, to: node.prices)
+        }
+      }
+    } else {
+      nodeNames.insert(node.name, at: nodeNames.partitionPoint { $0 > node.name })
+    }
+    load.node = node
+  }
+
+  private func forget(_ node: Node) {
+    loads[node.name]?.node = nil
+    nodeNames.removeAll { $0 == node.name }
+    drop(node.name)
+  }
+
+  private func load(_ name: NodeName) -> NodeLoad {
+    if let load = loads[name] { return load }
+    let load = NodeLoad()
+    loads[name] = load
+    return load
+  }
+
+  private func drop(_ name: NodeName) {
+    if let load = loads[name], load.node == nil, load.items.isEmpty { loads[name] = nil }
+  }
+
+  private static func places(of vm: VM) -> [(NodeName, Item)] {
+    func item(hasRoom: Bool, isHome: Bool) -> Item {
+      Item(key: vm.key, id: vm.id, resources: vm.spec.resources, hasRoom: hasRoom, isHome: isHome)
+    }
+    var places: [(NodeName, Item)] = []
+    if let node = vm.node { places.append((node, item(hasRoom: true, isHome: true))) }
+    if let leaving = vm.leaving { places.append((leaving, item(hasRoom: vm.state == .migrating, isHome: false))) }
+    return places
+  }
+}
+
+extension FleetState.NodeLoad {
+  func add(_ item: FleetState.Item) {
+    items.insert(item, at: items.partitionPoint { $0.key > item.key })
+    guard item.hasRoom else { return }
+    used = used + item.resources
+    vms += 1
+  }
+
+  func remove(_ item: FleetState.Item) {
+    let place = items.partitionPoint { $0.key >= item.key }
+    guard place < items.count, items[place].key == item.key else { return }
+    items.remove(at: place)
+    guard item.hasRoom else { return }
+    used = used - item.resources
+    vms -= 1
+  }
+}

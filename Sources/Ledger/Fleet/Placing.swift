@@ -1,0 +1,161 @@
+import Domain
+import Placement
+
+typealias PlacementDecision = Decision
+
+/// Finding room for a VM and taking it: node, seat, kept capacity, addresses, and those who give way, in one entry.
+extension Ledger {
+  /// The usual question about a VM.
+  func request(for vm: VM, _ context: Context) -> PlacementRequest {
+    var request = PlacementRequest(vm.key, vm.spec, time: context.time)
+    if vm.node != nil || vm.state == .preempted { request.id = vm.id }
+    request.vmsPerNode = fleet.quotas[vm.key.tenant]?[.vmsPerNode]
+    // Where it still goes down it cannot come up.
+    request.avoid = vm.leaving
+    // Who gave way drives nobody out in order to come back.
+    request.mayPreempt = vm.state != .preempted
+    return request
+  }
+
+  /// Where a VM would go.
+  func look(_ request: PlacementRequest, _ draft: FleetDraft) -> PlacementDecision {
+    if !request.spec.interfaces.isEmpty { fleet.addresses.held = holdings(of: request.key, draft) }
+    return fleet.fleet.place(request)
+  }
+
+  /// Looks for room for a VM that has no node, and takes it; nil = there is none, for the reasons given.
+  func settle(
+    _ vm: VM, _ request: PlacementRequest, _ draft: inout FleetDraft, _ words: Words = Words()
+  ) throws(Rejection) -> (vm: VM?, why: Explanation) {
+    let decision = look(request, draft)
+    switch decision {
+    case .placed(let placement):
+      return (try seat(vm, placement, [], &draft, words), placement.explanation)
+    case .preempt(let placement, let victims):
+      return (try seat(vm, placement, victims, &draft, words), placement.explanation)
+    case .pending(let why): return (nil, why)
+    }
+  }
+
+  /// What a row is to say beside the explanation.
+  struct Words {
+    /// Before it.
+    var before = ""
+    /// What filters and scorers outside said.
+    var notes: [String] = []
+    /// Whether the first line is enough.
+    var isBrief = false
+
+    func text(_ why: Explanation) -> String {
+      var why = why
+      why.notes += notes
+      let text = before + (isBrief ? String(why.text.prefix { $0 != "\n" }) : why.text)
+      return text.cutForWhy
+    }
+  }
+
+  private func seat(
+    _ vm: VM, _ placement: Placement, _ victims: [Victim], _ draft: inout FleetDraft, _ words: Words
+  ) throws(Rejection) -> VM {
+    let before = usage(of: vm.key.tenant, draft)
+    let gone = victims.compactMap { self.vm($0.key, draft) }.compactMap { giveWay($0, to: vm, &draft) }
+    let context = draft.context
+    guard
+      let placed = vm.moved(
+        to: .placed, node: placement.node, leaving: vm.leaving, seat: placement.seat,
+        why: words.text(placement.explanation), revision: context.revision, at: context.time)
+    else { preconditionFailure("\(vm.key) is \(vm.state) and was to be placed") }
+    put(placed, &draft)
+    use(placement, &draft)
+    try provide(placed, &draft)
+    carry(placed, &draft)
+    try checkGrowth(of: vm.key.tenant, since: before, draft)
+    for victim in gone { try comeBack(victim, &draft) }
+    return placed
+  }
+
+  /// Kept capacity that a VM uses is kept no longer.
+  func use(_ placement: Placement, _ draft: inout FleetDraft) {
+    for use in placement.uses {
+      guard var row = capacity(use.name, draft) else { continue }
+      (row.left, row.revision) = (row.left - use.amounts, draft.context.revision)
+      put(row, &draft)
+    }
+  }
+
+  /// Takes a VM's room away; it is still on its node until that says that it is gone.
+  private func giveWay(_ vm: VM, to other: VM, _ draft: inout FleetDraft) -> VM? {
+    let context = draft.context
+    let moved = vm.moved(
+      to: .preempted, node: nil, leaving: vm.leaving ?? vm.node,
+      why: "gave way to \(other.key.name) of tenant \(other.key.tenant) (priority \(other.spec.priority))"
+        + (other.spec.isForced ? ", at once" : ""), revision: context.revision, at: context.time)
+    guard let gone = moved?.changed(isHurried: other.spec.isForced, revision: context.revision) else { return nil }
+    put(gone, &draft)
+    carry(gone, &draft)
+    return gone
+  }
+
+  /// A VM that gave way goes elsewhere, if there is room without driving out others.
+  private func comeBack(_ vm: VM, _ draft: inout FleetDraft) throws(Rejection) {
+    let saved = draft
+    let mark = undoMark
+    do throws(Rejection) {
+      _ = try settle(vm, request(for: vm, draft.context), &draft, Words(before: vm.why + "; then to ", isBrief: true))
+    } catch {
+      undo(to: mark)
+      draft = saved
+    }
+  }
+
+  // MARK: Quotas
+
+  /// What a tenant uses with everything pending, this command's changes included.
+  func usage(of tenant: TenantName, _ draft: FleetDraft) -> Quota.Usage {
+    guard fleet.quotas[tenant] != nil else { return Quota.Usage() }
+    var usage = fleet.book[tenant]
+    let durable = Int(tables.usage(of: tenant)[.addresses])
+    let pending = fleet.pendingAddresses(of: tenant, overlay) + (draft.addresses[tenant] ?? 0)
+    usage[.addresses] = UInt64(durable + pending)
+    return usage
+  }
+
+  /// Refuses what would pass a limit.
+  func checkQuota(of tenant: TenantName, asked: Quota.Usage, _ draft: FleetDraft) throws(Rejection) {
+    guard let quota = fleet.quotas[tenant] else { return }
+    try refuse(
+      quota.excess(
+        used: usage(of: tenant, draft), asked: asked, mayBurst: quota.mayBurst(at: draft.context.time)), tenant)
+  }
+
+  /// Refuses what has passed a limit: money and addresses are known only when there is a node.
+  func checkGrowth(of tenant: TenantName, since before: Quota.Usage, _ draft: FleetDraft) throws(Rejection) {
+    guard let quota = fleet.quotas[tenant] else { return }
+    let after = usage(of: tenant, draft)
+    var asked = Quota.Usage()
+    for item in Quota.Item.allCases where after[item] > before[item] { asked[item] = after[item] - before[item] }
+    try refuse(quota.excess(used: before, asked: asked, mayBurst: quota.mayBurst(at: draft.context.time)), tenant)
+  }
+
+  private func refuse(_ excess: Quota.Excess?, _ tenant: TenantName) throws(Rejection) {
+    guard let excess else { return }
+    throw Rejection(
+      .quotaExceeded,
+      "tenant \(tenant) would be over its quota (\(excess.text)): stop or delete something, or raise the limit"
+    ).with("item", text: excess.item.name).with("limit", excess.limit).with("used", excess.used)
+      .with("asked", excess.asked)
+  }
+
+  /// Notes since when tenants are over their limits, or that they are not any more.
+  func reviewBursts(_ draft: inout FleetDraft) {
+    if fleet.quotas.isEmpty { return }
+    for tenant in Set(draft.vms.map(\.tenant)).sorted() {
+      guard var quota = fleet.quotas[tenant] else { continue }
+      let isOver = quota.isExceeded(by: usage(of: tenant, draft))
+      guard isOver == (quota.burstSince == nil) else { continue }
+      quota.burstSince = isOver ? draft.context.time : nil
+      quota.revision = draft.context.revision
+      put(quota, &draft)
+    }
+  }
+}

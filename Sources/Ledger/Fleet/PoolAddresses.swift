@@ -1,0 +1,127 @@
+import Addressing
+import Domain
+import Placement
+
+/// Which pools serve which place, and what they have left, pending decisions included; for placement.
+final class PoolAddresses: AddressView {
+  private unowned let ledger: Ledger
+  private var segments: [Segment] = []
+  private var numbers: [[PoolName]: Int] = [:]
+  /// What the VM that is being placed holds already.
+  var held: [Allocation] = []
+
+  /// Pools that serve the same places.
+  fileprivate struct Segment {
+    let pools: [Serving]
+    let names: Set<PoolName>
+  }
+
+  /// A pool, and how many levels of its place are the segment's.
+  fileprivate struct Serving {
+    let state: PoolState
+    let index: PoolIndex
+    let score: Int
+    let gives: Bool
+  }
+
+  init(_ ledger: Ledger) { self.ledger = ledger }
+
+  /// Pools were made, changed or deleted.
+  func poolsChanged() {
+    segments.removeAll()
+    numbers.removeAll()
+  }
+
+  func segment(of place: Topology) -> Int {
+    var pools: [Serving] = []
+    for family in AddressFamily.allCases {
+      for state in ledger.tables.byPlace[family]?.pools(matching: place) ?? [] {
+        let pool = state.pool
+        guard let index = ledger.indexes[state.name], let score = pool.topology.match(place) else { continue }
+        pools.append(Serving(state: state, index: index, score: score, gives: pool.enabled))
+      }
+    }
+    pools.sort { ($1.score, $0.state.name) < ($0.score, $1.state.name) }
+    let names = pools.map(\.state.name)
+    if let number = numbers[names] { return number }
+    numbers[names] = segments.count
+    segments.append(Segment(pools: pools, names: Set(names)))
+    return segments.count - 1
+  }
+
+  func shortage(for interfaces: [VMInterface], of key: VMKey, in segment: Int) -> String? {
+    let segment = segments[segment]
+    if held.isEmpty, interfaces.count == 1, case .choose(let families, let labels) = interfaces[0].source,
+      families.count == 1, segment.pools.contains(where: { $0.suits(families[0], labels) })
+    {
+      return nil
+    }
+    var taken: [PoolName: Int] = [:]
+    // In the order in which they are given: who names a pool comes before who leaves the choice.
+    for interface in interfaces {
+      guard case .pool(let name) = interface.source else { continue }
+      if let why = shortage(name, interface, segment, &taken) { return "interface \(interface.name): \(why)" }
+    }
+    for interface in interfaces {
+      guard case .choose(let families, let labels) = interface.source else { continue }
+      for family in families {
+        if let why = shortage(family, labels, interface, segment, &taken) {
+          return "interface \(interface.name): \(why)"
+        }
+      }
+    }
+    return nil
+  }
+
+  private func shortage(
+    _ name: PoolName, _ interface: VMInterface, _ segment: Segment, _ taken: inout [PoolName: Int]
+  ) -> String? {
+    guard segment.names.contains(name) else { return "pool \(name) does not serve there" }
+    if let row = held.first(where: { $0.interface == interface.name && $0.pool == name }) { return row.objection }
+    guard let pool = segment.pools.first(where: { $0.state.name == name }) else { return "there is no pool \(name)" }
+    if let address = interface.address, pool.index.taken.contains(address.bits) { return "\(address) is taken" }
+    guard pool.hasRoom(taken[name] ?? 0) else { return "pool \(name) has no address left" }
+    taken[name, default: 0] += 1
+    return nil
+  }
+
+  private func shortage(
+    _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ segment: Segment,
+    _ taken: inout [PoolName: Int]
+  ) -> String? {
+    for row in held where row.interface == interface.name && row.ip.family == family {
+      let serves = segment.names.contains(row.pool)
+      if row.manager == .vm { return serves ? nil : "\(row.ip) is of pool \(row.pool), which does not serve there" }
+      if serves, ledger.tables.pools[row.pool]?.pool.labels.includes(labels) == true { return row.objection }
+    }
+    var best: Serving?
+    for pool in segment.pools where pool.suits(family, labels) && pool.hasRoom(taken[pool.state.name] ?? 0) {
+      if let best, best.score > pool.score { break }
+      if best.map({ pool.free(taken) > $0.free(taken) }) ?? true { best = pool }
+    }
+    guard let best else { return "no pool that serves there has an \(family.name) address left" }
+    taken[best.state.name, default: 0] += 1
+    return nil
+  }
+}
+
+extension PoolAddresses.Serving {
+  fileprivate func suits(_ family: AddressFamily, _ labels: Labels) -> Bool {
+    gives && state.family == family && index.available > .zero
+      && (labels == .none || state.pool.labels.includes(labels))
+  }
+
+  fileprivate func hasRoom(_ taken: Int) -> Bool { gives && index.available > AddressCount(UInt128(taken)) }
+
+  fileprivate func free(_ taken: [PoolName: Int]) -> AddressCount {
+    index.available - AddressCount(UInt128(taken[state.name] ?? 0))
+  }
+}
+
+extension Allocation {
+  /// Why a VM of the same name cannot take this over; nil = it can, or it has it already.
+  var objection: String? {
+    if manager == .kube { return "\(ip) of pool \(pool) is managed by kube" }
+    return isChildPrefix ? "\(block) of pool \(pool) is held there, which is not one address" : nil
+  }
+}

@@ -21,6 +21,8 @@ final class APIMetrics: Sendable {
   let throttled: Counter
   /// Of the pool that the simple API knows.
   let simplePool: PoolWatch
+  /// Of nodes and VMs.
+  let fleet: FleetMetrics
   private let requests: [Counter]
   private let requestDurations: [Histogram]
 
@@ -37,6 +39,7 @@ final class APIMetrics: Sendable {
     throttled = metrics.counter(
       "berth_auth_throttled_total", "Tokens not looked at because too many wrong ones came from the address.")
     simplePool = PoolWatch(pool: PoolName.simple.text, durations, errors)
+    fleet = FleetMetrics(metrics, engine)
     let routes = endpoints.map { ($0.method.rawValue, $0.pattern) } + [("", "none")]
     let counters = metrics.counters(
       "berth_http_requests_total", "Requests answered; route `none` = no route was reached.",

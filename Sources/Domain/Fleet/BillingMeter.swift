@@ -1,6 +1,6 @@
 /// Follows the rows of nodes and VMs through the log and tells who had room where, when, and for how much.
 ///
-/// A VM pays for the room that its row names: on `node`, and on `leaving` too while it moves. It pays nothing while it is
+/// A VM pays for the room that its row names: on `node`, and on `leaving` too while it migrates. It pays nothing while it is
 /// `lost`: nobody can say whether it runs. A node's new prices, or another place, begin a new interval.
 package struct BillingMeter: Sendable {
   private struct Room: Sendable {
@@ -52,7 +52,8 @@ package struct BillingMeter: Sendable {
 
   private mutating func apply(_ vm: VM, isPut: Bool, _ time: LogTime, _ tell: (BilledInterval) -> Void) {
     let pays = isPut && vm.state != .lost
-    let nodes = pays ? Set([vm.node, vm.leaving].compactMap { $0 }) : []
+    let leaving = vm.state == .migrating ? vm.leaving : nil
+    let nodes = pays ? Set([vm.node, leaving].compactMap { $0 }) : []
     var mine = rooms[vm.key] ?? [:]
     for (node, room) in mine.sorted(by: { $0.key < $1.key }) {
       let stays = nodes.contains(node) && room.id == vm.id && room.resources == vm.spec.resources

@@ -39,10 +39,12 @@ package struct WantedVM: Hashable, Sendable {
   package let isWanted: Bool
   /// How long it has to go down by itself.
   package let graceSeconds: UInt32
+  /// Whether it comes from another node, on which it still runs.
+  package let isIncoming: Bool
 
   /// Joins them.
-  package init(_ order: VMOrder, isWanted: Bool, graceSeconds: UInt32) {
-    (self.order, self.isWanted, self.graceSeconds) = (order, isWanted, graceSeconds)
+  package init(_ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isIncoming: Bool = false) {
+    (self.order, self.isWanted, self.graceSeconds, self.isIncoming) = (order, isWanted, graceSeconds, isIncoming)
   }
 }
 
@@ -61,6 +63,10 @@ package struct Agent: Sendable {
   private(set) var desired: [VMID: WantedVM]?
   /// What was told and acknowledged.
   var told: [VMID: Told] = [:]
+  /// Of VMs that are wanted under a higher epoch and were never asked to go down: the epoch of the machine that is theirs.
+  private var carried: [VMID: UInt64] = [:]
+  /// Whether the list came under this registration.
+  private var isListOurs = false
 
   struct Told: Hashable, Sendable {
     let epoch: UInt64
@@ -74,7 +80,7 @@ package struct Agent: Sendable {
 
   /// Berth has registered the node: everything is told and asked for again.
   package mutating func registered(epoch: UInt64) {
-    (self.epoch, seenRevision, told) = (epoch, 0, [:])
+    (self.epoch, seenRevision, told, carried, isListOurs) = (epoch, 0, [:], [:], false)
   }
 
   /// Whether there is a lease.
@@ -99,8 +105,25 @@ package struct Agent: Sendable {
       let known = before[vm.order.id]
       next[vm.order.id] = known.map { $0.order.epoch > vm.order.epoch } == true ? known : vm
     }
-    desired = next
+    var carried: [VMID: UInt64] = [:]
+    for (id, vm) in next { carried[id] = machineEpoch(of: vm, before[id]) }
+    (desired, self.carried, isListOurs) = (next, carried, true)
     told = told.filter { next[$0.key] != nil }
+  }
+
+  /// The older epoch under which the machine of a VM runs, when it may run on under the one that is wanted: it is wanted
+  /// here in one list and in the next, and nobody was told that it is down. So it is while it leaves for another node, and
+  /// when it does not get there.
+  private func machineEpoch(of vm: WantedVM, _ before: WantedVM?) -> UInt64? {
+    guard isListOurs, let before, before.isWanted, vm.isWanted, !vm.isIncoming else { return nil }
+    if [.failed, .gone].contains(told[vm.order.id]?.fact) { return nil }
+    let earlier = carried[vm.order.id]
+    return before.order.epoch < vm.order.epoch ? earlier ?? before.order.epoch : earlier
+  }
+
+  /// Whether a machine is the one that is wanted.
+  func isTheOne(_ machine: ObservedVM, _ want: WantedVM) -> Bool {
+    machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
   }
 
   /// What to do now; carried out, it is asked again, until there is nothing.
@@ -126,7 +149,7 @@ package struct Agent: Sendable {
   }
 
   private func mustBeCut(_ machine: ObservedVM, _ want: WantedVM?, _ now: Duration) -> Bool {
-    let policy = want.map { $0.order.epoch == machine.epoch ? $0.order.failover : .restart } ?? machine.order.failover
+    let policy = want.map { isTheOne(machine, $0) ? $0.order.failover : .restart } ?? machine.order.failover
     return policy == .restart && !hasLease(at: now)
   }
 
@@ -135,10 +158,10 @@ package struct Agent: Sendable {
     guard desired != nil else { return nil }
     // It is elsewhere, or it has ended, or another placement of it counts: nobody waits for it.
     guard let want else { return 0 }
-    if want.order.epoch > machine.epoch { return 0 }
     // Whoever ordered that one knew more than this list.
     if want.order.epoch < machine.epoch { return nil }
-    return want.isWanted ? nil : want.graceSeconds
+    if !want.isWanted { return want.graceSeconds }
+    return isTheOne(machine, want) ? nil : 0
   }
 
   private func starts(_ observed: [ObservedVM], _ leaving: [ObservedVM], _ now: Duration) -> [AgentAction] {

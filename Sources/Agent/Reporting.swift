@@ -64,7 +64,7 @@ extension Agent {
       if !want.isWanted { return report(.gone) }
       return capabilities.flaw(in: want.order).map { report(.failed, $0) }
     }
-    guard machine.epoch == want.order.epoch else { return nil }
+    guard isTheOne(machine, want) else { return nil }
     switch machine.phase {
     case .starting: return report(.starting)
     case .running: return report(.running)

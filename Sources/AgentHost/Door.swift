@@ -60,7 +60,7 @@ extension WantedVM {
           return one
         })
     }
-    self.init(order, isWanted: vm.action == .run, graceSeconds: vm.graceSeconds)
+    self.init(order, isWanted: vm.action == .run, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming)
   }
 }
 

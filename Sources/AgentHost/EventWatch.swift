@@ -40,7 +40,7 @@ final class EventWatch: @unchecked Sendable {
     guard let event = try? JSONValue(parsing: Array(data.utf8)) else { return [] }
     var names: Set<String> = []
     for change in event["changes"]?.elements ?? [] where change["type"]?.string == "vm" {
-      let vm = change["vm"] ?? change
+      guard let vm = change["after"] ?? change["before"] else { continue }
       if ["starting", "running"].contains(vm["state"]?.string) { continue }
       for key in ["node", "leaving"] { if let name = vm[key]?.string { names.insert(name) } }
     }

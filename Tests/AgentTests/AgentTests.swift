@@ -81,6 +81,50 @@ extension Agent {
     #expect(agent.actions([], now: .zero) == [.ensure(order(1, epoch: 4))])
   }
 
+  @Test func aVMThatLeavesRunsOnUntilItHasArrivedAndAlsoWhenItDoesNot() {
+    var agent = agent()
+    agent.hear([run(order(1, epoch: 1))])
+    let there = [ObservedVM(order(1, epoch: 1), .running)]
+    agent.hear(nil, there)
+    // It moves: the row is at the next epoch, and this node is to keep it.
+    agent.hear([run(order(1, epoch: 2))], there, revision: 2)
+    #expect(agent.actions(there, now: .zero) == [])
+    // The move is off: it is here again, at one more epoch.
+    agent.hear([run(order(1, epoch: 3))], there, revision: 3)
+    #expect(agent.actions(there, now: .zero) == [])
+    #expect(agent.report(there, now: .zero).vms == [VMReport(id: VMID(raw: 1), epoch: 3, fact: .running)])
+    var other = agent
+    // The other way: it has arrived, and is no business of this node's any more.
+    other.hear([], there, revision: 4)
+    #expect(other.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
+    // One that comes back as a migration is another machine.
+    var third = agent
+    third.hear([WantedVM(order(1, epoch: 4), isWanted: true, graceSeconds: 30, isIncoming: true)], there, revision: 4)
+    #expect(third.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
+    // Under another registration nobody knows what was between.
+    agent.registered(epoch: 2)
+    agent.hear([run(order(1, epoch: 4))], there, revision: 5)
+    #expect(agent.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
+  }
+
+  @Test func oneThatFailedAndIsPlacedHereAgainIsStartedAnew() {
+    var agent = agent()
+    agent.hear([run(order(1, epoch: 1))])
+    let dead = [ObservedVM(order(1, epoch: 1), .failed)]
+    agent.hear([run(order(1, epoch: 2))], dead, revision: 2)
+    #expect(agent.actions(dead, now: .zero) == [.remove(VMID(raw: 1), epoch: 1)])
+    #expect(agent.actions([], now: .zero) == [.ensure(order(1, epoch: 2))])
+  }
+
+  @Test func whoLeavesForAnotherNodeHasItsGraceUnderTheNextEpochToo() {
+    var agent = agent()
+    agent.hear([run(order(1, epoch: 1))])
+    let there = [ObservedVM(order(1, epoch: 1), .running)]
+    agent.hear([down(order(1, epoch: 2))], there, revision: 2)
+    #expect(agent.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 30)])
+    #expect(agent.report([], now: .zero).vms == [VMReport(id: VMID(raw: 1), epoch: 2, fact: .gone)])
+  }
+
   @Test func anOlderListIsNotTaken() {
     var agent = agent()
     agent.hear([run(order(1))], revision: 7)

@@ -119,7 +119,10 @@ private func explainVM(_ run: Invocation) throws(Failure) -> ExitCode {
   for piece in cellText(value.at("why")).split(separator: ";") {
     run.io.print("  " + printable(String(piece.drop { $0 == " " })) + "\n")
   }
-  for note in value["notes"]?.elements ?? [] { run.io.print("  " + printable(cellText(note)) + "\n") }
+  guard let now = value["now"], !now.isNull else { return .ok }
+  run.io.print("and now:\n")
+  if now["fitting"]?.integer() ?? 0 > 0 { run.io.print("  there is room; it is tried again soon\n") }
+  for note in now["notes"]?.elements ?? [] { run.io.print("  " + printable(cellText(note)) + "\n") }
   return .ok
 }
 

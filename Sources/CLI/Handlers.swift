@@ -59,6 +59,8 @@ package struct ServeOptions: Sendable {
   package let loops: Int?
   /// A snapshot after this many entries; nil = the engine's own number.
   package let snapshotEvery: UInt64?
+  /// A node of the fleet that is silent for so long is lost.
+  package let nodeLeaseSeconds: Int
   /// All of the log is read again once in so many seconds; 0 = never.
   package let scrubSeconds: Int
   /// The cluster that it is a node of; nil = it keeps its own log.

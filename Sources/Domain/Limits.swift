@@ -73,6 +73,8 @@ package enum Limits {
   package static let excluded = 32
   /// Bytes of why a VM is where it is.
   package static let whyBytes = 1_024
+  /// Bytes of an image's or a kernel's name.
+  package static let imageBytes = 1_024
   /// How long a VM that gave way is left in peace, in microseconds of log time.
   package static let preemptionRest: LogTime = 300 * 1_000_000
   /// Moves that a plan lists.

@@ -164,7 +164,7 @@ extension Fleet {
   package borrowing func isEmpty(_ name: NodeName) -> Bool { numbers[name].map { firstVM[Int($0)] < 0 } ?? true }
 
   /// The key of a VM that is on a node.
-  package borrowing func key(of id: VMID) -> VMKey? { vms.slots[id.raw].map { key(Int($0)) } }
+  package borrowing func vmKey(of id: VMID) -> VMKey? { vms.slots[id.raw].map { key(Int($0)) } }
 
   private mutating func link(_ slot: Int, _ number: Int) {
     let head = firstVM[number]

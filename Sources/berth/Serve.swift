@@ -100,6 +100,7 @@ struct Serve {
     options.answering = { late.gatheringReplies($0) }
     if let most = settings.batchMax { options.batchMax = most }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
+    options.fleet = FleetTiming(lease: .seconds(settings.nodeLeaseSeconds))
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
     options.unknownOutcome = { why in

@@ -17,6 +17,8 @@ enum Answer: Hashable {
   case freeBlocks([Prefix])
   case token(Token, spent: Bool)
   case tokenRevoked(Token)
+  /// Nodes and VMs have a model of their own: `FleetModelTests`.
+  case fleet
   case replay(Revision)
 
   init(_ outcome: Outcome) {
@@ -36,6 +38,7 @@ enum Answer: Hashable {
       case .freeBlocks(let blocks, _): .freeBlocks(blocks)
       case .token(let token, let spent): .token(token, spent: spent)
       case .tokenRevoked(let token): .tokenRevoked(token)
+      case .fleet: .fleet
       case .replay(let revision): .replay(revision)
       case .rejected(let rejection): .refused(rejection.code)
       }
@@ -58,6 +61,7 @@ enum Answer: Hashable {
     case .freeBlocks: "freeBlocks"
     case .token(_, let spent): spent ? "tokenSpent" : "token"
     case .tokenRevoked: "tokenRevoked"
+    case .fleet: "fleet"
     case .replay: "replay"
     }
   }
@@ -111,6 +115,7 @@ extension Model {
       let (token, spent) = try create(request, revision, time, actor: submission.actor)
       return .token(token, spent: spent)
     case .revokeToken(let id): return .tokenRevoked(try revoke(id))
+    case .fleet: throw Refused(code: .invalidField)
     case .suggest(let name):
       let pool = try pool(name)
       let given: IPAddress? = if case .suggestion(let ip) = seen { ip } else { nil }

@@ -50,6 +50,9 @@ enum ServeSettings {
     Setting(
       "batch_max", .integer(1...4_096), value: "N", help: "At most so many commands in one batch; else whatever waits."),
     Setting(
+      "node_lease_seconds", .integer(2...3_600), value: "N", default: .integer(15),
+      help: "A node of the fleet that is silent for so long is lost; a third of it later its VMs may start elsewhere."),
+    Setting(
       "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
       help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
   ])
@@ -103,6 +106,7 @@ extension ServeOptions {
       hostNames: settings.list("host_name"), logsJSON: settings.text("log_format") == "json",
       loops: settings.integer("loops").map { Int($0) },
       snapshotEvery: settings.integer("snapshot_every").map { UInt64($0) },
+      nodeLeaseSeconds: settings.integer("node_lease_seconds").map { Int($0) } ?? 15,
       scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
       cluster: try Self.cluster(settings, host: host, port: port),
       batchMax: settings.integer("batch_max").map { Int($0) }, settings: settings)

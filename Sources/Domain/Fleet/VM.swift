@@ -101,6 +101,8 @@ package struct VMSpec: Hashable, Sendable {
     if groups.count > Limits.groups || Set(groups).count < groups.count {
       return ("groups", "at most \(Limits.groups), each once")
     }
+    if image.utf8.count > Limits.imageBytes { return ("image", "at most \(Limits.imageBytes) bytes") }
+    if kernel.utf8.count > Limits.imageBytes { return ("kernel", "at most \(Limits.imageBytes) bytes") }
     if affinity.count > Limits.affinity { return ("affinity", "at most \(Limits.affinity) rules") }
     for rule in affinity where rule.weight.map({ !(1...1_000).contains($0) }) ?? false || rule.most == 0 {
       return ("affinity", "weights from 1 to 1000, at least 1 member a place")

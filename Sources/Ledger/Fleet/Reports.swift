@@ -19,7 +19,7 @@ extension Ledger {
     }
     var draft = FleetDraft(context)
     for report in reports {
-      guard let key = fleet.fleet.key(of: report.id) ?? fleet.leaving[name]?[report.id], let vm = vm(key, draft),
+      guard let key = fleet.fleet.vmKey(of: report.id) ?? fleet.leaving[name]?[report.id], let vm = vm(key, draft),
         vm.id == report.id
       else { continue }
       if vm.node == name, vm.epoch == report.epoch {

@@ -158,6 +158,9 @@ extension Ledger {
       throw Rejection(
         .tooManyForOwner, "\(request.holder.owner) would hold over \(Limits.perOwner) allocations: use more owners")
     }
+    if let fleetIndex, !fleetIndex.quotas.isEmpty, request.manager != .vm {
+      try checkAddresses(of: request.holder.tenant, count, plan, context)
+    }
     guard let index = index(of: name) else { preconditionFailure("pool \(name) has no index") }
     // A child prefix of the full length is one address like any other.
     let length = request.prefixLength ?? bitCount

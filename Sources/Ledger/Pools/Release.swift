@@ -75,6 +75,9 @@ extension Ledger {
 
   func update(_ target: AllocationTarget, _ patch: AllocationPatch, _ context: Context) throws(Rejection) -> Decided {
     let before = try find(target)
+    if before.manager == .vm, patch.mac != nil || patch.node != nil {
+      throw Rejection(.managedByVM, "\(before.ip) belongs to the VM \(before.owner): its mac and node are the VM's")
+    }
     let after = before.changed(
       hostname: patch.hostname ?? before.hostname, mac: patch.mac ?? before.mac, node: patch.node ?? before.node,
       labels: patch.labels ?? before.labels, expiresAt: before.expiresAt, revision: context.revision)
@@ -90,6 +93,9 @@ extension Ledger {
 
   func renew(_ target: AllocationTarget, _ seconds: UInt32?, _ context: Context) throws(Rejection) -> Decided {
     let before = try find(target)
+    if before.manager == .vm {
+      throw Rejection(.managedByVM, "\(before.ip) belongs to the VM \(before.owner): it lives as long as the VM")
+    }
     let length = seconds ?? tables.pools[target.pool]?.pool.leaseSeconds ?? 0
     guard length <= Limits.maxSeconds else {
       throw .invalid("lease_seconds", "at most \(Limits.maxSeconds) (ten years)")

@@ -1,4 +1,5 @@
 internal import APITypes
+internal import Addressing
 internal import Cluster
 internal import Domain
 internal import Engine

@@ -14,7 +14,10 @@ extension Call {
     if isShared, case .lost(let why) = api.engine.leadership { throw Problem(Unavailable.lost(why)) }
     let wish = endpoint.isRead ? try freshness() : Freshness()
     if endpoint.isCommand || endpoint.asksWriter {
-      if isShared, !api.engine.leadership.decides { return try (endpoint.passing ?? { (call) throws(Problem) in try call.passOn() })(self) }
+      if isShared, !api.engine.leadership.decides {
+        if let passing = endpoint.passing { return try passing(self) }
+        return try passOn()
+      }
       return try endpoint.handler(self)
     }
     if endpoint.asksLeader, isShared, !wish.isStale, !api.engine.leadership.decides { return try passOn() }

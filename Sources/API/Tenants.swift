@@ -4,6 +4,7 @@ internal import Engine
 internal import HTTPServer
 internal import Ledger
 internal import Platform
+internal import Wire
 
 private let gone = Endpoint.Refused(404, "quota_not_found")
 

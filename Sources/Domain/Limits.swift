@@ -87,6 +87,4 @@ package enum Limits {
   package static let drainRest: LogTime = 5_000_000
   /// VMs of one report of an agent.
   package static let reports = 1_024
-  /// Bytes of the name of an image or a kernel.
-  package static let imageBytes = 512
 }

@@ -102,7 +102,10 @@ let package = Package(
       ]),
 
     // Tools and proof.
-    room("Histories"),
+    room("Histories", ["Wire"]),
+    .executableTarget(
+      name: "berth-histories", dependencies: ["Histories", "Platform"].map { .byName(name: $0) },
+      path: "Benchmarks/berth-histories", swiftSettings: strict),
     room("TestSupport", ["Platform", "Log", "HTTPClient", "Wire"]),
     .executableTarget(
       name: "berth-bench",
@@ -112,9 +115,13 @@ let package = Package(
       path: "Benchmarks/berth-bench", swiftSettings: strict),
     room(
       "Simulation",
-      ["LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"]),
+      [
+        "Histories", "LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform",
+        "TestSupport"
+      ]),
     .executableTarget(
-      name: "berth-sim", dependencies: ["Simulation", "Engine", "LogEtcd", "TestSupport"].map { .byName(name: $0) },
+      name: "berth-sim",
+      dependencies: ["Simulation", "Engine", "LogEtcd", "Platform", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),

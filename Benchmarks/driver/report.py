@@ -108,8 +108,10 @@ class Report:
                                              for k in ("per_second", "p50_us", "p99_us")))
                 for connections in (1, 256) for name in names]
         head = ("writes", "in flight", "requests/s", "p50 us", "p99 us")
-        batch = [("whatever waits", number(c["leader256"]["per_second"]), number(c["leader256"]["p50_us"]))]
-        batch += [(most, number(run["per_second"]), number(run["p50_us"])) for most, run in c["batch"].items()]
+        batch = [
+            (most or "whatever waits", number(run["per_second"]), number(run["p50_us"]))
+            for most, run in c["batch"].items()
+        ]
         read = [(f"{kind}, {connections} connections", *(number(c["reads"][f"{kind}{connections}"][k])
                                                         for k in ("per_second", "p50_us", "p99_us")))
                 for kind in ("consistent", "stale") for connections in (1, 64)]

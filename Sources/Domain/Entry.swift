@@ -195,7 +195,7 @@ extension Entry {
     var reader = ByteReader(bytes)
     let version = try reader.byte()
     guard version == Entry.version else { throw .unknownVersion(version) }
-    guard let kind = EntryKind(rawValue: try reader.byte()) else { throw .invalid("entry kind") }
+    guard let kind = EntryKind(rawValue: try reader.byte()) else { throw .unknownKind("kind of entry") }
     let revision = try reader.varint()
     let (actor, requestID, asked) = (try reader.text(), try reader.text(), try reader.text())
     let effects = try reader.list { (reader) throws(CodingFault) in try Effect(decoding: &reader) }
@@ -252,7 +252,7 @@ extension ByteReader {
       let grants = try list { (reader) throws(CodingFault) in try reader.grant(among: effects) }
       return .grants(grants, unchanged: try list { (reader) throws(CodingFault) in try reader.text() })
     case 2: return .report(imported: try small(), already: try small(), conflicts: try small())
-    default: throw .invalid("told")
+    default: throw .unknownKind("kind of answer")
     }
   }
 

@@ -51,6 +51,10 @@ package struct CoreFlaws: OptionSet, Hashable, Sendable {
   package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
   /// Leaves pending what was refused.
   package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
+  /// Believes the node's wall clock whatever it says.
+  package static let expireByLocalClock = CoreFlaws(rawValue: 1 << 3)
+  /// Believes the node's wall clock when it begins to lead.
+  package static let believeWhenLeading = CoreFlaws(rawValue: 1 << 4)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
@@ -149,7 +153,9 @@ package final class Core {
     precondition(inFlight == nil, "one append at a time")
     if let epoch = claimed { return takeOver(epoch, reading, append) }
     guard leadership.decides else { return false }
-    let time = clock.time(reading, after: published.tables.time)
+    let isCredulous = options.flaws.contains(.expireByLocalClock)
+    let time =
+      isCredulous ? max(reading.wall, published.tables.time) : clock.time(reading, after: published.tables.time)
     let due = dueRows(at: time)
     let hasWork = ledger.nextWork.map { max($0, restsUntil) <= time } ?? false
     guard queued > 0 || !due.isEmpty || hasWork else { return false }
@@ -293,6 +299,8 @@ package final class Core {
   /// Takes the next event of a shared log.
   package func handle(_ event: LogEvent, _ reading: ClockReading) {
     if case .lost = leadership { return }
+    // A step of the wall clock while another node led is a step still when this one leads.
+    if !leadership.decides { clock.follow(reading) }
     switch event {
     case .opened(let head): self.head = head
     case .bootstrap(let image): load(image)
@@ -300,7 +308,7 @@ package final class Core {
     case .takeover(let epoch):
       (leadership, claimed) = (.takingOver(epoch: epoch), epoch)
     case .leads(let epoch):
-      clock = LogClock(reading)
+      if options.flaws.contains(.believeWhenLeading) { clock = LogClock(reading) }
       expiry = ExpiryBrake()
       leadership = .leading(epoch: epoch)
     case .follows(let leader):

@@ -24,8 +24,8 @@ final class RealCluster {
   private let ports: [UInt16]
   private let extra: [String]
 
-  /// Starts everything; `extra` goes to each node.
-  init(nodes count: Int = 3, members: Int = 3, _ extra: [String] = []) throws {
+  /// Starts everything; `extra` goes to each node, members have room for `quota` bytes.
+  init(nodes count: Int = 3, members: Int = 3, quota: Int? = nil, _ extra: [String] = []) throws {
     let (client, peer) = ((0..<members).map { _ in freePort() }, (0..<members).map { _ in freePort() })
     let peers = peer.indices.map { "e\($0)=http://127.0.0.1:\(peer[$0])" }.joined(separator: ",")
     etcdURLs = client.map { "http://127.0.0.1:\($0)" }
@@ -36,8 +36,8 @@ final class RealCluster {
         "--name", "e\(index)", "--data-dir", directory.file("etcd-\(index)"), "--listen-client-urls", urls[index],
         "--advertise-client-urls", urls[index], "--listen-peer-urls", "http://127.0.0.1:\(peer[index])",
         "--initial-advertise-peer-urls", "http://127.0.0.1:\(peer[index])", "--initial-cluster", peers,
-        "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "error"
-      ]
+        "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap", "--log-level", "error"
+      ] + (quota.map { ["--quota-backend-bytes", "\($0)"] } ?? [])
     }
     self.members = try memberArguments.map { try ChildProcess("etcd", $0) }
     // Nodes that start together join together, the first two while the third is not there yet.
@@ -53,6 +53,14 @@ final class RealCluster {
   }
 
   func node(_ index: Int) -> String { "node-\(index)" }
+
+  /// Asks the first member of etcd itself, past Berth.
+  func etcd(_ path: String, _ body: String) throws -> Answer {
+    let port = try #require(etcdURLs[0].split(separator: ":").last.flatMap { UInt16($0) })
+    let client = HTTPClient(.tcp(host: "127.0.0.1", port: port), options: HTTPClientOptions())
+    defer { client.closeIdle() }
+    return try Answer(client.send(ClientRequest("POST", path, body: Array(body.utf8))))
+  }
 
   private func startNode(_ index: Int) throws -> Berth {
     try Berth(

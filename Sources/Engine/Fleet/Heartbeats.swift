@@ -11,7 +11,7 @@
 // one that does not know it yet grants leases that end before its successor, who waits a lease and the margin from its
 // own beginning, gives a VM to another host.
 package import Domain
-package import Platform
+internal import Platform
 
 /// How long nodes are waited for.
 package struct FleetTiming: Hashable, Sendable {

@@ -143,7 +143,6 @@ extension Tables {
     case .staleEpoch(let epoch): throw .staleEpoch(report.node, epoch)
     case .notLeading: return try passReport(call)
     }
-    call.api.engine.hear(report.body.latencies, from: report.node)
   }
   let news = report.news()
   if news.isEmpty { return report.answer() }
@@ -159,13 +158,7 @@ extension NodeUsage {
 
 extension Engine {
   /// How often agents are to report.
-  fileprivate var heartbeatMilliseconds: Int { Int(timing.heartbeat / .milliseconds(1)) }
-
-  /// Takes what a node measured; from its datacenter to others.
-  fileprivate func hear(_ latencies: [ReportBody.Latency], from node: NodeName) {
-    guard !latencies.isEmpty, let from = read({ $0.node(node)?.topology.datacenter }) else { return }
-    setLatencies(latencies.map { (from: from, to: $0.datacenter, microseconds: $0.microseconds) })
-  }
+  fileprivate var heartbeatMilliseconds: Int { Int(fleetTiming.heartbeat / .milliseconds(1)) }
 }
 
 /// On a node that does not lead: the leader hears the report, and this node holds the answer back, because it sees as
@@ -183,6 +176,11 @@ extension Engine {
     call.reply.resume { [waiting] in waiting.answer() }
     return true
   }
+}
+
+extension BerthAPI {
+  /// How many agents' answers are held back.
+  package var waitingAgents: Int { agents.count }
 }
 
 extension Problem {

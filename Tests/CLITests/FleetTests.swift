@@ -28,8 +28,8 @@ private let web =
       #expect(ran.code == 0)
       #expect(
         ran.out == """
-          NAME   STATE    NODE   ADDRESSES  VCPUS  MEMORY  PRIORITY  TENANT   PRICE/H  WHY
-          web-1  running  sim-3  10.1.0.9       2      4G       500  default   0.0425  4 nodes would do; sim-3 is the fullest of them
+          NAME   STATE    NODE   ADDRESSES  VCPUS  MEMORY  PRIORITY  TENANT   PRICE/H
+          web-1  running  sim-3  10.1.0.9       2      4G       500  default   0.0425
 
           """)
       #expect(server.seen[0].method == "POST" && server.seen[0].target == "/api/v1/vms")
@@ -116,8 +116,17 @@ private let web =
     }
   }
 
+  @Test func aListSaysInShortWhyOneWaits() {
+    let huge =
+      #"{"name":"huge","state":"pending","node":null,"why":"no node will do\n  6 are smaller","memory_mib":58982}"#
+    withServer(ScriptedServer { _ in .ok(#"{"items":[\#(huge)],"next_cursor":null}"#) }) { server in
+      #expect(
+        berth("vm list", at: server).out == "NAME  STATE    MEMORY  WHY\nhuge  pending   57.6G  no node will do\n")
+    }
+  }
+
   @Test func whyIsReadable() {
-    let why = #"{"name":"web-1","state":"running","node":"sim-3","why":"8 nodes; 4 too full; sim-3 is the fullest"}"#
+    let why = #"{"name":"web-1","state":"running","node":"sim-3","why":"8 nodes; 4 too full\n  sim-3 is the fullest"}"#
     withServer(ScriptedServer { _ in .ok(why) }) { server in
       #expect(
         berth("vm why web-1", at: server).out == """

@@ -10,7 +10,7 @@ extension Shape {
       },
       Field("VCPUS", "vcpus", isRight: true), Field("MEMORY", isRight: true) { mebibytes($0["memory_mib"]) },
       Field("PRIORITY", "priority", isRight: true), Field("TENANT", "tenant"),
-      Field("PRICE/H", isRight: true) { money($0["hourly_price_micros"]) }, Field("WHY", "why")
+      Field("PRICE/H", isRight: true) { money($0["hourly_price_micros"]) }, Field("WHY") { whyItWaits($0) }
     ], name: "name")
 
   static let node = Shape(
@@ -69,6 +69,12 @@ extension Shape {
       Field("SAVES/H", isRight: true) { money($0["saves_hourly_micros"]) }, Field("WHY", "why")
     ], name: "vm.name")
 
+  /// Of a VM that does not run as it should the beginning of why; `berth vm why` has all of it.
+  private static func whyItWaits(_ vm: JSONValue) -> String {
+    guard !["running", "starting", "placed"].contains(cellText(vm.at("state"))) else { return "" }
+    return String(cellText(vm.at("why")).prefix { $0 != "\n" && $0 != ";" })
+  }
+
   /// The state, and what else is on its way.
   private static func stateText(_ vm: JSONValue) -> String {
     let state = cellText(vm.at("state"))
@@ -90,9 +96,11 @@ extension Shape {
   }
 }
 
-/// An amount of MiB as people write it.
+/// An amount of MiB as people write it; from 10 GiB on with one decimal.
 func mebibytes(_ value: JSONValue?) -> String {
-  value?.integer(Int64.self).map { Amounts.text(mebibytes: $0) } ?? ""
+  guard let amount = value?.integer(Int64.self) else { return "" }
+  guard amount >= 10_240, amount % 1_024 != 0 else { return Amounts.text(mebibytes: amount) }
+  return Thousandths.text((amount * 10 + 512) / 1_024 * 100) + "G"
 }
 
 /// Money as people write it.

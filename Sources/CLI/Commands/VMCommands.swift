@@ -115,8 +115,8 @@ private func explainVM(_ run: Invocation) throws(Failure) -> ExitCode {
   let (name, state) = (value["name"]?.string ?? run.needed(0), cellText(value.at("state")))
   let node = value["node"]?.string
   run.io.print(printable("\(name) is \(state)" + (node.map { " on \($0)" } ?? "")) + "\n")
-  // What is one sentence in the row is easier to read in pieces.
-  for piece in cellText(value.at("why")).split(separator: ";") {
+  // What is one text in the row is easier to read in pieces.
+  for piece in cellText(value.at("why")).split(whereSeparator: { $0 == ";" || $0 == "\n" }) {
     run.io.print("  " + printable(String(piece.drop { $0 == " " })) + "\n")
   }
   guard let now = value["now"], !now.isNull else { return .ok }

@@ -14,7 +14,7 @@ private let longestWait = 30_000
 /// How agents speak with Berth.
 let agentEndpoints: [Endpoint] = [
   Endpoint(
-    method: .post, pattern: "/api/v1/nodes/{node}/report", id: "reportNode", tag: "nodes", permission: .agentReport,
+    method: .post, pattern: "/api/v1/nodes/{node}/report", id: "reportVMs", tag: "nodes", permission: .agentReport,
     summary: """
       An agent says that its node lives and what became of VMs, and is told what to run. `desired` is null when nothing \
       of the node has changed since `seen_revision`; with `wait_ms` the answer is held until something has. What changes \

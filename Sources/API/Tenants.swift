@@ -21,7 +21,7 @@ let tenantEndpoints: [Endpoint] = [
   Endpoint(
     method: .put, pattern: "/api/v1/tenants/{tenant}/quota", id: "setQuota", tag: "tenants", permission: .quotaWrite,
     summary: "Limit a tenant; what is left out is without limit. What it has already stays.", body: Schemas.quotaSet,
-    answers: [.init(200, "The quota.", Schemas.quota)], isCommand: true,
+    answers: [.init(200, "The quota.", Schemas.quota)], refusals: [gone], isCommand: true,
     handler: { (call) throws(Problem) in
       let tenant = try call.tenantInPath()
       let quota = try call.body { (body) throws(JSONFault) in try decodeQuota(body, tenant) }

@@ -40,6 +40,7 @@ extension House {
   }
 
   /// A VM as it is now.
+  @discardableResult
   func look(_ name: String, expect status: Int = 200, _ location: SourceLocation = #_sourceLocation) throws -> Heard {
     try get("/api/v1/vms/\(name)", expect: status, location)
   }

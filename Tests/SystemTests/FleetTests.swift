@@ -17,6 +17,9 @@ extension Berth {
 
   fileprivate func vm(_ name: String) throws -> JSONValue { try get("/api/v1/vms/\(name)").json }
 
+  /// What there is to say of a VM that is not as it should be.
+  fileprivate func told(_ name: String) -> String { (try? get("/api/v1/vms/\(name)").text) ?? "no answer" }
+
   fileprivate func state(_ name: String) throws -> String { try vm(name)["state"]?.string ?? "none" }
 
   fileprivate func ready(_ count: Int) throws -> Bool {
@@ -53,7 +56,8 @@ extension Berth {
 
     let many = try berth.command("vm create app --count 10 --vcpus 0.5 --memory 512M --ip-pool edge --wait")
     #expect(many.status == .exited(0), "\(many.errors)")
-    #expect(Set((1...10).compactMap { try? berth.vm("app-\($0)")["addresses"]?[0]?["ip"]?.string }).count == 10)
+    let given = try (1...10).map { try berth.vm("app-\($0)")["addresses"]?[0]?["ip"]?.string ?? "" }
+    #expect(Set(given).count == 10 && !given.contains(""))
 
     let stopped = try berth.command("vm stop web-1 --wait")
     #expect(stopped.status == .exited(0), "\(stopped.errors)")
@@ -71,9 +75,10 @@ extension Berth {
     let berth = try Berth(directory.path)
     #expect(try berth.command("vm create db --vcpus 8 --memory 16G").status == .exited(0))
     #expect(try berth.state("db") == "pending")
-    #expect(try !(berth.vm("db")["why"]?.string ?? "").isEmpty)
+    let why = try berth.vm("db")["why"]?.string
+    #expect(why?.isEmpty == false)
     let large = try agent(berth, "--node large --vcpus 16 --start-delay 50ms")
-    #expect(try eventually { try berth.state("db") == "running" }, "\(large.errors) \(berth.vm("db"))")
+    #expect(try eventually { try berth.state("db") == "running" }, "\(large.errors) \(berth.told("db"))")
     #expect(try berth.vm("db")["node"]?.string == "large")
   }
 
@@ -85,11 +90,11 @@ extension Berth {
     #expect(try berth.command("vm create web --vcpus 1 --memory 1G").status == .exited(0))
     #expect(
       try eventually { try berth.vm("web")["why"]?.string?.contains("did not come up") == true },
-      "\(try berth.vm("web"))")
+      "\(berth.told("web"))")
     let good = try agent(berth, "--node b-good --start-delay 20ms")
     #expect(try eventually { try berth.ready(2) }, "\(good.errors)")
     #expect(try berth.command("node cordon a-bad").status == .exited(0))
-    #expect(try eventually(deadline: .seconds(60)) { try berth.state("web") == "running" }, "\(try berth.vm("web"))")
+    #expect(try eventually(deadline: .seconds(60)) { try berth.state("web") == "running" }, "\(berth.told("web"))")
     #expect(try berth.vm("web")["node"]?.string == "b-good")
   }
 
@@ -112,12 +117,12 @@ extension Berth {
       try eventually(deadline: .seconds(60)) {
         let vm = try berth.vm("moves")
         return vm["state"]?.string == "running" && vm["node"]?.string?.hasPrefix("other") == true
-      }, "\(try berth.vm("moves")) \(berth.errors)")
+      }, "\(berth.told("moves")) \(berth.errors)")
     #expect(try berth.vm("moves")["addresses"]?[0]?["ip"]?.string == address)
     // Nobody has said that the node is off, so what must not run twice waits.
     #expect(try berth.state("stays") == "lost")
     #expect(try berth.command("node fence doomed --yes").status == .exited(0))
-    #expect(try eventually { try berth.state("stays") == "running" }, "\(try berth.vm("stays"))")
+    #expect(try eventually { try berth.state("stays") == "running" }, "\(berth.told("stays"))")
   }
 
   @Test func anAgentThatIsToldToStopEndsInGoodOrderAndSaysWhatVanishes() throws {

@@ -23,6 +23,8 @@ final class APIMetrics: Sendable {
   private let peers: [Counter]
   /// Of the pool that the simple API knows.
   let simplePool: PoolWatch
+  /// Of nodes and VMs.
+  let fleet: FleetMetrics
   private let requests: [Counter]
   private let requestDurations: [Histogram]
 
@@ -43,6 +45,7 @@ final class APIMetrics: Sendable {
       labels: ["reason"], limit: PeerRefusal.allCases.count)
     peers = PeerRefusal.allCases.map { refused.child([$0.rawValue]) }
     simplePool = PoolWatch(pool: PoolName.simple.text, durations, errors)
+    fleet = FleetMetrics(metrics, engine)
     let routes = endpoints.map { ($0.method.rawValue, $0.pattern) } + [("", "none")]
     let counters = metrics.counters(
       "berth_http_requests_total", "Requests answered; route `none` = no route was reached.",

@@ -23,8 +23,11 @@ extension Call {
     return request.header(Call.mark) == nil
   }
 
-  /// Hands the call to the leader, or says why not.
-  func passOn() throws(Problem) {
+  /// Hands the call to the leader, or says why not. `target` stands for the path and query that came; an answer that
+  /// `keep` takes is not sent.
+  func passOn(
+    target: String? = nil, keep: @escaping @Sendable (PassedAnswer) -> Bool = { _ in false }
+  ) throws(Problem) {
     guard let cluster = api.cluster, let shared, mayPassOn else {
       if case .following(let leader) = api.engine.leadership { throw Problem(Unavailable.notLeading(leader)) }
       throw Problem(Unavailable.notLeading(nil))
@@ -34,11 +37,11 @@ extension Call {
     var headers = peerHeaders
     if let key { headers.append(("idempotency-key", key)) }
     let asked = PassedRequest(
-      method: request.method.rawValue, target: request.target, headers: headers,
+      method: request.method.rawValue, target: target ?? request.target, headers: headers,
       body: request.body.isEmpty ? nil : request.body, changes: isCommand)
     let isTaken = cluster.pass(asked) { end in
       switch end {
-      case .answered(let answer): reply.send(Response(answer))
+      case .answered(let answer): if !keep(answer) { reply.send(Response(answer)) }
       case .here:
         var call = self
         call.shared = SharedCall(shared.endpoint, ownKey: key, returns: shared.returns + 1)

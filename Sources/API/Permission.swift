@@ -35,6 +35,21 @@ enum Permission: String, Sendable, CaseIterable {
   /// To get the certificate that a token of enrolment is for: no role grants it, such a token does, and nothing else.
   case enrol
   case securityRead = "security.read"
+  case nodesRead = "nodes.read"
+  case nodesWrite = "nodes.write"
+  /// To say what a node has: an agent does at its start.
+  case nodesRegister = "nodes.register"
+  /// To speak for a node: heartbeats, and what became of its VMs.
+  case agentReport = "agent.report"
+  case vmsRead = "vms.read"
+  case vmsWrite = "vms.write"
+  /// Questions about the whole fleet.
+  case planRead = "plan.read"
+  case quotaRead = "quota.read"
+  case quotaWrite = "quota.write"
+  case capacityRead = "capacity.read"
+  case capacityWrite = "capacity.write"
+  case costRead = "cost.read"
 
   /// The roles that grant it.
   var roles: [Role] {
@@ -42,21 +57,28 @@ enum Permission: String, Sendable, CaseIterable {
     case .open, .identity: Role.allCases
     case .enrol: []
     case .poolsRead, .allocationsRead, .historyRead: Role.allCases
-    case .spaceRead, .export, .metricsRead, .clusterRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
+    case .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead, .capacityRead,
+      .costRead:
+      [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
     case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
+    case .nodesWrite, .vmsWrite, .capacityWrite: [.operator, .clusterAdmin]
+    case .nodesRegister: [.operator, .agent, .clusterAdmin]
+    case .agentReport: [.agent, .clusterAdmin]
     case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
-    case .clockConfirm, .clusterWrite, .clusterReport, .tokensWrite: [.clusterAdmin]
+    case .clockConfirm, .clusterWrite, .clusterReport, .tokensWrite, .quotaWrite: [.clusterAdmin]
     }
   }
 
   /// Whether it can hold for one tenant alone.
   var reachesTenants: Bool {
     switch self {
-    case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
+    case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export,
+      .vmsRead, .vmsWrite, .quotaRead, .capacityRead, .costRead:
       true
     case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .planRead, .quotaWrite, .capacityWrite:
       false
     }
   }
@@ -68,7 +90,8 @@ enum Permission: String, Sendable, CaseIterable {
       .export:
       true
     case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .vmsRead, .vmsWrite, .planRead, .quotaRead, .quotaWrite, .capacityRead, .capacityWrite, .costRead:
       false
     }
   }

@@ -12,8 +12,9 @@ struct Invocation: Sendable {
   let io: CommandIO
   let printer: Printer
   private let client: Client?
-  private let servers: [ServerAddress]
+  private let token: String?
   private let tls: TLSContext?
+  private let servers: [ServerAddress]
   /// The servers as they were named.
   let serverNames: [String]
 
@@ -44,7 +45,8 @@ struct Invocation: Sendable {
       }
       if servers.contains(where: \.isEncrypted) { tls = try Self.encryption(settings) }
     }
-    (self.servers, serverNames, self.tls) = (servers, names, tls)
+    (self.servers, serverNames) = (servers, names)
+    (self.token, self.tls) = (token, tls)
     // Nothing is connected before the first call.
     client = servers.isEmpty ? nil : Client(servers, token: token, tls: tls, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
@@ -65,6 +67,11 @@ struct Invocation: Sendable {
   func connect() -> Client {
     guard let client else { preconditionFailure("\(command.name) is declared as local") }
     return client
+  }
+
+  /// The same way with another patience.
+  func connect(_ policy: RetryPolicy) -> Client {
+    Client(servers, token: token, policy: policy, tls: tls)
   }
 
   /// The same way with another token.

@@ -72,6 +72,11 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   }
 }
 
+extension EntryKind {
+  /// Whether entries of this kind change rows of nodes, VMs, quotas or kept capacity.
+  package var isOfFleet: Bool { rawValue >= EntryKind.nodeRegistered.rawValue }
+}
+
 /// One command's place in history: who asked what, and every row it changed.
 ///
 /// An entry answers again by itself: `outcome` needs nothing but the entry, so a repeat under an idempotency key gets
@@ -181,6 +186,11 @@ extension Entry {
       for number in [imported, already, conflicts] { out.varint(UInt64(number)) }
     }
     return out.bytes
+  }
+
+  /// Whether an entry is about nodes or VMs, by its bytes alone.
+  package static func isOfFleet(_ bytes: [UInt8]) -> Bool {
+    bytes.count > 1 && bytes[0] == version && (EntryKind(rawValue: bytes[1]).map { $0.isOfFleet } ?? false)
   }
 
   /// Reads an entry and nothing else.

@@ -12,7 +12,7 @@ TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
-.PHONY: help deps test-deps build run test test-all check sim fmt bench bench-placement cluster chaos docs image
+.PHONY: help deps test-deps build run test test-all check sim fmt bench bench-placement cluster fleet chaos docs image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,9 +43,9 @@ test: test-deps ## every test but the slow ones, with the coverage figure
 test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why
 	Tests/slow.sh
 
-sim: deps ## the simulated cluster: SEEDS=1000 runs many seeds, SEED=42 shows one
+sim: deps ## the simulated cluster: SEEDS=1000 runs many seeds, for MINUTES=20 at least, SEED=42 shows one
 	swift build -c release --product berth-sim
-	SEED=$(SEED) SEEDS=$(SEEDS) .build/release/berth-sim
+	SEED=$(SEED) SEEDS=$(SEEDS) MINUTES=$(MINUTES) .build/release/berth-sim
 
 fmt: ## format all sources in place
 	swift format --in-place --recursive $(SOURCES)
@@ -56,8 +56,12 @@ bench: deps ## measure against peers and write docs/benchmarks.md
 cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
 	@Tests/scripts/cluster.sh .build/release/berth
 
-chaos: build ## 105 faults of 15 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
-	Tests/chaos/chaos.py --cycles 105 $(ARGS)
+fleet: build ## Berth with 21 simulated nodes in three datacenters, in ./berth-fleet, until Ctrl-C
+	@Tests/scripts/fleet.sh .build/release/berth
+
+chaos: build ## 108 faults of 18 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
+	swift build -c release --product berth-histories
+	Tests/chaos/chaos.py --cycles 108 $(ARGS)
 
 bench-placement: ## measure placement on one core; ARGS="--trace DIR" packs a real trace
 	swift build -c release --product berth-bench

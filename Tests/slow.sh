@@ -118,6 +118,10 @@ soak() { # a long run at constant fullness: what the process holds must not grow
 }
 
 chaos() { # every kind of fault once, on a real cluster in network namespaces
+  if ! limited swift build -c release --product berth-histories >"$(log chaos)" 2>&1; then
+    fail chaos "berth-histories does not build, see $(log chaos)"
+    return
+  fi
   limited Tests/chaos/chaos.py --binary "$binary" --out .build/slow/chaos >"$(log chaos)" 2>&1
   case $? in
     0) pass chaos "$(sed -n 's/^chaos: //p' "$(log chaos)")" ;;

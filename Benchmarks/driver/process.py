@@ -78,6 +78,23 @@ class Process:
                     fields[name] = int(value.split()[0]) * 1024
         return fields["VmRSS"], fields["RssAnon"]
 
+    def settle(self, patience=180):
+        """Waits until it has nothing of its own to do, such as runs of the history to merge."""
+        deadline = time.monotonic() + patience
+        before = self.ticks()
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            now = self.ticks()
+            if now - before <= 2:
+                return
+            before = now
+
+    def ticks(self):
+        """Hundredths of a second of CPU so far."""
+        with open(f"/proc/{self.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
     def _last_words(self):
         with open(self.log, errors="replace") as file:
             lines = file.read().strip().splitlines()

@@ -60,9 +60,9 @@ class Setting:
             return [self.rust, "--listen", f"127.0.0.1:{port}", "--network", network, "--workers", "2"]
         return [self.berth, "serve", "--listen", f"127.0.0.1:{port}", "--data-dir", data, "-n", network]
 
-    def start_berth(self, parent, fresh=True, network=NETWORK, path="/api/v1/health"):
+    def start_berth(self, parent, fresh=True, network=NETWORK, path="/api/v1/health", flags=()):
         port = free_port()
-        arguments = self.berth_arguments(port, self.data_directory(parent, fresh), network)
+        arguments = self.berth_arguments(port, self.data_directory(parent, fresh), network) + list(flags)
         return self.start("berth", arguments, port, path)
 
     def start_echo(self):

@@ -119,10 +119,8 @@ private func vmID(_ call: Call) throws(Problem) -> OwnerName {
   var network: Prefix?
   let revision = call.api.engine.read { tables in
     if let state = tables.pools[.simple] {
-      (gateway, network) = (state.pool.extent.gateway, state.pool.cidr)
-      row = tables.allocations(tenant: tenant, owner: owner).first {
-        $0.pool == .simple && $0.interface == .standard
-      }
+      (gateway, network) = (state.gateway, state.cidr)
+      row = tables.allocation(tenant: tenant, owner: owner, pool: .simple, interface: .standard)
     }
     return tables.revision
   }

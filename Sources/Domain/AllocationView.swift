@@ -199,7 +199,7 @@ package struct EntryView {
     var scan = RowScan(0..<bytes.count)
     let version = try scan.byte(bytes)
     guard version == Entry.version else { throw .unknownVersion(version) }
-    guard let kind = EntryKind(rawValue: try scan.byte(bytes)) else { throw .invalid("entry kind") }
+    guard let kind = EntryKind(rawValue: try scan.byte(bytes)) else { throw .unknownKind("kind of entry") }
     self.kind = kind
     revision = try scan.varint(bytes)
     for _ in 0..<3 { _ = try scan.block(bytes) }

@@ -4,6 +4,8 @@ package enum CodingFault: Error, Hashable, Sendable {
   case short
   /// A version of the form that this Berth does not know.
   case unknownVersion(UInt8)
+  /// A kind of entry or row that this Berth does not know: a later one wrote it.
+  case unknownKind(String)
   /// A kind, family or flag that cannot be.
   case invalid(String)
 }

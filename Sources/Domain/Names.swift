@@ -97,7 +97,13 @@ package struct OwnerName: Name {
   package static let maxBytes = 128
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
-    (1...128).contains(text.utf8.count) && text.utf8.allSatisfy { isWordByte($0) || $0 == 58 || $0 == 64 }
+    let bytes = text.utf8.span
+    guard (1...128).contains(bytes.count) else { return false }
+    for place in bytes.indices {
+      let byte = bytes[place]
+      guard isWordByte(byte) || byte == 58 || byte == 64 else { return false }
+    }
+    return true
   }
 }
 

@@ -56,7 +56,7 @@ extension Row {
       self = .fleet(try reader.fleet(kind))
       return
     }
-    guard let kind = Kind(rawValue: tag & 15) else { throw .invalid("row kind \(tag & 15)") }
+    guard let kind = Kind(rawValue: tag & 15) else { throw .unknownKind("kind of row") }
     switch kind {
     case .pool: self = .pool(try reader.pool())
     case .reservation: self = .reservation(try reader.reservation())

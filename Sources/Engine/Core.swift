@@ -51,6 +51,10 @@ package struct CoreFlaws: OptionSet, Hashable, Sendable {
   package static let answerWithoutBarrier = CoreFlaws(rawValue: 1 << 1)
   /// Leaves pending what was refused.
   package static let keepRefused = CoreFlaws(rawValue: 1 << 2)
+  /// Believes the node's wall clock whatever it says.
+  package static let expireByLocalClock = CoreFlaws(rawValue: 1 << 3)
+  /// Believes the node's wall clock when it begins to lead.
+  package static let believeWhenLeading = CoreFlaws(rawValue: 1 << 4)
 }
 
 /// The single writer as a step function: decide what waits, append, and when the append has ended publish and answer.
@@ -58,6 +62,9 @@ package struct CoreFlaws: OptionSet, Hashable, Sendable {
 /// Owned by one thread at a time. It waits for nothing: an append that is still under way leaves `inFlight` set, and
 /// its end is the next event. Over a shared log it also publishes what others wrote, and decides only while it leads.
 package final class Core {
+  /// How long those who wait for a node are left alone after a try that changed nothing, in microseconds.
+  private static let schedulingRest: LogTime = 50_000
+
   private(set) var ledger: Ledger
   let published: Published
   private let options: CoreOptions
@@ -69,6 +76,8 @@ package final class Core {
   package var isAppending: Bool { inFlight != nil }
   private(set) var expiry = ExpiryBrake()
   private(set) var isStorageFull = false
+  /// Until then nobody who waits for a node is tried again: the last try changed nothing.
+  private var restsUntil: LogTime = 0
   /// What this node may do with the log.
   package private(set) var leadership: Leadership
   /// The end of the log as this node has taken it; the next batch follows it.
@@ -107,7 +116,12 @@ package final class Core {
   var queued: Int { queue.count - queueHead }
 
   /// When something falls due by itself; nil = never, held, or another node's business.
-  var nextDue: LogTime? { expiry.isHeld || !leadership.decides ? nil : ledger.nextDue }
+  var nextDue: LogTime? {
+    guard leadership.decides else { return nil }
+    let expiry = expiry.isHeld ? nil : ledger.nextDue
+    guard let work = ledger.nextWork.map({ max($0, restsUntil) }) else { return expiry }
+    return min(work, expiry ?? work)
+  }
 
   /// Whether a lease or a quarantine ends by the log's time now.
   func isDue(_ reading: ClockReading) -> Bool {
@@ -139,15 +153,20 @@ package final class Core {
     precondition(inFlight == nil, "one append at a time")
     if let epoch = claimed { return takeOver(epoch, reading, append) }
     guard leadership.decides else { return false }
-    let time = clock.time(reading, after: published.tables.time)
+    let isCredulous = options.flaws.contains(.expireByLocalClock)
+    let time =
+      isCredulous ? max(reading.wall, published.tables.time) : clock.time(reading, after: published.tables.time)
     let due = dueRows(at: time)
-    guard queued > 0 || !due.isEmpty else { return false }
+    let hasWork = ledger.nextWork.map { max($0, restsUntil) <= time } ?? false
+    guard queued > 0 || !due.isEmpty || hasWork else { return false }
     var draft = Draft(
       revision: published.tables.revision, time: time, seed: options.random(), most: options.batchMax)
     if !due.isEmpty {
       let expire = Submission(.expire(due), actor: "system", requestID: "", asked: "")
       _ = draft.take(ledger.decide(expire, draft.context))
     }
+    // Before the commands that wait: what has become free belongs to those who waited for it.
+    if hasWork { schedule(&draft) }
     fill(&draft)
     draft.seal(ledger)
     guard !draft.entries.isEmpty else {
@@ -172,6 +191,13 @@ package final class Core {
     return expiry.isHeld ? [] : ledger.popDue(at: time, limit: Limits.expiriesPerEntry)
   }
 
+  private func schedule(_ draft: inout Draft) {
+    let asked = Submission(.fleet(.schedule), actor: "system", requestID: "", asked: "")
+    let decision = ledger.decide(asked, draft.context)
+    if decision.entry == nil { restsUntil = draft.time + Core.schedulingRest }
+    _ = draft.take(decision)
+  }
+
   /// Decides from the queue until it is empty, the batch is full, or a structural command must be alone.
   private func fill(_ draft: inout Draft) {
     while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
@@ -194,6 +220,7 @@ package final class Core {
   /// barrier begun after they were asked for shows what the log is: if it brings batches of others, what they wrote
   /// may have been acknowledged before, and an answer from the state without them would be a look at the past.
   private func answer(unchanged answers: [PendingAnswer], _ barrier: (UInt64) -> Void) {
+    if answers.isEmpty { return }
     guard options.isShared, !options.flaws.contains(.answerWithoutBarrier) else {
       return options.answering { for answer in answers { answer.send() } }
     }
@@ -272,6 +299,8 @@ package final class Core {
   /// Takes the next event of a shared log.
   package func handle(_ event: LogEvent, _ reading: ClockReading) {
     if case .lost = leadership { return }
+    // A step of the wall clock while another node led is a step still when this one leads.
+    if !leadership.decides { clock.follow(reading) }
     switch event {
     case .opened(let head): self.head = head
     case .bootstrap(let image): load(image)
@@ -279,7 +308,7 @@ package final class Core {
     case .takeover(let epoch):
       (leadership, claimed) = (.takingOver(epoch: epoch), epoch)
     case .leads(let epoch):
-      clock = LogClock(reading)
+      if options.flaws.contains(.believeWhenLeading) { clock = LogClock(reading) }
       expiry = ExpiryBrake()
       leadership = .leading(epoch: epoch)
     case .follows(let leader):

@@ -27,6 +27,8 @@ package struct EngineOptions: Sendable {
   package var answering: @Sendable (_ answers: () -> Void) -> Void = { $0() }
   /// Called when this node must start again to go on: the cluster has trimmed what it missed.
   package var mustRestart: @Sendable (String) -> Void = { _ in }
+  /// How long nodes are waited for.
+  package var fleet = FleetTiming()
   /// Asked while joining a cluster takes long: whether to give up.
   package var shouldStop: @Sendable () -> Bool = { false }
   /// Told of what went wrong beside the commands, such as a snapshot that failed.
@@ -75,6 +77,9 @@ package final class Engine: @unchecked Sendable {
   private let medium: Medium
   private let snapshotter: Snapshotter?
   private let inbox: Inbox
+  private let watch: NodeWatch
+  private var isProving = false
+  private var lastDurable = MonotonicTime(nanoseconds: 0)
   private var thread: Thread?
 
   /// What the engine writes to: a log of its own, or one that it shares with other nodes and archives.
@@ -148,6 +153,7 @@ package final class Engine: @unchecked Sendable {
     let published = Published(start.tables, head: start.head)
     (self.options, self.medium, self.metrics, self.published) = (options, medium, metrics, published)
     self.inbox = inbox
+    watch = NodeWatch(options.fleet)
     inbox.capacity = options.ringCapacity
     var wishes = CoreOptions(random: options.random, metrics: metrics)
     wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
@@ -231,6 +237,22 @@ package final class Engine: @unchecked Sendable {
   /// A reader of the log for one thread.
   package func reader() throws(LogFault) -> any BatchReader { try medium.readable.reader() }
 
+  /// How long nodes are waited for.
+  package var fleetTiming: FleetTiming { options.fleet }
+
+  /// A node's agent has reported; what becomes of its VMs is for commands.
+  package func heartbeat(_ node: NodeName, epoch: UInt64, usage: NodeUsage?) -> HeartbeatAnswer {
+    guard leadership.decides else { return .notLeading }
+    guard let known = read({ $0.node(node) }) else { return .unknownNode }
+    guard known.epoch == epoch, known.state != .lost, known.state != .fenced else { return .staleEpoch(known.epoch) }
+    return watch.hear(node, usage, isAlone: !isShared)
+  }
+
+  /// How long a node has been silent, and what it said last; nil where this node of Berth does not lead.
+  package func health(of node: NodeName) -> (silent: Duration, usage: NodeUsage?)? {
+    leadership.decides ? watch.health(of: node) : nil
+  }
+
   /// How the engine is doing.
   package var status: EngineStatus {
     let (revision, time, head) = published.lock.read {
@@ -279,6 +301,7 @@ package final class Engine: @unchecked Sendable {
   private func run() {
     var isSettled = true
     var stoppingSince: MonotonicTime?
+    if core.leadership.decides { watch.begin(at: .now, proven: .now) }
     while true {
       let work = takeWork(isSettled: &isSettled)
       if work.isStopping, stoppingSince == nil { stoppingSince = .now }
@@ -286,6 +309,7 @@ package final class Engine: @unchecked Sendable {
       guard take(work.events, &isSettled) else { return }
       core.add(work.ring)
       if !work.barriers.isEmpty { wait(for: work.barriers) }
+      if !work.isStopping { lookAfterNodes() }
       stepped()
       if core.inFlight != nil {
         // A shared log may be out of reach: what is under way is told to be unknown, rather than waited for for ever.
@@ -309,7 +333,16 @@ package final class Engine: @unchecked Sendable {
         core.handle(.lost("this node has missed what the cluster keeps no more, and begins again"), options.clock())
         continue
       }
+      let (before, began) = (core.leadership, core.inFlight?.began)
       core.handle(event, options.clock())
+      if case .ended(.durable) = event, let began {
+        lastDurable = began
+        watch.prove(at: began)
+      }
+      // What made it the leader is the batch that took over: it led when that was begun, and nothing later is certain.
+      if core.leadership != before {
+        core.leadership.decides ? watch.begin(at: .now, proven: lastDurable) : watch.end()
+      }
       switch (event, medium) {
       case (.ended(.unknown(let why)), .own):
         fail(why)
@@ -341,6 +374,23 @@ package final class Engine: @unchecked Sendable {
     core.wait(barrier: barrier) { end in for done in readers { done(end) } }
   }
 
+  /// Silent nodes become commands, and a leader that nodes report to proves now and then that it leads.
+  private func lookAfterNodes() {
+    guard core.leadership.decides else { return }
+    let now = MonotonicTime.now
+    for command in watch.commands(published.tables, at: now) {
+      let asked = Submission(.fleet(command), actor: "system", requestID: "", asked: "")
+      core.add([Waiting(submission: asked) { _ in }])
+    }
+    guard isShared, !isProving, watch.wantsProof(at: now) else { return }
+    isProving = true
+    let (core, watch, epoch) = (core, watch, core.leadership)
+    core.wait(barrier: barrier) { end in
+      self.isProving = false
+      if case .passed = end, core.leadership == epoch { watch.prove(at: now) }
+    }
+  }
+
   private func stepped() {
     if case .shared(let log, _, _) = medium { log.stepped() }
   }
@@ -352,18 +402,20 @@ package final class Engine: @unchecked Sendable {
     inbox.flags = Inbox.Flags(
       expiryHeld: core.expiry.isHeld, clockHeld: core.isClockHeld, storageFull: core.isStorageFull,
       leadership: core.leadership)
-    let pulse: Duration? = isShared ? .milliseconds(100) : nil
+    let hasNodes = !published.tables.nodeNames.isEmpty
     while true {
       let mustGo = (hasLeft && core.leadership.decides) || (isFree && core.isDue(options.clock()))
       let patience: Duration? =
-        pulse ?? (!isSettled ? .milliseconds(50) : core.nextDue != nil ? .milliseconds(200) : nil)
+        isShared
+        ? .milliseconds(100)
+        : !isSettled ? .milliseconds(50) : hasNodes || core.nextDue != nil ? .milliseconds(200) : nil
       let (work, isWoken) = inbox.take(
-        ring: isFree && !hasLeft, always: mustGo, patience: patience, isPulse: pulse != nil)
-      if let work { return work }
+        ring: isFree && !hasLeft, always: mustGo, patience: patience, isPulse: isShared || hasNodes)
       if !isWoken, !isSettled, case .own(let log) = medium {
         isSettled = true
         log.maintain(idle: true)
       }
+      if let work { return work }
     }
   }
 

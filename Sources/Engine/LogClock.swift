@@ -44,6 +44,12 @@ package struct LogClock: Sendable {
     return (max(previous, isHeld ? expected : reading.wall), isHeld)
   }
 
+  /// Goes along with a clock that is only looked at: who follows must know a step when it leads.
+  mutating func follow(_ reading: ClockReading) {
+    isHeld = reckon(reading, after: 0).isHeld
+    if !isHeld { believed = reading }
+  }
+
   /// Believes the wall clock as it is now.
   package mutating func confirm(_ reading: ClockReading) {
     believed = reading

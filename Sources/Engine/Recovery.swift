@@ -58,8 +58,8 @@ package struct Recovery {
         throw .damaged(sequence: batch.sequence, what: "the state before it has another hash than it records")
       }
       for bytes in batch.entries {
-        do { try tables.apply(entry: bytes, unlessUpTo: applied, time: batch.time) } catch {
-          throw .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(error)")
+        do throws(CodingFault) { try tables.apply(entry: bytes, unlessUpTo: applied, time: batch.time) } catch {
+          throw Recovery.fault(error, in: batch)
         }
       }
       if isLoading, batch.nextRevision > wholeFrom {
@@ -71,8 +71,16 @@ package struct Recovery {
 
   /// Reads one entry of a batch.
   package static func entry(_ bytes: [UInt8], in batch: Batch) throws(LogFault) -> Entry {
-    do { return try Entry(decoding: bytes) } catch {
-      throw .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(error)")
+    do { return try Entry(decoding: bytes) } catch { throw fault(error, in: batch) }
+  }
+
+  /// Why a batch whose hash is right cannot be read: mostly, because a later version wrote it.
+  private static func fault(_ fault: CodingFault, in batch: Batch) -> LogFault {
+    switch fault {
+    case .unknownVersion(let version): .newerBatch(sequence: batch.sequence, what: "a form of version \(version)")
+    case .unknownKind(let kind): .newerBatch(sequence: batch.sequence, what: "a \(kind)")
+    case .short, .invalid:
+      .damaged(sequence: batch.sequence, what: "an entry cannot be read: \(fault)")
     }
   }
 }

@@ -12,6 +12,8 @@
 // time: an answer that came before another call was made has no later revision, and one after the other the answers
 // tell one story. This scales to millions of calls; the search samples.
 //
+// Histories come from the simulator, and from a real cluster as lines of JSON (`HistoryFile`).
+//
 // Refused: one model of the whole pool (the state space explodes, and "some free address" is not deterministic): an
 // allocation is judged by the address that it returned.
 

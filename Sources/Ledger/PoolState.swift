@@ -33,6 +33,8 @@ package final class PoolState {
 
   /// The network it covers: by field, since a getter of `pool` would copy all of it.
   package var cidr: Prefix { pool.extent.cidr }
+  /// Its router, in the same way.
+  package var gateway: IPAddress? { pool.extent.gateway }
   /// IPv4 or IPv6.
   package var family: AddressFamily { pool.extent.cidr.family }
   /// All addresses of the pool.

@@ -23,6 +23,18 @@ extension Tables {
     return nil
   }
 
+  /// What an owner holds of one pool on one interface: the first by index.
+  package func allocation(
+    tenant: TenantName, owner: OwnerName, pool: PoolName, interface: InterfaceName
+  ) -> Allocation? {
+    var first: Allocation?
+    rows.forEachAllocation(OwnerProbe(tenant, owner)) { row in
+      guard row.pool == pool, row.interface == interface else { return }
+      if first.map({ row.index < $0.index }) ?? true { first = row }
+    }
+    return first
+  }
+
   /// What an owner holds, by pool, interface and index.
   package func allocations(tenant: TenantName, owner: OwnerName) -> [Allocation] {
     rows.allocations(OwnerProbe(tenant, owner)).sorted(by: Allocation.inHoldingOrder)

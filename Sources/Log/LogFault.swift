@@ -16,6 +16,8 @@ package enum LogFault: Error, Hashable, Sendable {
   case foreignDatabase(path: String, what: String)
   /// Written by a later version of Berth.
   case newerVersion(path: String, found: Int, known: Int)
+  /// A batch that is whole holds what only a later version of Berth can read.
+  case newerBatch(sequence: UInt64, what: String)
   /// Another process serves this directory.
   case locked(path: String, pid: Int?)
   /// There is something else at this place.
@@ -47,6 +49,8 @@ extension LogFault: CustomStringConvertible {
     case .foreignDatabase(let path, let what): "\(path) is not a log of Berth: \(what)"
     case .newerVersion(let path, let found, let known):
       "\(path) has format \(found), this program knows formats up to \(known)"
+    case .newerBatch(let sequence, let what):
+      "batch \(sequence) of the log is of a later version of Berth: it holds \(what) that this program does not know"
     case .locked(let path, let pid): "\(path) is in use by \(pid.map { "process \($0)" } ?? "another process")"
     case .notADirectory(let path): "\(path) is not a directory"
     case .foreignDirectory(let path, let names):
@@ -65,7 +69,7 @@ extension LogFault: CustomStringConvertible {
     case .damagedSnapshot: "move that file away; the snapshot before it is used if the log still covers it"
     case .notCovered: "keep the directory and put a backup in its place"
     case .foreignDatabase, .foreignDirectory: "name another directory with --data-dir"
-    case .newerVersion: "start the version of Berth that wrote it, or a later one"
+    case .newerVersion, .newerBatch: "start the version of Berth that wrote it, or a later one"
     case .locked: "stop that process or name another directory with --data-dir"
     case .notADirectory: "name a directory with --data-dir"
     case .missingLog: "put log.db back, or a backup of the whole directory"

@@ -10,6 +10,7 @@
 // same contract as the real one, so the real one can take its place.
 //
 // Refused: threads, real time, dictionary order, anything that would make a seed mean two runs.
+package import Engine
 package import Log
 
 /// What a node's engine asks of its log.
@@ -34,6 +35,10 @@ package enum EngineReport: Hashable {
   case read(UInt64, sequence: UInt64)
   /// A read cannot be answered.
   case unread(UInt64)
+  /// Who has an address of the first pool, seen by a read.
+  case looked(UInt64, revision: UInt64, ip: String, owner: UInt64?)
+  /// An operation was asked again under its key, and did or did not get its first answer.
+  case repeated(UInt64, isReplay: Bool)
   /// An answer that rests on the state at this revision; with a key, it said that this is the key's value there.
   case claimed(UInt64, revision: UInt64, key: String?, value: String?)
   /// The engine itself found something that must not be.
@@ -52,13 +57,34 @@ package struct StoryLine: Hashable {
   package let value: String?
   /// Whether a value may only follow none, or itself.
   package let isExclusive: Bool
+  /// The address that goes to or from an owner by this line.
+  package let change: Change?
+  /// Why this line must never be written, if so.
+  package let forbidden: String?
+
+  /// An address that goes to an owner, or from it.
+  package struct Change: Hashable {
+    /// The address.
+    package let ip: String
+    /// The operation that made the owner.
+    package let owner: UInt64
+    /// Whether the owner has it from now on.
+    package let isGiven: Bool
+
+    /// Makes a change.
+    package init(ip: String, owner: UInt64, isGiven: Bool) {
+      (self.ip, self.owner, self.isGiven) = (ip, owner, isGiven)
+    }
+  }
 
   /// Makes a line.
   package init(
-    operation: UInt64? = nil, revision: UInt64, key: String? = nil, value: String? = nil, isExclusive: Bool = false
+    operation: UInt64? = nil, revision: UInt64, key: String? = nil, value: String? = nil, isExclusive: Bool = false,
+    change: Change? = nil, forbidden: String? = nil
   ) {
     (self.operation, self.revision) = (operation, revision)
     (self.key, self.value, self.isExclusive) = (key, value, isExclusive)
+    (self.change, self.forbidden) = (change, forbidden)
   }
 }
 
@@ -70,12 +96,22 @@ package protocol SimulatedEngine: AnyObject {
   var head: LogHead { get }
   /// Whether it leads.
   var leads: Bool { get }
+  /// Whether its batches carry the time of a clock.
+  var keepsTime: Bool { get }
+  /// Whether its archive takes nothing more.
+  var isArchiveFull: Bool { get set }
+  /// Whether the wall clock is near the world's time.
+  var isClockRight: Bool { get set }
+  /// How many batches its archive is behind.
+  var archiveLag: Int { get }
   /// Something that equals in two engines with equal state.
   var digest: UInt64 { get }
+  /// Its process begins, by the machine's clocks.
+  func start(_ clock: ClockReading)
   /// Takes an event of its log.
   func take(_ event: LogEvent)
   /// Goes on: what it wants of its log now.
-  func step(now: Int64) -> [EngineWish]
+  func step(_ clock: ClockReading) -> [EngineWish]
   /// A client writes an operation; false if this node does not lead.
   func write(_ operation: UInt64) -> Bool
   /// A client reads.

@@ -15,7 +15,7 @@ private final class Node {
   private(set) var barriers: [UInt64] = []
   private(set) var archived: [StoredBatch] = []
   let answers = Guard<[Answer]>([])
-  private let clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
+  var clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
 
   init(seed: UInt64 = 1) {
     var numbers = seed
@@ -98,6 +98,26 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     #expect(leader.appended.allSatisfy { $0.epoch == 7 } && leader.appended[0].entries.isEmpty)
   }
 
+  @Test func aClockThatJumpedWhileAnotherLedIsNotBelieved() {
+    let (first, second) = (Node(seed: 1), Node(seed: 2))
+    for node in [first, second] { node.hear(.opened(LogHead(empty: logID))) }
+    second.hear(first.lead(1))
+    first.makePool()
+    second.hear(first.land())
+    // A step of some seconds is gone along with; one of ten hours waits for a person.
+    second.clock.wall += 5_000_000
+    second.hear(.follows(nil))
+    second.clock.wall += 36_000_000_000
+    _ = second.lead(2)
+    #expect(second.core.isClockHeld)
+    second.allocate("a")
+    #expect(second.appended.last?.time == first.clock.wall + 5_000_000)
+    _ = second.land()
+    second.core.confirm(second.clock)
+    second.allocate("b")
+    #expect(second.appended.last?.time == second.clock.wall)
+  }
+
   @Test func aFollowerDecidesNothing() {
     let node = Node()
     node.hear(.opened(LogHead(empty: logID)))
@@ -158,6 +178,34 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     node.allocate("a")
     node.hear(.barrier(through: 2, .failed("cut off")))
     #expect(node.answers.value.last?.unavailable == .notLeading(nil))
+  }
+
+  /// What a later version may write: entries, kinds and rows that this one does not know.
+  @Test(arguments: [(0, UInt8(9), "version 9"), (1, 99, "kind of entry")])
+  func aNodeStopsBeforeWhatALaterVersionWroteAndKeepsWhatItHas(place: Int, byte: UInt8, word: String) {
+    let (leader, follower) = (Node(seed: 1), Node(seed: 2))
+    for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }
+    follower.hear(leader.lead(1))
+    leader.makePool()
+    follower.hear(leader.land())
+    leader.allocate("a")
+    guard case .applied(let stored) = leader.land() else { return }
+    var batch = stored.batch
+    batch.entries[0][place] = byte
+    let (head, hash) = (follower.core.head, follower.core.tables.stateHash)
+    follower.hear(.applied(StoredBatch(batch: batch, hash: batch.hash)))
+    guard case .lost(let why) = follower.core.leadership else {
+      Issue.record("\(follower.core.leadership)")
+      return
+    }
+    #expect(why.contains("batch 3") && why.contains(word) && why.contains("start the version of Berth that wrote it"))
+    #expect(follower.core.head == head && follower.core.tables.stateHash == hash && follower.archive.count == 2)
+    // Its archive is whole: a version that can read goes on from it.
+    let upgraded = Node(seed: 3)
+    upgraded.hear(.opened(LogHead(empty: logID)))
+    for stored in follower.archive { upgraded.hear(.applied(stored)) }
+    upgraded.hear(.applied(stored))
+    #expect(upgraded.core.tables.stateHash == leader.core.tables.stateHash)
   }
 
   @Test func anotherStateThanTheLeadersIsRefused() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Chaos on a real cluster: three members of etcd and three nodes of Berth, each in a network namespace of its own.
 
-One cycle is one fault: something is killed, paused or cut off while clients allocate, read and release; then it is
+One cycle is one fault: something is killed, paused, cut off or full while clients allocate, read and release; then it is
 undone and the cluster must come back. Clients repeat with idempotency keys until they know, and write down what they
 were told. At the end the log of a node is read in its order and compared with all that was acknowledged.
 
@@ -21,7 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import check_history, percentile  # noqa: E402
+from checks import check_history, judge, percentile  # noqa: E402
 from clients import Clients, ask  # noqa: E402
 from world import Unable, World  # noqa: E402
 
@@ -42,7 +42,14 @@ KINDS = {
     "deaf etcd leader": ("deaf", "etcd leader"),
     "mute etcd leader": ("mute", "etcd leader"),
     "leader and follower apart": ("apart", "leader"),
+    "disk of node leader full": ("fill", "leader"),
+    "disk of node follower full": ("fill", "follower"),
+    "etcd out of space": ("nospace", "etcd leader"),
 }
+# While etcd has no room nobody can write: its gap says how long it was full, not how long a change of leaders takes.
+NO_WRITES = ("etcd out of space",)
+# A longer gap is explained by what the nodes and the members said meanwhile.
+EXPLAINED_SECONDS = 3.5
 
 
 def targets(world, who):
@@ -56,6 +63,10 @@ def targets(world, who):
 
 
 def begin(world, what, members):
+    """Does it; returns what was not as the documents say."""
+    if what == "nospace":
+        world.fill_etcd()
+        return refused(world)
     for member in members:
         if what == "kill":
             member.kill()
@@ -77,14 +88,33 @@ def begin(world, what, members):
             other = next(node for node in world.nodes if node is not member)
             member.rules("input", f"ip saddr {other.address} drop")
             member.rules("output", f"ip daddr {other.address} drop")
+        elif what == "fill":
+            member.fill()
+    return []
 
 
-def undo(what, members):
+def refused(world):
+    """etcd is full: every node refuses writes by name and answers consistent reads."""
+    found = []
+    for node in world.nodes:
+        status, answer, _ = ask(node, "POST", "/api/v1/pools/chaos/allocations", {"owner": "nobody"})
+        if status != 503 or (answer or {}).get("code") != "storage_full":
+            found.append(f"etcd is full and {node.name} answers a write with {status} {(answer or {}).get('code')}")
+        if ask(node, "GET", "/api/v1/pools/chaos")[0] != 200:
+            found.append(f"etcd is full and {node.name} does not answer a read")
+    return found
+
+
+def undo(world, what, members):
+    if what == "nospace":
+        return world.make_room()
     for member in members:
         if what == "kill":
             member.start()
         elif what == "pause":
             member.signal(signal.SIGCONT)
+        elif what == "fill":
+            member.make_room()
         else:
             member.heal()
 
@@ -111,17 +141,20 @@ def recover(world, clients, deadline):
 def cycle(world, clients, kind, hold):
     what, who = KINDS[kind]
     members = targets(world, who)
-    began = time.monotonic()
-    begin(world, what, members)
+    world.mark_logs()
+    began, wall = time.monotonic(), time.time()
+    complaints = begin(world, what, members)
     time.sleep(hold)
-    undo(what, members)
+    undo(world, what, members)
     healed = time.monotonic()
     is_back = recover(world, clients, 60)
     ended = time.monotonic()
     row = {
         "kind": kind, "target": [member.name for member in members], "gap": clients.longest_gap(began, ended),
-        "recovery": ended - healed, "back": is_back, "began": began, "ended": ended,
+        "recovery": ended - healed, "back": is_back, "began": began, "ended": ended, "complaints": complaints,
     }
+    if row["gap"] > EXPLAINED_SECONDS:
+        row["timeline"] = world.timeline(wall)
     row.update(clients.counts(began, ended))
     return row
 
@@ -141,7 +174,7 @@ def settle(world):
     return False, parts, None
 
 
-def dumped(world):
+def dumped(world, path):
     """The log as the nodes have archived it, from the one that has all of it."""
     for node in world.nodes:
         lines = subprocess.run(
@@ -149,8 +182,33 @@ def dumped(world):
         if lines.returncode == 0:
             entries = [json.loads(line) for line in lines.stdout.splitlines()]
             if entries and entries[0]["revision"] == 1:
+                with open(path, "wb") as file:
+                    file.write(lines.stdout)
                 return entries
     return None
+
+
+def finish(world, clients, options):
+    """What was not as it must be, once the clients have stopped; and how many operations were looked at."""
+    violations = []
+    history = clients.stop()
+    agrees, parts, export = settle(world)
+    if not agrees:
+        violations.append(f"the nodes do not agree at the end: {parts}")
+    alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
+    violations += [f"alarm: {alarm}" for alarm in alarms]
+    world.stop_nodes()
+    log = os.path.join(options.out, "log.jsonl")
+    entries = dumped(world, log)
+    if entries is None:
+        violations.append("no node has archived the whole log")
+    found, checked = check_history(history, entries or [], export)
+    violations += found
+    if entries is not None:
+        verdict, found = judge(options.histories, os.path.join(options.out, "history.jsonl"), log)
+        print(verdict)
+        violations += found
+    return violations, checked
 
 
 def summary(rows, world, clients, violations, checked):
@@ -169,11 +227,13 @@ def summary(rows, world, clients, violations, checked):
             "kind": kind, "cycles": len(found), "gap_p50": percentile(gaps, 0.5), "gap_p99": percentile(gaps, 0.99),
             "gap_max": gaps[-1], "requests": attempts, "failed_ratio": failed / max(1, attempts),
         })
-    all_gaps = sorted(row["gap"] for row in rows)
+    all_gaps = sorted(row["gap"] for row in rows if row["kind"] not in NO_WRITES)
     return {
         "cycles": len(rows), "kinds": table, "gap_p50": percentile(all_gaps, 0.5),
         "gap_p99": percentile(all_gaps, 0.99), "gap_max": all_gaps[-1] if all_gaps else 0,
         "operations": clients.total(), "checked": checked, "violations": violations, "etcd": world.etcd_version(),
+        "failed_ratio": sum(row["failed"] for row in rows) / max(1, sum(row["attempts"] for row in rows)),
+        "load": [round(load, 1) for load in os.getloadavg()],
     }
 
 
@@ -186,7 +246,8 @@ def say(result):
     print(
         f"chaos: {result['cycles']} cycles, longest gap between acknowledged writes p50 {result['gap_p50']:.2f} s, "
         f"p99 {result['gap_p99']:.2f} s, max {result['gap_max']:.2f} s; {result['checked']} operations checked, "
-        f"{len(result['violations'])} violations")
+        f"{len(result['violations'])} violations; {100 * result['failed_ratio']:.2f} % of requests failed, "
+        f"load {result['load'][2]}")
     for violation in result["violations"][:20]:
         print(f"VIOLATION: {violation}")
 
@@ -194,6 +255,7 @@ def say(result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=".build/release/berth")
+    parser.add_argument("--histories", default=".build/release/berth-histories", help="judges linearizability")
     parser.add_argument("--cycles", type=int, default=0, help="faults in all; 0 = each kind once")
     parser.add_argument("--kinds", default="", help="only kinds that contain this text")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -207,6 +269,8 @@ def main():
     place = tempfile.mkdtemp(prefix="berth-chaos-")
     print(f"seed {options.seed}, data in {place}", flush=True)
     try:
+        if not os.access(options.histories, os.X_OK):
+            raise Unable(f"there is no {options.histories}: swift build -c release --product berth-histories")
         world = World(os.path.abspath(options.binary), place)
     except Unable as why:
         print(f"skipped: {why}")
@@ -224,23 +288,16 @@ def main():
         for number, kind in enumerate(order[:count]):
             row = cycle(world, clients, kind, options.hold)
             rows.append(row)
+            violations += [f"cycle {number + 1} ({kind}): {complaint}" for complaint in row["complaints"]]
             print(
                 f"{number + 1:4} {kind:28} {','.join(row['target']):16} gap {row['gap']:5.2f} s"
                 f"  back after {row['recovery']:5.2f} s{'' if row['back'] else '  NOT BACK'}", flush=True)
+            for at, name, what in row.get("timeline", []):
+                print(f"       {at:6.2f} s  {name:3} {what}", flush=True)
             if not row["back"]:
                 violations.append(f"cycle {number + 1} ({kind}): the cluster did not come back within 60 s")
                 break
-        history = clients.stop()
-        agrees, parts, export = settle(world)
-        if not agrees:
-            violations.append(f"the nodes do not agree at the end: {parts}")
-        alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
-        violations += [f"alarm: {alarm}" for alarm in alarms]
-        world.stop_nodes()
-        entries = dumped(world)
-        if entries is None:
-            violations.append("no node has archived the whole log")
-        found, checked = check_history(history, entries or [], export)
+        found, checked = finish(world, clients, options)
         violations += found
         result = summary(rows, world, clients, violations, checked)
         with open(os.path.join(options.out, "result.json"), "w") as file:

@@ -1,4 +1,6 @@
 """What was acknowledged, beside the log in its order."""
+import json
+import subprocess
 
 
 def percentile(ordered, share):
@@ -65,7 +67,7 @@ def check_history(history, entries, export):
                 violations.append(f"{owner} released generation {generation}, the log does not know it")
         elif item["op"] == "release" and item["end"] == "refused":
             violations.append(f"the release of {owner} was refused: {item['status']} {item.get('code')}")
-        elif item["op"] == "read" and item["found"] != owner:
+        elif item["op"] == "read" and item["own"] and item["found"] != owner:
             violations.append(
                 f"{item['node']} answered a consistent read of {item['ip']} with {item['found']}, {owner} had it")
     violations += check_order(history)
@@ -93,3 +95,33 @@ def check_order(history):
         if generation < newest:
             violations.append(f"{owner} asked after revision {newest} was answered and got {generation}")
     return violations
+
+
+def judge(tool, history, log):
+    """Linearizability and the log's order, by `berth-histories`; which must also refuse this history with one lie in it."""
+    violations = []
+    verdict, output = run(tool, history, log)
+    if verdict != 0:
+        violations += output[:-1] or [f"{tool} ended with {verdict}"]
+    forged = history.replace(".jsonl", "-forged.jsonl")
+    if forge(history, forged) and run(tool, forged, log)[0] != 1:
+        violations.append(f"{tool} takes a forged history for a true one: {forged}")
+    return output[-1] if output else f"{tool} says nothing", violations
+
+
+def run(tool, history, log):
+    done = subprocess.run([tool, history, log], capture_output=True, text=True, timeout=600)
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+def forge(history, forged):
+    """The same history, but one read of an owner's address, after the acknowledgement, found it free."""
+    with open(history) as file:
+        lines = [json.loads(line) for line in file]
+    lies = [item for item in lines if item["op"] == "read" and item["own"] and item["found"] == item["owner"]]
+    if not lies:
+        return False
+    lies[len(lies) // 2]["found"] = None
+    with open(forged, "w") as file:
+        file.writelines(json.dumps(item) + "\n" for item in lines)
+    return True

@@ -43,6 +43,8 @@ class Clients:
         self.lock = threading.Lock()
         self.file = open(path, "w")
         self.history = []
+        # Addresses that somebody was given lately: anybody may look at them.
+        self.recent = collections.deque(maxlen=100)
         # When a write was acknowledged, and each try with whether it failed.
         self.acknowledged = [time.monotonic()]
         self.tries = []
@@ -97,37 +99,48 @@ class Clients:
         connections, held = {}, []
         while not self.is_stopping:
             if held and (len(held) > 20 or random.random() < 0.4):
-                self.release(connections, held.pop(random.randrange(len(held))))
+                self.release(connections, number, held.pop(random.randrange(len(held))))
+            elif self.recent and random.random() < 0.2:
+                self.read(connections, number, random.choice(list(self.recent)), None)
             else:
                 owner = f"vm-{number}-{next(self.numbers)}"
                 given = self.operation(
-                    connections, "allocate", owner, "POST", "/api/v1/pools/chaos/allocations", {"owner": owner})
+                    connections, {"client": number, "op": "allocate", "owner": owner}, "POST",
+                    "/api/v1/pools/chaos/allocations", {"owner": owner})
                 if given is not None:
                     held.append(given)
-                    self.read(connections, given)
+                    self.recent.append(given["ip"])
+                    self.read(connections, number, given["ip"], owner)
             time.sleep(0.002)
 
-    def release(self, connections, given):
+    def release(self, connections, number, given):
         target = f"/api/v1/pools/chaos/allocations/{given['ip']}?generation={given['generation']}"
-        self.operation(connections, "release", given["owner"], "DELETE", target, None)
+        item = {
+            "client": number, "op": "release", "owner": given["owner"], "ip": given["ip"],
+            "generation": given["generation"],
+        }
+        self.operation(connections, item, "DELETE", target, None)
 
-    def read(self, connections, given):
-        """A consistent read right after the acknowledgement, at any node: it must be there."""
+    def read(self, connections, number, ip, owner):
+        """A consistent read at any node: right after the acknowledgement, when the owner must be there, or of what
+        anybody was given."""
         node = self.choose(connections, random.randrange(3))
         begun = time.monotonic()
-        status, body, _ = self.attempt(connections, node, "GET", f"/api/v1/pools/chaos/allocations/{given['ip']}", None, {})
+        status, body, _ = self.attempt(connections, node, "GET", f"/api/v1/pools/chaos/allocations/{ip}", None, {})
         if status not in (200, 404):
             return
         self.note({
-            "op": "read", "end": "ok", "owner": given["owner"], "ip": given["ip"], "node": node.name, "begun": begun,
-            "ended": time.monotonic(), "status": status, "found": (body or {}).get("owner") if status == 200 else None,
+            "client": number, "op": "read", "end": "ok", "owner": owner or "anybody", "own": owner is not None,
+            "ip": ip, "node": node.name, "begun": begun, "ended": time.monotonic(), "status": status,
+            "found": (body or {}).get("owner") if status == 200 else None,
         })
 
-    def operation(self, connections, op, owner, method, target, body):
+    def operation(self, connections, item, method, target, body):
         """Repeats one operation under one key until its end is known, each try at another node."""
         key = str(uuid.uuid4())
         begun = time.monotonic()
-        item = {"op": op, "owner": owner, "key": key, "target": target, "begun": begun, "tries": 0}
+        op = item["op"]
+        item.update(key=key, target=target, begun=begun, tries=0)
         turn = random.randrange(3)
         while time.monotonic() < begun + OPERATION_SECONDS:
             node = self.choose(connections, turn)

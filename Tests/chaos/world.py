@@ -1,11 +1,21 @@
 """Three members of etcd and three nodes of Berth in network namespaces on one bridge."""
+import base64
+import datetime
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
+
+
+# The disk of a node, and the room of a member of etcd: small enough to be filled.
+NODE_MEGABYTES = 512
+ETCD_BYTES = 192 << 20
+# What tells of a change of leaders in the logs of a node and of a member of etcd.
+TELLING = ("leads", "became leader", "lost leader", "is starting a new election", "serves", "revoke lease")
 
 
 class Unable(Exception):
@@ -26,6 +36,7 @@ class Member:
         self.data = os.path.join(world.place, name)
         self.process = None
         self.log = open(os.path.join(world.place, name + ".log"), "ab")
+        self.mark = 0
 
     @property
     def url(self):
@@ -87,8 +98,14 @@ class Etcd(Member):
             "--advertise-client-urls", self.url, "--listen-peer-urls", f"http://{self.address}:2380",
             "--initial-advertise-peer-urls", f"http://{self.address}:2380", "--initial-cluster", peers,
             "--initial-cluster-token", self.world.bridge, "--initial-cluster-state", "new",
-            "--election-timeout", "500", "--heartbeat-interval", "50", "--logger", "zap", "--log-level", "warn",
+            "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap",
+            "--log-level", "info", "--quota-backend-bytes", str(ETCD_BYTES),
         ]
+
+    def call(self, path, body, seconds=10):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
+            return json.load(answer)
 
     def status(self):
         request = urllib.request.Request(self.url + "/v3/maintenance/status", b"{}", method="POST")
@@ -97,11 +114,43 @@ class Etcd(Member):
 
 
 class Node(Member):
+    def __init__(self, world, name, number, port):
+        super().__init__(world, name, number, port)
+        self.binary = world.binary
+
     def command(self):
         return [
-            self.world.binary, "serve", "--listen", f"{self.address}:{self.port}", "--insecure", "--node", self.name,
+            self.binary, "serve", "--listen", f"{self.address}:{self.port}", "--insecure", "--node", self.name,
             "--etcd", ",".join(etcd.url for etcd in self.world.etcds), "--data-dir", self.data, "--network", "172.16.0",
         ]
+
+    def connect(self):
+        """Its data is on a small disk of its own."""
+        super().connect()
+        os.makedirs(self.data, exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", f"size={NODE_MEGABYTES}m", "tmpfs", self.data)
+
+    @property
+    def filler(self):
+        return os.path.join(self.data, "filler")
+
+    def fill(self):
+        with open(self.filler, "wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    pass
+
+    def make_room(self):
+        os.remove(self.filler)
+
+    def keep(self):
+        """What the small disk holds, on the large one; the small one goes."""
+        if os.path.ismount(self.data):
+            shutil.copytree(self.data, self.data + "-kept", dirs_exist_ok=True)
+            subprocess.run(["umount", "-l", self.data], capture_output=True)
 
     def health(self):
         with urllib.request.urlopen(self.url + "/api/v1/health", timeout=1) as answer:
@@ -115,7 +164,7 @@ class World:
         self.etcd = shutil.which("etcd")
         if self.etcd is None:
             raise Unable("there is no etcd (Debian: etcd-server)")
-        for tool in ("ip", "nft"):
+        for tool in ("ip", "nft", "mount"):
             if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
                 raise Unable(f"there is no {tool} (Debian: iproute2, nftables)")
         if not os.access(binary, os.X_OK):
@@ -180,6 +229,51 @@ class World:
             time.sleep(0.1)
         return None
 
+    # No room in etcd, and room again as docs/cluster.md says.
+
+    def fill_etcd(self):
+        junk = base64.b64encode(bytes(1 << 20)).decode()
+        for number in range(4 * ETCD_BYTES >> 20):
+            key = base64.b64encode(f"/junk/{number}".encode()).decode()
+            try:
+                self.etcds[number % 3].call("/v3/kv/put", {"key": key, "value": junk})
+            except urllib.error.HTTPError as error:
+                if b"space exceeded" in error.read():
+                    return
+                time.sleep(0.1)
+        raise RuntimeError("etcd does not get full")
+
+    def make_room(self):
+        leader = self.etcd_leader()
+        ends = {"key": base64.b64encode(b"/junk/").decode(), "range_end": base64.b64encode(b"/junk0").decode()}
+        revision = leader.call("/v3/kv/deleterange", ends)["header"]["revision"]
+        leader.call("/v3/kv/compaction", {"revision": revision, "physical": True}, 60)
+        for etcd in [etcd for etcd in self.etcds if etcd is not leader] + [leader]:
+            etcd.call("/v3/maintenance/defragment", {}, 60)
+        for alarm in leader.call("/v3/maintenance/alarm", {"action": "GET"}).get("alarms", []):
+            leader.call("/v3/maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+
+    # What the processes said.
+
+    def mark_logs(self):
+        for member in self.members:
+            member.mark = os.path.getsize(member.log.name)
+
+    def timeline(self, since):
+        found = []
+        for member in self.members:
+            with open(member.log.name, errors="replace") as file:
+                file.seek(member.mark)
+                for line in file:
+                    at, text = line.split(" ", 1) if line[:2] == "20" else ("", line)
+                    if line.startswith("{"):
+                        entry = json.loads(line)
+                        at, text = entry["ts"], entry["msg"]
+                    if at and any(word in text for word in TELLING):
+                        when = datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+                        found.append((round(when - since, 2), member.name, text.strip()[:120]))
+        return sorted(found)
+
     def etcd_version(self):
         line = subprocess.run([self.etcd, "--version"], capture_output=True, text=True).stdout.splitlines()
         return line[0].split()[-1] if line else ""
@@ -192,4 +286,6 @@ class World:
         for member in reversed(self.members):
             member.stop()
             subprocess.run(["ip", "netns", "del", member.namespace], capture_output=True)
+        for node in self.nodes:
+            node.keep()
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)

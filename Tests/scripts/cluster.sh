@@ -34,7 +34,7 @@ for number in 1 2 3; do
     --listen-client-urls "$(client $number)" --advertise-client-urls "$(client $number)" \
     --listen-peer-urls "$(peer $number)" --initial-advertise-peer-urls "$(peer $number)" \
     --initial-cluster "$all" --initial-cluster-token berth --initial-cluster-state new \
-    --election-timeout 500 --heartbeat-interval 50 --quota-backend-bytes 2147483648 \
+    --election-timeout 500 --heartbeat-interval 50 --pre-vote --quota-backend-bytes 2147483648 \
     --logger zap --log-level error >>"$directory/etcd-$number.log" 2>&1 &
   members+=($!)
   names[$!]="etcd-$number (see $directory/etcd-$number.log)"

@@ -132,12 +132,17 @@ struct RowTable: ~Copyable {
   /// What an owner holds, in no order; at most `Limits.perOwner`.
   func allocations(_ owner: OwnerProbe) -> [Allocation] {
     var found: [Allocation] = []
-    guard var place = head(owner, owner.hash(seed: seed)) else { return found }
+    forEachAllocation(owner) { found.append($0) }
+    return found
+  }
+
+  /// Visits what an owner holds, in no order.
+  func forEachAllocation(_ owner: OwnerProbe, _ body: (Allocation) -> Void) {
+    guard var place = head(owner, owner.hash(seed: seed)) else { return }
     while place != 0 {
-      if case .allocation(let allocation) = decode(place) { found.append(allocation) }
+      if case .allocation(let allocation) = decode(place) { body(allocation) }
       place = arena.next(of: place)
     }
-    return found
   }
 
   // MARK: Walking

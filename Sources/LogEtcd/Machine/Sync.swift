@@ -156,6 +156,10 @@ extension EtcdMachine {
         return beginBootstrap(at: revision, after: 0)
       case .gap: return lose("a batch before \(kv.key) is missing in etcd; " + advice)
       case .broken(let what): return lose("\(kv.key) in etcd \(what); " + advice)
+      case .newer(let what):
+        return lose(
+          "\(kv.key) in etcd is of a later version of Berth: \(what); this node's archive is whole: start the version "
+            + "that wrote it, or a later one")
       }
     }
     guard read.hasMore, let last = read.kvs.last, let sequence = keys.sequence(of: last.key) else { return syncDone() }
@@ -185,7 +189,7 @@ extension EtcdMachine {
 
   // MARK: Batches
 
-  enum Taken { case applied, known, gap, broken(String) }
+  enum Taken { case applied, known, gap, broken(String), newer(String) }
 
   /// The next batch, from wherever it comes: nothing passes that does not continue the chain.
   func take(_ kv: EtcdKeyValue) -> Taken {
@@ -196,7 +200,10 @@ extension EtcdMachine {
     }
     guard sequence == head.sequence + 1 || options.flaws.contains(.ignoreWatchGap) else { return .gap }
     let batch: Batch
-    do throws(BatchFault) { batch = try Batch(decoding: kv.value) } catch { return .broken("cannot be read: \(error)") }
+    do throws(BatchFault) { batch = try Batch(decoding: kv.value) } catch {
+      if case .unknownVersion = error { return .newer("\(error)") }
+      return .broken("cannot be read: \(error)")
+    }
     if checks, !options.flaws.contains(.ignoreWatchGap) {
       guard batch.sequence == sequence else { return .broken("says that it is batch \(batch.sequence)") }
       guard batch.previous == head.hash else { return .broken("does not follow the batch that this node has") }

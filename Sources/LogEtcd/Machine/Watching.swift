@@ -63,7 +63,7 @@ extension EtcdMachine {
     case .gap:
       count(.watchGaps)
       closeWatch()
-    case .broken:
+    case .broken, .newer:
       count(.watchBreaks)
       closeWatch()
     }

@@ -30,6 +30,8 @@ package final class SimulatedEtcd {
   var state = State()
   /// The cluster's identity.
   package var cluster: UInt64 = 77
+  /// The shortest lease that is granted, in seconds, whatever is asked for.
+  package var shortestLease: Int64 = 1
   /// Whether the store is full: what puts is refused.
   package var isFull = false
   /// Sees every key that is written, before it is.
@@ -55,6 +57,7 @@ package final class SimulatedEtcd {
     case .range(let range): return read(range, view: view)
     case .grant(let seconds):
       if isFull { return .full }
+      let seconds = max(seconds, shortestLease)
       let id = state.nextLease
       state.nextLease += 1
       state.leases.append((id, Lease(seconds: seconds, expiresAt: now + seconds * 1_000_000)))

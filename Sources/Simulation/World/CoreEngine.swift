@@ -6,12 +6,18 @@ package import Log
 internal import Platform
 internal import Telemetry
 
-/// The real engine's core behind a machine: it allocates and releases addresses of one small pool.
+/// The real engine's core behind a machine: it allocates and releases addresses of two pools. In the first one leases
+/// end all the time; in the second one no lease and no quarantine ends within a run, whatever clocks say.
 ///
 /// What survives a crash is its archive, from which it builds its state as a node does at its start: a snapshot of the
 /// cluster, if it had to take one, and every batch after it.
 package final class CoreEngine: SimulatedEngine {
-  private static let pool = PoolName(trusted: "default")
+  /// Addresses whose leases end within seconds.
+  private static let brief = PoolName(trusted: "default")
+  /// Addresses whose leases and quarantines outlive every run.
+  private static let long = PoolName(trusted: "long")
+  private static let longSeconds: UInt32 = 600
+  private static let briefSeconds: UInt32 = 5
 
   private let snapshotEvery: UInt64
   private let flaws: CoreFlaws
@@ -19,20 +25,26 @@ package final class CoreEngine: SimulatedEngine {
   private var core: Core
   private var base: SnapshotImage?
   private var archive: [StoredBatch] = []
+  /// What waits for room in the archive.
+  private var unarchived: [StoredBatch] = []
+  /// Whether the archive takes nothing more.
+  package var isArchiveFull = false
   private var opened: LogHead?
   private var wishes: [EngineWish] = []
   private var said: [EngineReport] = []
-  private var now: Int64 = 0
+  private var clock = ClockReading(wall: 0, boot: 0)
+  /// Whether leases that are due at once wait for a person.
+  private var needsPerson = false
   private var lastSnapshot: UInt64 = 0
 
   /// An engine without anything.
   package init(seed: UInt64, snapshotEvery: UInt64 = 12, flaws: CoreFlaws = []) {
     (numbers, self.snapshotEvery, self.flaws) = (seed, snapshotEvery, flaws)
-    core = CoreEngine.core(seed: seed, flaws: flaws)
+    core = CoreEngine.core(seed: seed, flaws: flaws, clock: clock)
     adopt()
   }
 
-  private static func core(seed: UInt64, flaws: CoreFlaws) -> Core {
+  private static func core(seed: UInt64, flaws: CoreFlaws, clock: ClockReading) -> Core {
     var state = seed
     var options = CoreOptions(
       random: {
@@ -42,21 +54,24 @@ package final class CoreEngine: SimulatedEngine {
     options.isShared = true
     options.flaws = flaws
     return Core(
-      Tables(seed: seed), head: LogHead(empty: SHA256Digest(of: [])), clock: ClockReading(wall: 0, boot: 0),
-      options: options)
+      Tables(seed: seed), head: LogHead(empty: SHA256Digest(of: [])), clock: clock, options: options)
+  }
+
+  /// Its process begins: the core believes the clock as it finds it.
+  package func start(_ clock: ClockReading) {
+    self.clock = clock
+    adopt()
   }
 
   /// From the archive, as after a crash.
   private func adopt() {
     numbers &+= 0x9E37_79B9_7F4A_7C15
-    core = CoreEngine.core(seed: numbers, flaws: flaws)
+    core = CoreEngine.core(seed: numbers, flaws: flaws, clock: clock)
     if let base { core.handle(.bootstrap(base), clock) } else if let opened { core.handle(.opened(opened), clock) }
     for stored in archive { core.handle(.applied(stored), clock) }
     if case .lost(let why) = core.leadership { said.append(.violated("its own archive: \(why)")) }
     lastSnapshot = core.head.sequence
   }
-
-  private var clock: ClockReading { ClockReading(wall: 1_700_000_000_000_000 + now, boot: now) }
 
   /// The end of the archive.
   package var archived: LogHead? {
@@ -67,6 +82,10 @@ package final class CoreEngine: SimulatedEngine {
   }
   /// The end of what is applied.
   package var head: LogHead { core.head }
+  /// How many batches wait for room.
+  package var archiveLag: Int { unarchived.count }
+  /// Its batches carry the log's time.
+  package var keepsTime: Bool { true }
   /// Whether it leads.
   package var leads: Bool { if case .leading = core.leadership { true } else { false } }
   /// Equal states have equal ones.
@@ -79,20 +98,26 @@ package final class CoreEngine: SimulatedEngine {
       if head.sequence == 0, archive.isEmpty { opened = head }
       if head != core.head, head.sequence > 0 { said.append(.violated("opened at another place than its own")) }
     case .bootstrap(let image):
-      (base, archive, opened) = (image, [], nil)
+      (base, archive, unarchived, opened) = (image, [], [], nil)
       lastSnapshot = image.anchor.sequence
     case .applied(let stored):
       if core.isAppending { said.append(.violated("a batch was applied between an append and its end")) }
-      archive.append(stored)
+      unarchived.append(stored)
     case .ended(.durable):
-      if let batch = flying { archive.append(StoredBatch(batch: batch, hash: batch.hash)) }
+      if let batch = flying { unarchived.append(StoredBatch(batch: batch, hash: batch.hash)) }
     default: break
     }
+    archiveWhatWaits()
     core.handle(event, clock)
     if case .ended = event { flying = nil }
-    // A person who sees to it that leases end though many are due at once.
-    if case .leads = event { core.confirm(clock) }
+    if case .leads = event { needsPerson = true }
     if case .lost(let why) = core.leadership, !isTold(event) { said.append(.violated(why)) }
+  }
+
+  private func archiveWhatWaits() {
+    if isArchiveFull { return }
+    archive += unarchived
+    unarchived = []
   }
 
   private var flying: Batch?
@@ -110,10 +135,14 @@ package final class CoreEngine: SimulatedEngine {
   /// A client writes.
   package func write(_ operation: UInt64) -> Bool {
     guard leads else { return false }
-    let submission = Submission(command(operation), actor: "client", requestID: "\(operation)", asked: "")
+    let asked = request(operation)
+    // The second time an operation is asked under its key, it is asked as an operation of its own.
+    let submission = Submission(
+      asked.command, actor: "client", requestID: "\(operation)", asked: "",
+      idempotency: asked.key.map { IdempotencyKey(key: UInt128($0), request: UInt128($0)) })
     let inbox = Heard()
     core.add([Waiting(submission: submission) { answer in inbox.answer = answer }])
-    waiting.append((operation, inbox))
+    waiting.append((operation, asked.key == operation ? nil : asked.key, inbox))
     return true
   }
 
@@ -122,41 +151,60 @@ package final class CoreEngine: SimulatedEngine {
     var answer: Answer?
   }
 
-  private var waiting: [(operation: UInt64, heard: Heard)] = []
+  private var waiting: [(operation: UInt64, repeats: UInt64?, heard: Heard)] = []
 
-  /// Makes the pool, allocates for a new owner, asks for an owner's address again, or takes one back.
-  private func command(_ operation: UInt64) -> Command {
-    if core.tables.pools.isEmpty {
-      let cidr = Prefix(containing: IPAddress(v4: 0x0A00_0000), length: 26)
-      return .createPool(
-        Pool(name: Self.pool, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)), leaseSeconds: 5))
-    }
+  /// Makes a pool, allocates for a new owner, asks for an owner's address again (sometimes under the key of the first
+  /// time), or takes one back.
+  private func request(_ operation: UInt64) -> (command: Command, key: UInt64?) {
+    if core.tables.pools.count < 2 { return (.createPool(pool(core.tables.pools.isEmpty)), nil) }
     let old = operation - min(operation, (operation &* 0x9E37_79B9_7F4A_7C15) >> 58)
     switch operation % 4 {
-    case 0, 1: return allocate("op-\(operation)")
-    case 2: return allocate("op-\(old)")
+    case 0, 1: return (allocate(operation), operation)
+    case 2: return (allocate(old), old % 4 < 2 && operation % 8 == 2 && old < operation ? old : nil)
     default:
-      return .release(.owner(.standard, OwnerName(trusted: "op-\(old)"), pool: nil, interface: nil))
+      return (.release(.owner(.standard, OwnerName(trusted: "op-\(old)"), pool: nil, interface: nil)), nil)
     }
   }
 
-  private func allocate(_ owner: String) -> Command {
-    .allocate(AllocateRequest(.pool(Self.pool), holder: Holder(owner: OwnerName(trusted: owner))))
+  private func pool(_ isFirst: Bool) -> Pool {
+    let cidr = Prefix(containing: IPAddress(v4: isFirst ? 0x0A00_0000 : 0x0A01_0000), length: isFirst ? 26 : 22)
+    return Pool(
+      name: isFirst ? Self.brief : Self.long, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)),
+      quarantineSeconds: isFirst ? 0 : Self.longSeconds, leaseSeconds: isFirst ? Self.briefSeconds : Self.longSeconds)
   }
 
-  /// A client reads.
+  private func allocate(_ owner: UInt64) -> Command {
+    let pool = owner % 8 < 4 ? Self.brief : Self.long
+    return .allocate(AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "op-\(owner)"))))
+  }
+
+  /// A client reads, and looks at one address.
   package func read(_ ticket: UInt64) {
+    let ip = IPAddress(v4: 0x0A00_0000 + UInt32(ticket % 64))
     core.wait(barrier: { wishes.append(.barrier($0)) }) { end in
       switch end {
-      case .passed: self.said.append(.read(ticket, sequence: self.core.head.sequence))
+      case .passed:
+        self.said.append(.read(ticket, sequence: self.core.head.sequence))
+        let owner = self.core.tables.allocation(at: ip, in: Self.brief)?.owner
+        self.said.append(
+          .looked(ticket, revision: self.core.tables.revision, ip: "\(ip)", owner: owner.flatMap(Self.number)))
       case .failed: self.said.append(.unread(ticket))
       }
     }
   }
 
+  /// The operation that made an owner.
+  private static func number(_ owner: OwnerName) -> UInt64? { UInt64(owner.text.dropFirst(3)) }
+
   /// What it wants now.
-  package func step(now: Int64) -> [EngineWish] {
-    self.now = max(self.now, now)
+  package func step(_ clock: ClockReading) -> [EngineWish] {
+    self.clock = clock
+    archiveWhatWaits()
+    if needsPerson, leads, isClockRight {
+      // A person who sees to it that leases end though many are due at once, and who knows what time it is.
+      needsPerson = false
+      core.confirm(clock)
+    }
     if !core.isAppending {
       _ = core.begin(
         clock,
@@ -173,6 +221,9 @@ package final class CoreEngine: SimulatedEngine {
     return wishes
   }
 
+  /// Whether the wall clock is near the time that the world has.
+  package var isClockRight = true
+
   private func image() -> SnapshotImage {
     let tables = core.tables
     var encoder = SnapshotEncoder()
@@ -186,13 +237,20 @@ package final class CoreEngine: SimulatedEngine {
 
   /// What was said.
   package func reports() -> [EngineReport] {
-    for (operation, heard) in waiting { if let answer = heard.answer { report(operation, answer) } }
+    for (operation, key, heard) in waiting { if let answer = heard.answer { report(operation, key, answer) } }
     waiting.removeAll { $0.heard.answer != nil }
     defer { said = [] }
     return said
   }
 
-  private func report(_ operation: UInt64, _ answer: Answer) {
+  private func report(_ operation: UInt64, _ key: UInt64?, _ answer: Answer) {
+    if let key {
+      switch answer {
+      case .outcome(.replay, _): return said.append(.repeated(key, isReplay: true))
+      case .outcome: said.append(.repeated(key, isReplay: false))
+      case .unavailable: break
+      }
+    }
     switch answer {
     case .outcome(.granted(let grants, let isNew, _), let revision):
       let owner = grants[0].allocation.owner.text
@@ -203,6 +261,7 @@ package final class CoreEngine: SimulatedEngine {
     case .outcome(.rejected, let revision):
       said.append(.refused(operation))
       said.append(.claimed(operation, revision: revision, key: nil, value: nil))
+    case .outcome(.replay, _): break
     case .outcome: said.append(.violated("operation \(operation) has a strange answer"))
     case .unavailable(.unknownOutcome): said.append(.unknown(operation))
     case .unavailable: said.append(.refused(operation))
@@ -210,14 +269,17 @@ package final class CoreEngine: SimulatedEngine {
   }
 
   private func sequence(holding revision: UInt64) -> UInt64 {
-    archive.last { $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision }?.batch.sequence
-      ?? core.head.sequence
+    let holder = (archive + unarchived).last {
+      $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision
+    }
+    return holder?.batch.sequence ?? core.head.sequence
   }
 
   /// Forgets all but the archive.
   package func crash(unsynced: Int) {
     archive.removeLast(min(unsynced, archive.count))
-    (waiting, wishes, said, flying, hasLost) = ([], [], [], nil, false)
+    unarchived = []
+    (waiting, wishes, said, flying, hasLost, needsPerson) = ([], [], [], nil, false, false)
     adopt()
   }
 
@@ -237,7 +299,15 @@ package final class CoreEngine: SimulatedEngine {
       for effect in entry.effects {
         guard case .allocation(let row) = effect.row else { continue }
         let isPut = effect.isPut
-        lines.append(StoryLine(revision: revision, key: "owner \(row.owner)", value: isPut ? "\(row.ip)" : nil))
+        let isLong = row.pool == Self.long
+        let change = StoryLine.Change(ip: "\(row.ip)", owner: Self.number(row.owner) ?? 0, isGiven: isPut)
+        lines.append(
+          StoryLine(
+            revision: revision, key: "owner \(row.owner)", value: isPut ? "\(row.ip)" : nil, change: change,
+            forbidden: isLong && entry.actor == "system"
+              ? "a lease of \(Self.longSeconds) s of \(row.owner) has ended" : nil))
+        // What was in a long quarantine once can go to nobody else within a run.
+        if isLong, !isPut { continue }
         lines.append(
           StoryLine(revision: revision, key: "ip \(row.ip)", value: isPut ? "\(row.owner)" : nil, isExclusive: true))
       }

@@ -5,10 +5,11 @@ internal import TestSupport
 extension World {
   /// Something goes wrong.
   func fault() {
+    if plan.isOnlyApart { return part(for: plan.trouble - now) }
     let node = Int.random(in: 0..<nodes.count, using: &random)
     let member = Int.random(in: 0..<members.count, using: &random)
     let long = Int64.random(in: 200_000...5_000_000, using: &random)
-    switch Int.random(in: 0..<(plan.restores ? 17 : 16), using: &random) {
+    switch Int.random(in: 0..<(plan.restores ? 21 : 20), using: &random) {
     case 0, 1:
       saw("a node crashed")
       crash(node)
@@ -54,6 +55,9 @@ extension World {
         deliver(.depose(UInt64(kv.created)), to: node, nodes[node].life)
       }
     case 15: backups.append(etcd.backup())
+    case 16, 17: jumpClock(node, for: long)
+    case 18: fillArchive(node, for: 2 * long)
+    case 19: part(for: long)
     default:
       guard let backup = backups.randomElement(using: &random), truth.restores == 0 else { return }
       saw("etcd came back from a backup")
@@ -71,6 +75,23 @@ extension World {
     }
   }
 
+  private func fillArchive(_ index: Int, for duration: Int64) {
+    let node = nodes[index]
+    saw("an archive was full")
+    node.engine.isArchiveFull = true
+    queue.add(.act { node.engine.isArchiveFull = false }, at: now + duration)
+  }
+
+  /// The leader and a follower do not reach each other any more, though both see etcd.
+  private func part(for duration: Int64) {
+    guard let leader = nodes.indices.first(where: { nodes[$0].engine.leads }),
+      !apart.contains(where: { $0.until > now })
+    else { return }
+    saw("leader and follower were apart")
+    let other = (leader + 1 + Int.random(in: 0..<nodes.count - 1, using: &random)) % nodes.count
+    apart.append(Apart(one: leader, other: other, until: now + duration))
+  }
+
   private func dropWatch(_ index: Int, _ life: Int) {
     for stream in watches where stream.node == index && stream.life == life {
       deliver(.watchEnded(stream.id), to: index, life)
@@ -82,10 +103,13 @@ extension World {
     note("peace")
     isPeace = true
     cuts = []
+    apart = []
     etcd.isFull = false
     for index in members.indices { members[index] = Member(applied: etcd.revision) }
     for index in watches.indices { watches[index].isSilent = false }
     for node in nodes {
+      node.engine.isArchiveFull = false
+      if abs(node.skew) > World.kept { node.skew = keptSkew() }
       node.pausedUntil = min(node.pausedUntil, now + 10_000)
       node.wedgedUntil = min(node.wedgedUntil, now + 10_000)
     }
@@ -99,6 +123,12 @@ extension World {
     guard !alive.isEmpty else { return }
     if truth.acknowledgedInPeace == 0 { violate("nothing was acknowledged in peace") }
     if truth.readInPeace == 0 { violate("no read was answered in peace") }
+    if plan.isOnlyApart {
+      saw("only leader and follower were apart")
+      if leaderships > 1 { violate("\(leaderships) nodes led in turn though all saw etcd") }
+    }
+    checkCalls()
+    truth.checkTime(in: self)
     if alive.filter(\.engine.leads).count != 1 {
       violate("\(alive.filter(\.engine.leads).count) nodes lead in peace")
     }

@@ -11,6 +11,8 @@ extension World {
     var pausedUntil: Int64 = 0
     /// Cut off from the other members: what writes waits or is dropped.
     var isolatedUntil: Int64 = 0
+    /// What is on its way to it from the leader.
+    var coming: Int64 = 1
   }
 
   /// No traffic between a node and a member.
@@ -18,6 +20,15 @@ extension World {
     let node: Int
     let member: Int
     let until: Int64
+  }
+
+  /// Two nodes that do not reach each other, though both may see etcd.
+  struct Apart {
+    let one: Int
+    let other: Int
+    let until: Int64
+
+    func parts(_ a: Int, _ b: Int) -> Bool { (a, b) == (one, other) || (b, a) == (one, other) }
   }
 
   struct Journey {
@@ -62,13 +73,15 @@ extension World {
       saw("a request was cut off")
       return fail(at: random.oneIn(2) ? now + delay() : deadline)
     }
-    let isTroubled = !isPeace
+    let isTroubled = !isCalm
     if isTroubled, random.oneIn(60) {
       saw("a request was lost")
       return fail(at: deadline)
     }
     let isLate = isTroubled && random.oneIn(60)
-    let arrival = now + (isLate ? Int64.random(in: timeout...timeout + 4_000_000, using: &random) : delay())
+    let arrival =
+      now + (isLate ? Int64.random(in: timeout...timeout + 4_000_000, using: &random) : delay())
+      + distance(index, member, isAgreed: request.isAgreed)
     if isLate { saw("a request landed after its sender gave up") }
     let isAnswered = !(isTroubled && random.oneIn(60)) && arrival < deadline
     if !isAnswered {
@@ -99,7 +112,7 @@ extension World {
         queue.add(
           .input(
             node: journey.node, life: journey.life, .failed(journey.id, .unknown("no answer")), age: truth.restores),
-          at: journey.deadline)
+          at: max(now, journey.deadline))
         journey = Journey(
           node: journey.node, life: journey.life, id: journey.id, request: journey.request, member: journey.member,
           deadline: journey.deadline, isAnswered: false, age: journey.age, waits: journey.waits)
@@ -110,7 +123,7 @@ extension World {
     }
     let answer = execute(journey.request, member: journey.member)
     members[journey.member].applied = max(members[journey.member].applied, min(etcd.revision, answer.revisionShown))
-    if !isPeace, random.oneIn(80), !answer.isError {
+    if !isCalm, random.oneIn(80), !answer.isError {
       // Only what was done is done again: that a request that was refused for want of room never comes back is an
       // assumption of the protocol (one connection, no proxy that repeats).
       saw("a request was repeated")
@@ -120,16 +133,17 @@ extension World {
       queue.add(.arrive(copy), at: now + Int64.random(in: 1_000...2_000_000, using: &random))
     }
     guard journey.isAnswered else { return }
-    let time = now + delay()
+    let time = now + delay() + distance(journey.node, journey.member, isAgreed: false)
     let input: EtcdInput =
       time <= journey.deadline ? .answer(journey.id, answer) : .failed(journey.id, .unknown("no answer"))
     queue.add(
-      .input(node: journey.node, life: journey.life, input, age: truth.restores), at: min(time, journey.deadline))
+      .input(node: journey.node, life: journey.life, input, age: truth.restores),
+      at: max(now, min(time, journey.deadline)))
   }
 
   private func execute(_ request: EtcdRequest, member: Int) -> EtcdAnswer {
     // The lies: reads that are stale although they should not be, and keepalives of leases that are gone.
-    let isLying = !isPeace && random.oneIn(4)
+    let isLying = !isCalm && random.oneIn(4)
     var view: Int64?
     if isLying || members[member].lagsUntil > now, members[member].applied < etcd.revision {
       if request.isReading {
@@ -138,8 +152,7 @@ extension World {
       }
     }
     let answer = etcd.handle(request, now: now, view: view)
-    if !isPeace, random.oneIn(3), case .keepAlive(let lease) = request, case .lease(let header, _, seconds: 0) = answer
-    {
+    if !isCalm, random.oneIn(3), case .keepAlive(let lease) = request, case .lease(let header, _, seconds: 0) = answer {
       saw("a keepalive lied")
       return .lease(header, id: lease, seconds: 1)
     }
@@ -163,12 +176,27 @@ extension World {
     for index in members.indices {
       let member = members[index]
       if max(member.lagsUntil, member.pausedUntil, member.isolatedUntil) <= now {
-        members[index].applied = etcd.revision
+        catchUp(index)
       }
     }
     var ended: [UInt64] = []
     for index in watches.indices { pump(index, &ended) }
     watches.removeAll { ended.contains($0.id) && ($0.next < 0) }
+  }
+
+  /// A member hears of what the leader has, as late as the way is long.
+  private func catchUp(_ index: Int) {
+    let way = sites.way(member: etcdLeader, index)
+    let revision = etcd.revision
+    guard way > 0 else { return members[index].applied = revision }
+    guard revision != members[index].coming else { return }
+    members[index].coming = revision
+    let age = truth.restores
+    queue.add(
+      .act { [unowned self] in
+        guard self.truth.restores == age else { return }
+        self.members[index].applied = max(self.members[index].applied, revision)
+      }, at: now + way)
   }
 
   private func pump(_ index: Int, _ ended: inout [UInt64]) {
@@ -191,10 +219,10 @@ extension World {
       ended.append(stream.id)
       watches[index].next = -1
       saw("a watch was canceled by a compaction")
-    } else if !isPeace, random.oneIn(30) {
+    } else if !isCalm, random.oneIn(30) {
       spoil(&message, index)
     }
-    let time = max(stream.lastDelivery, now + delay())
+    let time = max(stream.lastDelivery, now + delay() + sites.way(node: stream.node, member: stream.member))
     watches[index].lastDelivery = time
     queue.add(.input(node: stream.node, life: stream.life, .watch(stream.id, message), age: truth.restores), at: time)
   }
@@ -226,6 +254,9 @@ extension World {
 }
 
 extension EtcdRequest {
+  /// Whether the leader of etcd asks a majority before it answers.
+  var isAgreed: Bool { if case .keepAlive = self { false } else { true } }
+
   /// Whether nothing in it makes etcd order it with the writes.
   var isReading: Bool {
     switch self {

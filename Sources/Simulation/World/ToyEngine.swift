@@ -1,3 +1,4 @@
+package import Engine
 package import Log
 internal import Platform
 
@@ -23,6 +24,10 @@ package final class ToyEngine: SimulatedEngine {
   private var operations: [UInt64] = []
   private(set) package var head = LogHead(empty: SHA256Digest(of: []))
   private var archive: (heads: [LogHead], operations: [UInt64]) = ([], [])
+  /// The ends of what waits for room in the archive.
+  private var waitingHeads: [LogHead] = []
+  /// Whether the archive takes nothing more.
+  package var isArchiveFull = false
   private var epoch: UInt64?
   private var takeover: UInt64?
   private var flight: Batch?
@@ -43,10 +48,19 @@ package final class ToyEngine: SimulatedEngine {
 
   /// The end of what is archived.
   package var archived: LogHead? { archive.heads.last }
+  /// How many batches wait for room.
+  package var archiveLag: Int { waitingHeads.count }
+  /// Of no use here.
+  package var isClockRight = true
+  /// It has no clock.
+  package var keepsTime: Bool { false }
   /// Whether it leads.
   package var leads: Bool { epoch != nil }
   /// Equal in engines with equal lists.
   package var digest: UInt64 { operations.reduce(UInt64(operations.count)) { ($0 ^ $1) &* 0x100_0000_01B3 } }
+
+  /// Nothing depends on the time.
+  package func start(_ clock: ClockReading) {}
 
   /// Takes an event of its log.
   package func take(_ event: LogEvent) {
@@ -76,6 +90,7 @@ package final class ToyEngine: SimulatedEngine {
     if head.sequence == 0 {
       operations = []
       archive = ([head], [])
+      waitingHeads = []
     }
   }
 
@@ -88,6 +103,7 @@ package final class ToyEngine: SimulatedEngine {
     }
     head = image.anchor
     archive = ([head], operations)
+    waitingHeads = []
     if operations.count != Int(head.nextRevision - 1) { said.append(.violated("a snapshot of another revision")) }
   }
 
@@ -97,8 +113,15 @@ package final class ToyEngine: SimulatedEngine {
     if batch.stateHash != UInt128(digest) { said.append(.violated("batch \(batch.sequence) carries another state")) }
     operations += batch.entries.map { $0.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
     head = head.advanced(by: batch, hash: hash)
-    archive.heads.append(head)
-    if archive.heads.count > 64 { archive.heads.removeFirst(32) }
+    waitingHeads.append(head)
+    archiveWhatWaits()
+  }
+
+  private func archiveWhatWaits() {
+    if isArchiveFull { return }
+    archive.heads += waitingHeads
+    waitingHeads = []
+    if archive.heads.count > 64 { archive.heads.removeFirst(archive.heads.count - 32) }
     archive.operations = operations
   }
 
@@ -153,8 +176,9 @@ package final class ToyEngine: SimulatedEngine {
   }
 
   /// What it wants now.
-  package func step(now: Int64) -> [EngineWish] {
+  package func step(_ clock: ClockReading) -> [EngineWish] {
     var wishes: [EngineWish] = []
+    if !waitingHeads.isEmpty { archiveWhatWaits() }
     if needsBarrier {
       needsBarrier = false
       wishes.append(.barrier(asked))
@@ -206,6 +230,7 @@ package final class ToyEngine: SimulatedEngine {
   package func crash(unsynced: Int) {
     let kept = max(min(archive.heads.count, 1), archive.heads.count - unsynced)
     archive.heads = Array(archive.heads.prefix(kept))
+    waitingHeads = []
     let count = archive.heads.last.map { Int($0.nextRevision - 1) } ?? 0
     archive.operations = Array(archive.operations.prefix(count))
     (operations, head) = (archive.operations, archive.heads.last ?? LogHead(empty: SHA256Digest(of: [])))

@@ -35,7 +35,9 @@ struct Truth {
   private var lostFrom: UInt64 = 0
   private(set) var acknowledgedInPeace = 0
   private(set) var readInPeace = 0
-  private var isLate = false
+  private(set) var isLate = false
+  /// The time that the newest batch with entries carries.
+  private var newestTime: Int64 = 0
   /// Nodes that have history which etcd lost: they must not serve.
   private var mustNotice: Set<Int> = []
 
@@ -53,6 +55,11 @@ struct Truth {
       bytes: value, hash: SHA256Digest(of: value), epoch: batch.epoch, operations: story.compactMap(\.operation),
       lastRevision: batch.nextRevision - 1)
     for line in story { tell(line, sequence, in: world) }
+    world.calls.wrote(story, at: world.now)
+    if !batch.entries.isEmpty {
+      newestTime = batch.time
+      world.checkTime(of: sequence, batch.time)
+    }
     if batch.sequence != sequence { world.violate("batch \(batch.sequence) was written as \(key)") }
     if let last = log.last, batch.previous != last.hash { world.violate("batch \(sequence) does not follow") }
     if let last = log.last, batch.epoch < last.epoch { world.violate("the epoch went back at batch \(sequence)") }
@@ -71,6 +78,7 @@ struct Truth {
 
   /// What the log says of a key from a batch on.
   private mutating func tell(_ line: StoryLine, _ sequence: UInt64, in world: World) {
+    if let forbidden = line.forbidden { world.violate("batch \(sequence): \(forbidden)") }
     guard let key = line.key else { return }
     if line.isExclusive, let value = line.value, let before = facts[key]?.last?.value, before != value {
       world.violate("batch \(sequence) gives \(key) to \(value) while \(before) has it")
@@ -127,6 +135,7 @@ struct Truth {
         return world.violate("operation \(operation) was acknowledged in batch \(sequence), which does not have it")
       }
       acknowledged[operation] = sequence
+      world.calls.acknowledged(operation, at: world.now)
       newestAcknowledged = max(newestAcknowledged, sequence)
     case .refused(let operation):
       refused.insert(operation)
@@ -145,6 +154,13 @@ struct Truth {
         world.violate("a read was answered from a state that is not the log's")
       }
     case .unread(let ticket): asked[ticket] = nil
+    case .looked(let ticket, let revision, let ip, let owner):
+      world.calls.looked(ticket, ip, owner, revision: revision, at: world.now)
+    case .repeated(let operation, let isReplay):
+      if isReplay { world.saw("a repeat got the first answer") }
+      if !isReplay, acknowledged[operation] != nil, world.calls.hasChanged(operation) {
+        world.violate("operation \(operation) was done again under its own key")
+      }
     case .claimed(let operation, let revision, let key, let value):
       let before = askedWrites.removeValue(forKey: operation) ?? 0
       if revision < before {
@@ -159,6 +175,12 @@ struct Truth {
           "operation \(operation) was told that \(key) has \(value ?? "none") at \(revision), not \(fact ?? "none")")
       }
     }
+  }
+
+  /// The log's time has not stayed behind either.
+  func checkTime(in world: World) {
+    guard world.nodes[0].engine.keepsTime, newestTime < World.beginning + world.now - 10_000_000 else { return }
+    world.violate("the log's time is \((World.beginning + world.now - newestTime) / 1_000_000) s behind")
   }
 
   private func serves(_ index: Int, in world: World) {
@@ -190,6 +212,7 @@ struct Truth {
     let newest = newestRevision
     for key in facts.keys { facts[key]?.removeAll { $0.revision > newest } }
     newestAcknowledged = min(newestAcknowledged, end)
+    acknowledged = acknowledged.filter { $0.value <= end }
     asked = [:]
     durableBy = durableBy.filter { $0.key <= end }
     refused = []

@@ -1,30 +1,7 @@
-package import LogEtcd
+internal import LogEtcd
 internal import Log
 internal import Platform
 internal import TestSupport
-
-/// What a run is made of.
-package struct WorldPlan {
-  /// How many nodes.
-  package var nodes = 3
-  /// How many members etcd has.
-  package var members = 3
-  /// How long faults happen, in microseconds of the world's clock.
-  package var trouble: Int64 = 30_000_000
-  /// How long everything is well after that.
-  package var peace: Int64 = 20_000_000
-  /// The mean time between two faults.
-  package var faultEvery: Int64 = 700_000
-  /// Deliberate bugs of the protocol.
-  package var flaws: EtcdFlaws = []
-  /// Whether etcd may come back from an old backup.
-  package var restores = false
-  /// Makes the engine of a node.
-  package var engine: (_ seed: UInt64) -> any SimulatedEngine = { ToyEngine(seed: $0, snapshotEvery: 12) }
-
-  /// The usual plan.
-  package init() {}
-}
 
 /// Several nodes over one etcd, in one thread and from one seed.
 package final class World {
@@ -49,7 +26,10 @@ package final class World {
     var pausedUntil: Int64 = 0
     var wedgedUntil: Int64 = 0
     var wakeAt: Int64 = -1
+    /// What its time since boot is ahead of the world's.
     let clockOffset: Int64
+    /// What its wall clock is ahead of the world's.
+    var skew: Int64 = 0
     var isLost = false
     init(name: String, engine: any SimulatedEngine, clockOffset: Int64) {
       (self.name, self.engine, self.clockOffset) = (name, engine, clockOffset)
@@ -65,11 +45,19 @@ package final class World {
   var members: [Member] = []
   var watches: [WatchStream] = []
   var cuts: [Cut] = []
+  /// Nodes that do not reach each other.
+  var apart: [Apart] = []
+  let sites: Sites
   var queue = EventQueue<Event>()
   var now: Int64 = 0
   var truth = Truth()
+  var calls = Calls()
   var backups: [EtcdBackup] = []
   var isPeace = false
+  /// Nothing lies and nothing is lost.
+  var isCalm: Bool { isPeace || plan.isOnlyApart }
+  /// How often a node began to lead.
+  var leaderships = 0
   var nextOperation: UInt64 = 1
   var nextTicket: UInt64 = 1
   /// What was said about the first thing that must not be.
@@ -86,13 +74,20 @@ package final class World {
     self.seed = seed
     self.plan = plan
     random = SeededRandom(seed: seed)
+    sites = Sites(count: plan.sites, offset: Int.random(in: 0..<5, using: &random))
+    etcd.shortestLease = sites.shortestLease
     members = (0..<plan.members).map { _ in Member() }
     for index in 0..<plan.nodes {
       nodes.append(
         Node(
           name: "n\(index)", engine: plan.engine(random.next()),
           clockOffset: Int64.random(in: 0...1_000_000_000, using: &random)))
+      nodes[index].skew = keptSkew()
     }
+    for what in ["\(plan.sites) sites", plan.restores ? "with restores" : "without restores"] {
+      saw("seeds: " + what)
+    }
+    saw(nodes[0].engine is CoreEngine ? "seeds: the real engine" : "seeds: the toy")
     etcd.onPut = { [unowned self] key, value in self.truth.put(key, value, in: self) }
   }
 
@@ -107,6 +102,7 @@ package final class World {
     queue.add(.act { [unowned self] in self.heal() }, at: plan.trouble)
     let end = plan.trouble + plan.peace
     while violation == nil, let (at, event) = queue.next(), at <= end {
+      precondition(at >= now, "the world's time goes back")
       now = at
       handle(event)
     }
@@ -135,6 +131,9 @@ package final class World {
       seen.append((name, 1))
     }
   }
+
+  /// So many batches may wait for room in a node's archive; as `Archiver.limit`, but within reach of a run.
+  static let archiveLagMost = 40
 
   // MARK: Events
 
@@ -173,11 +172,20 @@ package final class World {
   func boot(_ index: Int) {
     let node = nodes[index]
     guard node.machine == nil, !node.isLost else { return }
+    guard !node.engine.isArchiveFull else {
+      return queue.add(.act { [unowned self] in self.boot(index) }, at: now + 500_000)
+    }
+    if abs(node.skew) > World.kept {
+      // What a clock says at the start is believed: it must be right by then (docs/cluster.md).
+      saw("a clock was set right before a start")
+      node.skew = keptSkew()
+    }
     node.life += 1
     node.wakeAt = -1
     var options = EtcdOptions(node: node.name, url: "http://\(node.name)", endpoints: plan.members)
     options.flaws = plan.flaws
     node.machine = EtcdMachine(options, seed: random.next())
+    node.engine.start(clock(of: node))
     note("\(node.name) starts with \(node.engine.archived.map { "batch \($0.sequence)" } ?? "nothing")")
     deliver(.start(after: node.engine.archived), to: index, node.life)
     queue.add(.step(node: index, life: node.life), at: now + 10_000)
@@ -213,7 +221,13 @@ package final class World {
     fold(UInt64(index), UInt64(now), event.mark)
     let led = engine.leads
     engine.take(event)
-    if engine.leads, !led { saw("a node leads") }
+    if engine.leads, !led {
+      saw("a node leads")
+      leaderships += 1
+      // A leader that found history lost does not lead, but its lease goes on for a while.
+      if truth.isLate, truth.restores == 0 { violate("\(node.name) began to lead long after peace had come") }
+      if abs(node.skew) > World.kept { saw("a node with a wrong clock leads") }
+    }
     truth.told(event, to: index, in: self)
     hear(index)
   }
@@ -223,7 +237,13 @@ package final class World {
     guard node.life == life, node.machine != nil else { return }
     let resume = max(node.pausedUntil, node.wedgedUntil)
     guard resume <= now else { return queue.add(.step(node: index, life: life), at: resume) }
-    for wish in node.engine.step(now: now + node.clockOffset % 5_000_000) {
+    if node.engine.archiveLag > World.archiveLagMost {
+      saw("a node stopped because of a full archive")
+      crash(index)
+      return queue.add(.act { [unowned self] in self.boot(index) }, at: now + 500_000)
+    }
+    node.engine.isClockRight = abs(node.skew) <= World.kept
+    for wish in node.engine.step(clock(of: node)) {
       switch wish {
       case .append(let batch): deliver(.append(batch), to: index, life)
       case .barrier(let number): deliver(.barrier(number), to: index, life)
@@ -264,13 +284,20 @@ package final class World {
       let ticket = nextTicket
       nextTicket += 1
       truth.asked(ticket)
+      calls.askLook(ticket, at: now)
       node.engine.read(ticket)
     } else {
       // Clients look for the leader; now and then one believes an old one.
       for candidate in [index] + nodes.indices.filter({ $0 != index }) {
         guard nodes[candidate].machine != nil, nodes[candidate].pausedUntil <= now else { continue }
+        if apart.contains(where: { $0.parts(index, candidate) && $0.until > now }) {
+          if nodes[candidate].engine.leads { saw("a write could not be passed on") }
+          continue
+        }
         guard nodes[candidate].engine.write(nextOperation) else { continue }
+        if candidate != index { saw("a write was passed on") }
         truth.asked(write: nextOperation)
+        calls.ask(nextOperation, at: now)
         nextOperation += 1
         break
       }

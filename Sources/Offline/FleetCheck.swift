@@ -53,7 +53,8 @@ struct FleetCheck {
     }
     guard let place = vm.node else { return }
     let held = addresses[vm.key] ?? []
-    for interface in vm.spec.interfaces where held.count(where: { $0.interface == interface.name }) < interface.addresses {
+    for interface in vm.spec.interfaces {
+      if held.count(where: { $0.interface == interface.name }) >= interface.addresses { continue }
       report.add(.orphan, "\(name) has a node but lacks an address on \(interface.name)")
     }
     for row in held where row.node != place {

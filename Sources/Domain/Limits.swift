@@ -85,6 +85,8 @@ package enum Limits {
   package static let preemptionRest: LogTime = 300 * 1_000_000
   /// Moves that a plan lists.
   package static let planMoves = 1_000
+  /// VMs for which a plan looks for room.
+  package static let planTries = 4_096
   /// VMs that one entry of actor `system` places or moves.
   package static let placementsPerEntry = 64
   /// VMs for which one entry of actor `system` looks for room.

@@ -34,6 +34,8 @@ package final class BerthAPI: Sendable {
   let exports = ExportGate()
   let scrub: Scrub
   let waits: RevisionWaits
+  let agents: AgentWaits
+  let costs: Costs
   let cluster: ClusterNode?
   let security: Security
   let logins = LoginGuard()
@@ -58,22 +60,28 @@ package final class BerthAPI: Sendable {
     self.feed = feed
     let waits = RevisionWaits(engine)
     self.waits = waits
+    let agents = AgentWaits(engine)
+    self.agents = agents
+    costs = Costs(engine)
     self.cluster = cluster
     engine.onPublish { revision in
       feed.notify(revision)
       waits.notify()
+      agents.notify()
     }
     history = History(engine, index)
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
     registerDoor()
+    registerCertificates()
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
-    + clusterEndpoints + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + enrolmentEndpoints
+    + securityEndpoints + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints
+    + costEndpoints + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"
@@ -108,6 +116,8 @@ package final class BerthAPI: Sendable {
   package func stop() {
     scrub.stop()
     waits.stop()
+    agents.stop()
+    costs.stop()
     feed.stop()
     history.stop()
     log.stop()

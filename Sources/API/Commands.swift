@@ -52,6 +52,22 @@ extension Call {
     }
   }
 
+  /// Submits a command whose answer is not what it came to: `then` gives it, on the engine's thread.
+  func decide(_ command: Command, isDry: Bool, then: @escaping @Sendable () -> Void) throws(Problem) {
+    let submission = Submission(
+      command, actor: principal.text, requestID: request.requestID,
+      asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: try idempotencyKey(), dryRun: isDry)
+    let taken = api.engine.submit(submission) { answer in
+      switch answer {
+      case .outcome(.rejected(let rejection), let revision): refuse(Problem(principal.told(rejection)), revision: revision)
+      case .outcome: then()
+      case .unavailable(.notLeading) where mayPassOn: passOnOrRefuse()
+      case .unavailable(let reason): refuse(Problem(reason))
+      }
+    }
+    if !taken { throw .busy }
+  }
+
   /// The digests of an `Idempotency-Key` and of the request it belongs to.
   private func idempotencyKey() throws(Problem) -> IdempotencyKey? {
     guard let key = request.header("idempotency-key") ?? shared?.ownKey else { return nil }

@@ -33,6 +33,10 @@ struct Endpoint: Sendable {
   var isCommand = false
   /// Whether the writer answers it although it changes nothing; in a cluster that is the leader.
   var asksWriter = false
+  /// Whether the leader answers it, who alone knows all of it; behind a barrier, like any read.
+  var asksLeader = false
+  /// What a node that does not lead does with a call, instead of passing it on as it is.
+  var passing: (@Sendable (Call) throws(Problem) -> Void)?
   /// Whether it is about this node and not about what is stored.
   var isLocal = false
   /// Answers a call, now or later, or says why not.

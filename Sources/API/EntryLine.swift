@@ -28,7 +28,10 @@ package enum EntryLine {
     case .cursor(let pool, let ip): "cursor \(pool) \(ip)"
     case .answered(_, let revision, _): "answered \(revision)"
     case .token(let token): "token \(token.id) \(token.role.name) \(token.scope.text)"
-    case .fleet(let row): "\(row.key)"
+    case .fleet(.node(let row)): "node \(row.name) \(row.state.name) epoch \(row.epoch)"
+    case .fleet(.vm(let row)):
+      "vm \(row.key.tenant)/\(row.key.name) \(row.state.name) epoch \(row.epoch)" + (row.node.map { " on \($0)" } ?? "")
+    case .fleet(let row): "\(row.named.type) \(row.named.key)"
     }
   }
 

@@ -17,7 +17,8 @@ let eventEndpoints: [Endpoint] = [
       .init("pool", "Only with a changed row of this pool.", Schemas.poolName),
       .init("owner", "Only with a changed row of this owner.", Schemas.owner),
       .init("tenant", "Only with a changed row of this tenant.", Schemas.poolName),
-      .init("node", "Only with a changed row of this node.", Schemas.node)
+      .init("node", "Only with a changed row of this node.", Schemas.node),
+      .init("vm", "Only with a changed row of a VM of this name.", Schemas.owner)
     ],
     answers: [.init(200, "The stream.", .text(), type: "text/event-stream")],
     refusals: [

@@ -13,6 +13,8 @@ package struct EventFilter: Sendable {
   package var tenant: TenantName?
   /// Only rows of this node.
   package var node: NodeName?
+  /// Only rows of a VM of this name: its own, and its addresses.
+  package var vm: VMName?
   /// Only what whoever listens may see.
   package var visibility = Visibility.all
 
@@ -31,6 +33,7 @@ package struct EventFilter: Sendable {
     case "owner": owner = try .parameter("owner", value)
     case "tenant": tenant = try .parameter("tenant", value)
     case "node": node = try .parameter("node", value)
+    case "vm": vm = try .parameter("vm", value)
     default: return false
     }
     return true
@@ -39,7 +42,7 @@ package struct EventFilter: Sendable {
   /// Whether the subscriber wants this entry.
   package func wants(_ entry: Entry) -> Bool {
     if let kind, entry.kind != kind { return false }
-    let isUnfiltered = pool == nil && owner == nil && tenant == nil && node == nil
+    let isUnfiltered = pool == nil && owner == nil && tenant == nil && node == nil && vm == nil
     if isUnfiltered, visibility.isWhole { return true }
     return entry.effects.contains { visibility.sees($0.row) && (isUnfiltered || wants($0.row)) }
   }
@@ -49,16 +52,29 @@ package struct EventFilter: Sendable {
     case .allocation(let row):
       (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
         && (tenant == nil || row.tenant == tenant) && (node == nil || row.node == node)
+        && (vm == nil || row.manager == .vm && row.owner == vm?.owner)
     case .pool(let row): isOfPoolAlone && row.name == pool
     case .reservation(let row): isOfPoolAlone && row.pool == pool
     case .released(let row):
-      tenant == nil && node == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
+      tenant == nil && node == nil && vm == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
     case .cursor, .answered, .token: false
-    case .fleet: false
+    case .fleet(let row): pool == nil && owner == nil && wants(row)
     }
   }
 
-  private var isOfPoolAlone: Bool { owner == nil && tenant == nil && node == nil }
+  private func wants(_ row: FleetRow) -> Bool {
+    switch row {
+    case .node(let row): tenant == nil && vm == nil && (node == nil || row.name == node)
+    case .vm(let row):
+      (tenant == nil || row.key.tenant == tenant) && (vm == nil || row.key.name == vm)
+        && (node == nil || row.node == node || row.leaving == node)
+    case .quota(let row): vm == nil && node == nil && (tenant == nil || row.tenant == tenant)
+    case .capacity(let row):
+      vm == nil && (tenant == nil || row.tenant == tenant) && (node == nil || row.node == node)
+    }
+  }
+
+  private var isOfPoolAlone: Bool { owner == nil && tenant == nil && node == nil && vm == nil }
 }
 
 extension Name {

@@ -41,7 +41,7 @@ extension JSONWriter {
     case .released(let row): (type, rowKey) = ("released", "\(row.pool)/\(row.block.first)")
     case .token(let row): (type, rowKey) = ("token", row.id.description)
     case .cursor, .answered: return
-    case .fleet: return
+    case .fleet(let row): (type, rowKey) = row.named
     }
     object { out in
       out.field("type", "\(type)")
@@ -59,7 +59,10 @@ extension JSONWriter {
     case .released(let row): released(row)
     case .token(let row): token(row)
     case .cursor, .answered: null()
-    case .fleet: null()
+    case .fleet(.node(let row)): node(NodeView(row))
+    case .fleet(.vm(let row)): vm(VMView(row))
+    case .fleet(.quota(let row)): quota(QuotaView(row, nil))
+    case .fleet(.capacity(let row)): capacity(row)
     }
   }
 
@@ -95,6 +98,18 @@ extension JSONWriter {
       out.field("owner", row.owner)
       out.field("released_at", time: row.releasedAt)
       out.field("quarantine_until", time: row.quarantineUntil)
+    }
+  }
+}
+
+extension FleetRow {
+  /// Its type and its key as events name them.
+  var named: (type: StaticString, key: String) {
+    switch self {
+    case .node(let row): ("node", row.name.text)
+    case .vm(let row): ("vm", "\(row.key.tenant)/\(row.key.name)")
+    case .quota(let row): ("quota", row.tenant.text)
+    case .capacity(let row): ("capacity", row.name.text)
     }
   }
 }

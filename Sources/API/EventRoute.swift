@@ -31,7 +31,7 @@ extension EventFeed {
       } else if name == "consistency" || name == "min_revision" {
         continue
       } else if try !filter.take(name, value) {
-        throw .invalid(name, "is no parameter of this route: since, kind, pool, owner, tenant, node")
+        throw .invalid(name, "is no parameter of this route: since, kind, pool, owner, tenant, node, vm")
       }
     }
     if let last = request.header("last-event-id") { since = try revision("Last-Event-ID", last) }

@@ -14,9 +14,13 @@ extension Call {
     if isShared, case .lost(let why) = api.engine.leadership { throw Problem(Unavailable.lost(why)) }
     let wish = endpoint.isRead ? try freshness() : Freshness()
     if endpoint.isCommand || endpoint.asksWriter {
-      if isShared, !api.engine.leadership.decides { return try passOn() }
+      if isShared, !api.engine.leadership.decides {
+        if let passing = endpoint.passing { return try passing(self) }
+        return try passOn()
+      }
       return try endpoint.handler(self)
     }
+    if endpoint.asksLeader, isShared, !wish.isStale, !api.engine.leadership.decides { return try passOn() }
     guard endpoint.isRead, isShared, !wish.isStale else { return try wait(until: wish.least, endpoint) }
     api.engine.barrier { end in
       switch end {

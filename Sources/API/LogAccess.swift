@@ -130,6 +130,24 @@ package final class LogCursor {
     return out
   }
 
+  /// Of the entries from `revision` on, at most about `limit`, those about nodes and VMs, with the time of each, and the
+  /// revision after the last one looked at; nil when the first is trimmed or not there yet.
+  package func fleetEntries(
+    from revision: Revision, limit: Int
+  ) throws(LogFault) -> (entries: [LoggedEntry], next: Revision, time: LogTime)? {
+    var out: [LoggedEntry] = []
+    var next = revision
+    var time: LogTime = 0
+    while next - revision < UInt64(limit), let batch = try batch(holding: next, ahead: LogCursor.readAhead) {
+      while next < batch.nextRevision {
+        if Entry.isOfFleet(batch.entries[Int(next - batch.firstRevision)]) { out.append(try logged(next, in: batch)) }
+        next += 1
+      }
+      time = batch.time
+    }
+    return next == revision ? nil : (out, next, time)
+  }
+
   /// The bytes of entries from `revision` on, ascending, at most about `limit`; empty when the first is trimmed or not
   /// there yet.
   package func stored(from revision: Revision, limit: Int) throws(LogFault) -> ArraySlice<[UInt8]> {

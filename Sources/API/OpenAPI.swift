@@ -105,23 +105,32 @@ struct OpenAPI {
   }
 
   private static func content(_ type: String, _ schema: Schema, _ out: inout JSONWriter) {
+    content([(type, schema)], &out)
+  }
+
+  private static func content(_ types: [(name: String, schema: Schema)], _ out: inout JSONWriter) {
     out.key("content")
     out.object { out in
-      out.key(type)
-      out.object { out in
-        out.key("schema")
-        out.schema(schema)
+      for type in types {
+        out.key(type.name)
+        out.object { out in
+          out.key("schema")
+          out.schema(type.schema)
+        }
       }
     }
   }
 
   private func responses(_ endpoint: Endpoint, _ out: inout JSONWriter) {
-    for answer in endpoint.answers {
+    var told: [Int] = []
+    for answer in endpoint.answers where !told.contains(answer.status) {
+      told.append(answer.status)
+      let all = endpoint.answers.filter { $0.status == answer.status }
       out.key("\(answer.status)")
       out.object { out in
         out.field("description", answer.meaning)
         headers(of: endpoint, &out)
-        OpenAPI.content("\(answer.type)", answer.schema, &out)
+        OpenAPI.content(all.map { ("\($0.type)", $0.schema) }, &out)
       }
     }
     for (status, codes) in refusals(endpoint) {
@@ -167,15 +176,16 @@ struct OpenAPI {
   private static func common(_ endpoint: Endpoint) -> [Endpoint.Refused] {
     var common: [Endpoint.Refused] = [
       .init(400, "invalid_field", "bad_request", "token_in_url"), .init(401, "unauthorized"),
-      .init(403, "forbidden", "outside_scope"), .init(429, "too_many_failures"), .init(408, "request_timeout"),
+      .init(403, "forbidden", "outside_scope", "forged_principal", "unknown_certificate"),
+      .init(429, "too_many_failures"), .init(408, "request_timeout"),
       .init(414, "uri_too_long"),
       .init(417, "expectation_failed"), .init(421, "misdirected_request"), .init(431, "header_too_large"),
-      .init(503, "too_many_connections", "request_timeout")
+      .init(503, "too_many_connections", "request_timeout", "another_cluster")
     ]
     // A body is refused by its type and size even where none is asked for.
     common += [.init(413, "body_too_large"), .init(415, "unsupported_media_type")]
     if endpoint.method.isWrite { common.append(.init(403, "foreign_origin")) }
-    if endpoint.isCommand || endpoint.asksWriter {
+    if endpoint.isCommand || endpoint.asksWriter || endpoint.asksLeader {
       common += [.init(503, "no_leader", "history_lost", "busy"), .init(504, "outcome_unknown")]
     }
     if endpoint.isRead { common.append(.init(503, "not_caught_up", "history_lost")) }

@@ -3,12 +3,17 @@ internal import Cluster
 internal import Domain
 internal import Engine
 internal import HTTPServer
+internal import Log
 internal import Platform
 
 /// Commands that come to a node that does not lead: they go to the leader once, marked.
 extension Call {
   /// Who passed it on, set by a node.
   private static let mark = "berth-forwarded"
+  /// Which log that node has.
+  static let log = "berth-log"
+  /// For whom it is passed on; believed from a node's certificate alone.
+  static let named = "berth-principal"
   /// What of a request's head the leader must know; Host, Origin and lengths are this connection's own.
   private static let kept = ["authorization", "if-match", "traceparent", "tracestate", "accept", "idempotency-key"]
 
@@ -18,8 +23,11 @@ extension Call {
     return request.header(Call.mark) == nil
   }
 
-  /// Hands the call to the leader, or says why not.
-  func passOn() throws(Problem) {
+  /// Hands the call to the leader, or says why not. `target` stands for the path and query that came; an answer that
+  /// `keep` takes is not sent.
+  func passOn(
+    target: String? = nil, keep: @escaping @Sendable (PassedAnswer) -> Bool = { _ in false }
+  ) throws(Problem) {
     guard let cluster = api.cluster, let shared, mayPassOn else {
       if case .following(let leader) = api.engine.leadership { throw Problem(Unavailable.notLeading(leader)) }
       throw Problem(Unavailable.notLeading(nil))
@@ -29,11 +37,11 @@ extension Call {
     var headers = peerHeaders
     if let key { headers.append(("idempotency-key", key)) }
     let asked = PassedRequest(
-      method: request.method.rawValue, target: request.target, headers: headers,
+      method: request.method.rawValue, target: target ?? request.target, headers: headers,
       body: request.body.isEmpty ? nil : request.body, changes: isCommand)
     let isTaken = cluster.pass(asked) { end in
       switch end {
-      case .answered(let answer): reply.send(Response(answer))
+      case .answered(let answer): if !keep(answer) { reply.send(Response(answer)) }
       case .here:
         var call = self
         call.shared = SharedCall(shared.endpoint, ownKey: key, returns: shared.returns + 1)
@@ -41,6 +49,8 @@ extension Call {
         reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))
       case .unknown: refuse(Problem(Unavailable.unknownOutcome))
+      case .otherwise(let leader):
+        refuse(Problem(503, "no_leader", ClusterNode.differs(leader), retryAfter: 5))
       }
     }
     if !isTaken { throw .busy }
@@ -51,6 +61,9 @@ extension Call {
     var headers = Call.kept.compactMap { name in request.header(name).map { (name: name, value: $0) } }
     headers.append(("x-request-id", request.requestID))
     headers.append((Call.mark, api.cluster?.name ?? ""))
+    headers.append((Call.log, api.engine.status.head.logID.hex))
+    // A token speaks for itself, and the leader judges it anew; who came by another way is named by this node.
+    if api.cluster?.knowsPeers == true, let name = principal.passedOn { headers.append((Call.named, name)) }
     return headers
   }
 

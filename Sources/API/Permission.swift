@@ -28,30 +28,57 @@ enum Permission: String, Sendable, CaseIterable {
   case clockConfirm = "clock.confirm"
   case clusterRead = "cluster.read"
   case clusterWrite = "cluster.write"
+  /// What a node tells of itself; a node's own certificate grants it too.
+  case clusterReport = "cluster.report"
   case tokensRead = "tokens.read"
   case tokensWrite = "tokens.write"
+  /// To get the certificate that a token of enrolment is for: no role grants it, such a token does, and nothing else.
+  case enrol
   case securityRead = "security.read"
+  case nodesRead = "nodes.read"
+  case nodesWrite = "nodes.write"
+  /// To say what a node has: an agent does at its start.
+  case nodesRegister = "nodes.register"
+  /// To speak for a node: heartbeats, and what became of its VMs.
+  case agentReport = "agent.report"
+  case vmsRead = "vms.read"
+  case vmsWrite = "vms.write"
+  /// Questions about the whole fleet.
+  case planRead = "plan.read"
+  case quotaRead = "quota.read"
+  case quotaWrite = "quota.write"
+  case capacityRead = "capacity.read"
+  case capacityWrite = "capacity.write"
+  case costRead = "cost.read"
 
   /// The roles that grant it.
   var roles: [Role] {
     switch self {
     case .open, .identity: Role.allCases
+    case .enrol: []
     case .poolsRead, .allocationsRead, .historyRead: Role.allCases
-    case .spaceRead, .export, .metricsRead, .clusterRead: [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
+    case .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead, .capacityRead,
+      .costRead:
+      [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
     case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
+    case .nodesWrite, .vmsWrite, .capacityWrite: [.operator, .clusterAdmin]
+    case .nodesRegister: [.operator, .agent, .clusterAdmin]
+    case .agentReport: [.agent, .clusterAdmin]
     case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
-    case .clockConfirm, .clusterWrite, .tokensWrite: [.clusterAdmin]
+    case .clockConfirm, .clusterWrite, .clusterReport, .tokensWrite, .quotaWrite: [.clusterAdmin]
     }
   }
 
   /// Whether it can hold for one tenant alone.
   var reachesTenants: Bool {
     switch self {
-    case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export:
+    case .open, .identity, .poolsRead, .allocationsRead, .allocationsWrite, .allocationsChoose, .historyRead, .export,
+      .vmsRead, .vmsWrite, .quotaRead, .capacityRead, .costRead:
       true
     case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .planRead, .quotaWrite, .capacityWrite:
       false
     }
   }
@@ -63,7 +90,8 @@ enum Permission: String, Sendable, CaseIterable {
       .export:
       true
     case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .vmsRead, .vmsWrite, .planRead, .quotaRead, .quotaWrite, .capacityRead, .capacityWrite, .costRead:
       false
     }
   }
@@ -71,7 +99,7 @@ enum Permission: String, Sendable, CaseIterable {
   /// Whether a role grants it.
   func isGranted(to role: Role) -> Bool {
     // An administrator may everything, and is asked most often where there are no tokens.
-    role == .clusterAdmin || roles.contains(role)
+    self != .enrol && (role == .clusterAdmin || roles.contains(role))
   }
 
   /// Whether it can hold in a scope.

@@ -290,6 +290,10 @@ enum Schemas {
     case "ip": (ip, "An address; of a child prefix its network address.")
     case "id": (tokenID, "The token's public half.")
     case "first": (ip, "The first address of the reservation.")
+    case "node": (node, "The node's name.")
+    case "vm": (owner, "The VM's name.")
+    case "tenant": (poolName, "The tenant's name.")
+    case "name": (poolName, "The name of what is kept.")
     default: preconditionFailure("path parameter \(name) has no schema")
     }
   }

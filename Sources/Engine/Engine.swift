@@ -237,6 +237,9 @@ package final class Engine: @unchecked Sendable {
   /// A reader of the log for one thread.
   package func reader() throws(LogFault) -> any BatchReader { try medium.readable.reader() }
 
+  /// How long nodes are waited for.
+  package var fleetTiming: FleetTiming { options.fleet }
+
   /// A node's agent has reported; what becomes of its VMs is for commands.
   package func heartbeat(_ node: NodeName, epoch: UInt64, usage: NodeUsage?) -> HeartbeatAnswer {
     guard leadership.decides else { return .notLeading }

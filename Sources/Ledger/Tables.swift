@@ -172,6 +172,7 @@ package final class Tables {
     case .fleet(let row):
       if isLoading { return }
       if fleet == nil { fleet = firstFleet() }
+      fleet?.now = revision + 1
       fleet?.remember(row)
     }
   }
@@ -261,7 +262,9 @@ package final class Tables {
     case .cursor(let name, _): if new == nil { pools[name]?.cursor = nil }
     case .answered: answeredCount -= 1
     case .token: tokenCount -= 1
-    case .fleet(let row): fleet?.forget(row, isReplaced: new != nil)
+    case .fleet(let row):
+      fleet?.now = revision + 1
+      fleet?.forget(row, isReplaced: new != nil)
     }
   }
 }

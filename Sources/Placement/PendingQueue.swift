@@ -35,6 +35,9 @@ package struct PendingQueue {
   /// How many wait.
   package var count: Int { known.count }
 
+  /// Who waits, in no order that means anything.
+  package var keys: [VMKey] { Array(known.keys) }
+
   /// Whether somebody is to be tried now.
   package var hasReady: Bool { !priorities.isEmpty }
 

@@ -7,7 +7,7 @@ import Testing
 /// Who may do what, told once more and by hand: role x route x whose object, against the real door with real tokens.
 ///
 /// A line is a route, the roles that may (V viewer, O operator, P pool-admin, U auditor, A agent, C cluster-admin; * =
-/// everybody, also without a token), and whether a token for a tenant (t) or for a pool (p) may.
+/// everybody, also without a token, - = none of them), and whether a token for a tenant (t) or for a pool (p) may.
 private let declared = """
   GET /api/v1/health | * | tp
   POST /api/v1/ip/allocate | OPC | tp
@@ -52,8 +52,40 @@ private let declared = """
   POST /api/v1/tokens | C |
   GET /api/v1/tokens/{id} | UC |
   DELETE /api/v1/tokens/{id} | C |
+  POST /api/v1/enrolments | - |
   GET /api/v1/whoami | VOPUAC | tp
   GET /api/v1/security | UC |
+  GET /api/v1/nodes | VOPUC |
+  GET /api/v1/nodes/{node} | VOPUC |
+  PUT /api/v1/nodes/{node} | OAC |
+  PATCH /api/v1/nodes/{node} | OC |
+  DELETE /api/v1/nodes/{node} | OC |
+  POST /api/v1/nodes/{node}/cordon | OC |
+  POST /api/v1/nodes/{node}/uncordon | OC |
+  POST /api/v1/nodes/{node}/drain | OC |
+  POST /api/v1/nodes/{node}/fence | OC |
+  POST /api/v1/nodes/{node}/report | AC |
+  GET /api/v1/vms | VOPUC | t
+  POST /api/v1/vms | OC | t
+  GET /api/v1/vms/{vm} | VOPUC | t
+  PATCH /api/v1/vms/{vm} | OC | t
+  DELETE /api/v1/vms/{vm} | OC | t
+  POST /api/v1/vms/{vm}/start | OC | t
+  POST /api/v1/vms/{vm}/stop | OC | t
+  POST /api/v1/vms/{vm}/restart | OC | t
+  POST /api/v1/vms/{vm}/migrate | OC | t
+  GET /api/v1/vms/{vm}/why | VOPUC | t
+  POST /api/v1/placements | OC | t
+  POST /api/v1/plan | VOPUC |
+  GET /api/v1/tenants | VOPUC | t
+  GET /api/v1/tenants/{tenant}/quota | VOPUC | t
+  PUT /api/v1/tenants/{tenant}/quota | C |
+  DELETE /api/v1/tenants/{tenant}/quota | C |
+  GET /api/v1/capacity | VOPUC | t
+  POST /api/v1/capacity | OC |
+  DELETE /api/v1/capacity/{name} | OC |
+  GET /api/v1/cost | VOPUC | t
+  GET /api/v1/billing | VOPUC | t
   GET /healthz | * | tp
   GET /readyz | * | tp
   GET /metrics | VOPUC |
@@ -128,7 +160,7 @@ private struct Probe {
         }
       }
     }
-    #expect(count > 1_500, "\(count) questions")
+    #expect(count > 2_200, "\(count) questions")
     // All writes were dry: nothing has gone.
     let admin = people.first { $0.role == .clusterAdmin }?.key
     #expect(try house.call("GET", "/api/v1/allocations", key: admin).list("items").count == 9)
@@ -152,6 +184,13 @@ private struct Probe {
       }
       try house.post(path + "/reservations", #"{"range":"\#(pool.net).250","reason":"r"}"#, expect: 201)
     }
+    try house.register("n1")
+    for tenant in MatrixTests.tenants {
+      let more = #","interfaces":[],"tenant":"\#(tenant.name)","labels":{"host":"host-\#(tenant.owner)"}"#
+      try house.vm(tenant.owner, more: more)
+      try house.call("PUT", "/api/v1/tenants/\(tenant.name)/quota", #"{"limits":{"vms":9}}"#, expect: 200)
+    }
+    try house.post("/api/v1/capacity", #"{"name":"kept","node":"n1","vcpus":1}"#, expect: 201)
   }
 
   private func invite(_ house: House) throws -> [Person] {
@@ -172,7 +211,8 @@ private struct Probe {
   // MARK: What is asked
 
   private func probes(_ rule: Rule, _ person: Person, _ spare: String) -> [Probe] {
-    let dry = rule.method == "GET" || rule.pattern.contains("clock") ? "" : "?dry_run=true"
+    let isQuestion = ["/api/v1/placements", "/api/v1/plan", "/api/v1/clock/confirm"].contains(rule.pattern)
+    let dry = rule.method == "GET" || isQuestion ? "" : "?dry_run=true"
     let body = body(rule)
     if rule.pattern.contains("{pool}") {
       return MatrixTests.pools.prefix(2).flatMap { inPool($0, rule, dry, body) }
@@ -180,6 +220,7 @@ private struct Probe {
     if rule.pattern.hasPrefix("/api/v1/ip/") || rule.pattern == "/api/admin/stats" {
       return simple(rule, person, dry, body)
     }
+    if let fleet = ofFleet(rule, dry, body) { return fleet }
     switch "\(rule.method) \(rule.pattern)" {
     case "GET /api/v1/cluster", "POST /api/v1/cluster/depose", "POST /api/v1/cluster/nodes":
       // Who may ask is told that there is no cluster here.
@@ -223,6 +264,41 @@ private struct Probe {
           pool: PoolName(trusted: "foreign"), namesPool: true)
       ]
     default: return [Probe(target: rule.pattern.replacing("{id}", with: spare) + dry, body: body)]
+    }
+  }
+
+  /// A route of nodes, VMs or tenants; nil for any other.
+  private func ofFleet(_ rule: Rule, _ dry: String, _ body: String?) -> [Probe]? {
+    let path = rule.pattern.replacing("{node}", with: "n1").replacing("{name}", with: "kept")
+    if path.contains("{vm}") {
+      return MatrixTests.tenants.map { tenant in
+        let target = path.replacing("{vm}", with: tenant.owner) + (dry.isEmpty ? "?" : dry + "&")
+        let good = path.hasSuffix("/migrate") ? 409 : rule.method == "DELETE" ? 202 : 200
+        return Probe(target: target + "tenant=\(tenant.name)", body: body, tenant: tenant.name, good: good)
+      }
+    }
+    if path.contains("{tenant}") {
+      return MatrixTests.tenants.map { tenant in
+        Probe(target: path.replacing("{tenant}", with: tenant.name.text) + dry, body: body, tenant: tenant.name)
+      }
+    }
+    switch rule.pattern {
+    case "/api/v1/vms" where rule.method == "GET", "/api/v1/cost", "/api/v1/billing":
+      return [
+        Probe(target: path),
+        Probe(target: path + "?tenant=rival", tenant: MatrixTests.rival, namesTenant: true)
+      ]
+    case "/api/v1/vms", "/api/v1/placements":
+      return [
+        Probe(target: path + dry, body: body),
+        Probe(
+          target: path + dry, body: body?.replacing("{", with: #"{"tenant":"rival","#), tenant: MatrixTests.rival,
+          namesTenant: true)
+      ]
+    case "/api/v1/nodes/{node}" where rule.method == "DELETE": return [Probe(target: path + dry, good: 409)]
+    case let other where other.hasPrefix("/api/v1/nodes") || other == "/api/v1/capacity/{name}":
+      return [Probe(target: path + dry, body: body)]
+    default: return nil
     }
   }
 
@@ -279,6 +355,15 @@ private struct Probe {
     case "POST /api/v1/pools/{pool}/allocations/{ip}/renew": #"{"lease_seconds":60}"#
     case "POST /api/v1/imports": #"{"rows":[{"owner":"new","ip":"10.1.0.77"}]}"#
     case "POST /api/v1/tokens": #"{"role":"viewer"}"#
+    case "POST /api/v1/enrolments": #"{"request":""}"#
+    case "PUT /api/v1/nodes/{node}": #"{"capacity":{"vcpus":16,"memory_mib":32768}}"#
+    case "PATCH /api/v1/nodes/{node}": #"{"spot":true}"#
+    case "POST /api/v1/nodes/{node}/report": #"{"epoch":1}"#
+    case "POST /api/v1/vms", "POST /api/v1/placements": #"{"name":"new","vcpus":1,"memory_mib":64}"#
+    case "PATCH /api/v1/vms/{vm}": #"{"priority":1}"#
+    case "POST /api/v1/plan": #"{"drain":"n1"}"#
+    case "PUT /api/v1/tenants/{tenant}/quota": #"{"limits":{"vms":1}}"#
+    case "POST /api/v1/capacity": #"{"name":"new","node":"n1","vcpus":1}"#
     default: nil
     }
   }

@@ -231,7 +231,7 @@ package struct PlacedVM: Hashable, Sendable {
 }
 
 /// The answer to a command about the fleet.
-package enum FleetOutcome: Sendable {
+package enum FleetOutcome: Hashable, Sendable {
   /// The node as it is now; `isNew` if nobody knew it before.
   case node(Node, isNew: Bool)
   /// The node that is gone.

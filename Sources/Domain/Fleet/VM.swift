@@ -195,6 +195,8 @@ package final class VM: Sendable {
   package let leaving: NodeName?
   /// Whether it has no time to go down by itself where it leaves.
   package let isHurried: Bool
+  /// Whether every node that may have it cuts it off when that node's lease ends; fixed when it is placed.
+  package let isLeased: Bool
   /// What the node gave it.
   package let seat: Seat
   /// Counts its placements: who knows a higher one is right.
@@ -213,12 +215,13 @@ package final class VM: Sendable {
   /// Makes a VM as it is.
   package init(
     key: VMKey, id: VMID, spec: VMSpec, state: VMState = .pending, isWanted: Bool = true, isEnding: Bool = false,
-    node: NodeName? = nil, leaving: NodeName? = nil, isHurried: Bool = false, seat: Seat = .plain, epoch: UInt64 = 0,
-    preemptions: UInt16 = 0, preemptedAt: LogTime = 0, why: String = "", createdAt: LogTime = 0, revision: Revision = 0
+    node: NodeName? = nil, leaving: NodeName? = nil, isHurried: Bool = false, isLeased: Bool = false,
+    seat: Seat = .plain, epoch: UInt64 = 0, preemptions: UInt16 = 0, preemptedAt: LogTime = 0, why: String = "",
+    createdAt: LogTime = 0, revision: Revision = 0
   ) {
     (self.key, self.id, self.spec, self.state) = (key, id, spec, state)
     (self.isWanted, self.isEnding) = (isWanted, isEnding)
-    (self.node, self.leaving, self.isHurried) = (node, leaving, isHurried)
+    (self.node, self.leaving, self.isHurried, self.isLeased) = (node, leaving, isHurried, isLeased)
     (self.seat, self.epoch) = (seat, epoch)
     (self.preemptions, self.preemptedAt, self.why) = (preemptions, preemptedAt, why)
     (self.createdAt, self.revision) = (createdAt, revision)
@@ -232,9 +235,13 @@ package final class VM: Sendable {
     guard self.state.successors.contains(state), (state.hasNode ?? (node != nil)) == (node != nil) else { return nil }
     let isNew = node != nil && node != self.node
     let gaveWay = state == .preempted
+    // Whom it leaves knows only what was said when it came; it is asked for a lease only if all have promised it.
+    let isNewLease = state == .placed && leaving == nil
+    let isLeased = isNew ? spec.failover == .restart && (isNewLease || self.isLeased) : self.isLeased
     return VM(
       key: key, id: id, spec: spec, state: state, isWanted: isWanted, isEnding: isEnding, node: node, leaving: leaving,
-      isHurried: isHurried && leaving != nil, seat: seat, epoch: isNew ? epoch + 1 : epoch,
+      isHurried: isHurried && leaving != nil, isLeased: isLeased && (node != nil || leaving != nil), seat: seat,
+      epoch: isNew ? epoch + 1 : epoch,
       preemptions: gaveWay && preemptions < .max ? preemptions + 1 : preemptions,
       preemptedAt: gaveWay ? time : preemptedAt, why: why, createdAt: createdAt, revision: revision)
   }
@@ -248,7 +255,8 @@ package final class VM: Sendable {
     return VM(
       key: key, id: id, spec: spec ?? self.spec, state: state, isWanted: isWanted ?? self.isWanted,
       isEnding: isEnding ?? self.isEnding, node: node, leaving: leaves,
-      isHurried: (isHurried ?? self.isHurried) && leaves != nil, seat: seat, epoch: epoch, preemptions: preemptions,
+      isHurried: (isHurried ?? self.isHurried) && leaves != nil, isLeased: isLeased && (node != nil || leaves != nil),
+      seat: seat, epoch: epoch, preemptions: preemptions,
       preemptedAt: preemptedAt, why: why ?? self.why, createdAt: createdAt, revision: revision)
   }
 }
@@ -258,7 +266,7 @@ extension VM: Hashable {
   package static func == (a: VM, b: VM) -> Bool {
     if a === b { return true }
     return a.id == b.id && a.revision == b.revision && a.key == b.key && a.state == b.state && a.isWanted == b.isWanted
-      && a.isEnding == b.isEnding && a.isHurried == b.isHurried
+      && a.isEnding == b.isEnding && a.isHurried == b.isHurried && a.isLeased == b.isLeased
       && a.node == b.node && a.leaving == b.leaving && a.seat == b.seat && a.epoch == b.epoch
       && a.preemptions == b.preemptions && a.preemptedAt == b.preemptedAt && a.why == b.why
       && a.createdAt == b.createdAt && a.spec == b.spec

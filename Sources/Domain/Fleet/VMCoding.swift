@@ -28,7 +28,8 @@ private struct VMFlags: OptionSet {
   static let kernel = Self(rawValue: 1 << 22)
   static let isEnding = Self(rawValue: 1 << 23)
   static let isHurried = Self(rawValue: 1 << 24)
-  static let known: UInt32 = (1 << 25) - 1
+  static let isLeased = Self(rawValue: 1 << 25)
+  static let known: UInt32 = (1 << 26) - 1
 
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
@@ -43,7 +44,7 @@ private struct VMFlags: OptionSet {
       (spec.isPinned, .isPinned), (spec.isSingleNUMA, .isSingleNUMA), (spec.isForced, .isForced),
       (!vm.isWanted, .isUnwanted), (vm.node != nil, .node), (vm.leaving != nil, .leaving), (vm.seat != .plain, .seat),
       (vm.preemptions != 0 || vm.preemptedAt != 0, .preempted), (!spec.kernel.isEmpty, .kernel),
-      (vm.isEnding, .isEnding), (vm.isHurried, .isHurried)
+      (vm.isEnding, .isEnding), (vm.isHurried, .isHurried), (vm.isLeased, .isLeased)
     ]
     self = []
     for (isPresent, flag) in present where isPresent { insert(flag) }
@@ -165,7 +166,8 @@ extension ByteReader {
     let vm = VM(
       key: key, id: id, spec: spec, state: state, isWanted: !flags.contains(.isUnwanted),
       isEnding: flags.contains(.isEnding), node: node, leaving: leaving, isHurried: flags.contains(.isHurried),
-      seat: seat, epoch: epoch, preemptions: preemptions, preemptedAt: preemptedAt, why: try text(),
+      isLeased: flags.contains(.isLeased), seat: seat, epoch: epoch, preemptions: preemptions, preemptedAt: preemptedAt,
+      why: try text(),
       createdAt: try time(), revision: try varint())
     // One row, one form: the state hash is of the bytes.
     guard VMFlags(of: vm) == flags else { throw .invalid("a usual value is spelled out") }

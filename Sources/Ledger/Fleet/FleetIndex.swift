@@ -18,7 +18,9 @@ final class FleetIndex {
   /// Lost and fenced nodes that still carry VMs of which that was not noted.
   var unsettled: Set<NodeName> = []
   /// Lost nodes whose leases have ended.
-  var ended: Set<NodeName> = []
+  private(set) var ended: Set<NodeName> = []
+  /// Those of them that may carry VMs which are to start elsewhere.
+  var unmoved: Set<NodeName> = []
   /// Quotas there are.
   private(set) var quotas: [TenantName: Quota] = [:]
   /// When kept capacity ends.
@@ -49,8 +51,6 @@ final class FleetIndex {
       }
       fleet.put(vm)
       follow(from: nil, to: vm)
-      if let node = vm.node { mayBeUnsettled(node) }
-      if let leaving = vm.leaving { mayBeUnsettled(leaving) }
     }
     fleet.commit()
   }
@@ -77,7 +77,11 @@ final class FleetIndex {
         if let new, new.waits { queue.add(key, priority: new.spec.priority, order: new.id.raw) }
       }
     }
-    if old?.node != nil, old?.node != new?.node || old?.leaving != new?.leaving { hasNews = true }
+    if let old {
+      let freesRoom = old.node != nil && old.node != new?.node
+      if freesRoom || old.leaving != nil && old.leaving != new?.leaving { hasNews = true }
+    }
+    if let new { mayBeUnsettled(new) }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
       // Whoever comes up on a draining node, or could not leave it, is looked at again.
       if new?.state == .running { draining[name] = 0 }
@@ -117,7 +121,10 @@ final class FleetIndex {
 
   private func stand(_ name: NodeName, _ state: NodeState?) {
     draining[name] = state == .draining ? 0 : nil
-    if state != .lost { ended.remove(name) }
+    if state != .lost {
+      ended.remove(name)
+      unmoved.remove(name)
+    }
     if state == .lost || state == .fenced {
       if !fleet.isEmpty(name) || leaving[name] != nil { unsettled.insert(name) }
     } else {
@@ -126,8 +133,24 @@ final class FleetIndex {
     if state == .ready { hasNews = true }
   }
 
-  private func mayBeUnsettled(_ name: NodeName) {
-    if let state = fleet.node(name)?.state, state == .lost || state == .fenced { unsettled.insert(name) }
+  /// Whether a VM's row does not say yet what became of its nodes.
+  private func mayBeUnsettled(_ vm: VM) {
+    for name in [vm.node, vm.leaving].compactMap(\.self) {
+      switch fleet.node(name)?.state {
+      case .lost:
+        if name == vm.node, vm.state != .lost { unsettled.insert(name) }
+        if vm.isLeased, ended.contains(name) { unmoved.insert(name) }
+      case .fenced: unsettled.insert(name)
+      case nil, .ready, .cordoned, .draining: break
+      }
+    }
+  }
+
+  /// The leases of a lost node have ended.
+  func end(_ name: NodeName) {
+    guard fleet.node(name)?.state == .lost else { return }
+    ended.insert(name)
+    unmoved.insert(name)
   }
 
   // MARK: Tenants and capacity
@@ -199,7 +222,7 @@ final class FleetIndex {
 
   /// When there is something for `schedule` to do; nil = nothing waits.
   var nextWork: LogTime? {
-    if !unsettled.isEmpty || !ended.isEmpty || queue.hasReady || hasNews && queue.count > 0 { return 0 }
+    if !unsettled.isEmpty || !unmoved.isEmpty || queue.hasReady || hasNews && queue.count > 0 { return 0 }
     var next = nextExpiry
     for time in [queue.nextTime, draining.values.min()] { if let time, time < next ?? .max { next = time } }
     return next == .max ? nil : next

@@ -9,6 +9,10 @@ final class FleetState {
   private(set) var quotas: [TenantName: Quota] = [:]
   private(set) var capacities: [CapacityName: CapacityReservation] = [:]
   private(set) var usage = UsageBook()
+  /// How many VMs there are in each state.
+  private(set) var counts = [Int](repeating: 0, count: VMState.allCases.count)
+  /// The entry whose rows are being applied.
+  var now: Revision = 0
 
   /// Begins with what is known of addresses.
   init(addresses: [TenantName: Quota.Usage]) { usage = UsageBook(addresses) }
@@ -20,6 +24,8 @@ final class FleetState {
     var items: [Item] = []
     var used = Resources.none
     var vms = 0
+    /// The entry that last changed the node's row, or which VMs it has, or one of them.
+    var changed: Revision = 0
   }
 
   /// A VM on a node.
@@ -39,7 +45,11 @@ final class FleetState {
     case .node(let node): remember(node)
     case .vm(let vm):
       if !isLoading { keys.insert(vm.key) }
-      for (name, item) in FleetState.places(of: vm) { load(name).add(item) }
+      for (name, item) in FleetState.places(of: vm) {
+        load(name).add(item)
+        load(name).changed = now
+      }
+      counts[Int(vm.state.rawValue)] += 1
       usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: false)
     case .quota(let quota): quotas[quota.tenant] = quota
     case .capacity(let row): capacities[row.name] = row
@@ -55,9 +65,11 @@ final class FleetState {
     case .node(let node): if !isReplaced { forget(node) }
     case .vm(let vm):
       if !isReplaced { keys.remove(vm.key) }
+      counts[Int(vm.state.rawValue)] -= 1
       usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: true)
       for (name, item) in FleetState.places(of: vm) {
         load(name).remove(item)
+        load(name).changed = now
         drop(name)
       }
     case .quota(let quota): quotas[quota.tenant] = nil
@@ -79,6 +91,7 @@ final class FleetState {
       nodeNames.insert(node.name, at: nodeNames.partitionPoint { $0 > node.name })
     }
     load.node = node
+    load.changed = now
   }
 
   private func forget(_ node: Node) {

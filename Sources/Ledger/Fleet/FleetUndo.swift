@@ -22,7 +22,7 @@ extension FleetIndex {
     case .node(let before, let after, let mark, let wasEnded):
       fleet.rollback(to: mark)
       undone(before, after)
-      if wasEnded, let name = before?.name { ended.insert(name) }
+      if wasEnded, let name = before?.name { end(name) }
     case .quota(let tenant, let quota): if let quota { put(quota) } else { remove(quota: tenant) }
     case .capacity(let name, let expiresAt, let mark):
       fleet.rollback(to: mark)

@@ -16,7 +16,7 @@ extension Ledger {
   }
 
   func leasesEnded(_ names: [NodeName], _ context: Context) -> Decided {
-    for name in names where fleet.fleet.node(name)?.state == .lost { fleet.ended.insert(name) }
+    for name in names { fleet.end(name) }
     var draft = FleetDraft(context)
     settleNodes(&draft)
     if draft.isEmpty { moveFromEnded(&draft) }
@@ -89,16 +89,16 @@ extension Ledger {
 
   /// Starts elsewhere what was on lost nodes whose leases have ended: those nodes have cut it off themselves.
   func moveFromEnded(_ draft: inout FleetDraft) {
-    for name in fleet.ended.sorted() where fleet.fleet.node(name)?.state == .lost {
+    for name in fleet.unmoved.sorted() {
       var vms = fleet.fleet.residents(of: name).compactMap { vm($0.key, draft) }
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
       // The most important first, then the oldest.
       for vm in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) })
-      where vm.spec.failover == .restart {
+      where vm.isLeased {
         guard draft.hasRoom else { return }
         if vm.node == name { off(vm, "node \(name) is lost and its lease has ended", &draft) } else { left(vm, &draft) }
       }
-      fleet.ended.remove(name)
+      fleet.unmoved.remove(name)
     }
   }
 }

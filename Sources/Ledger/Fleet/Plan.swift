@@ -1,8 +1,177 @@
 import Domain
 import Placement
 
+/// What would happen if: the same functions as when it happens, on the view as it would be, which is then rolled back.
 extension Ledger {
   func plan(_ question: WhatIf, _ context: Context) throws(Rejection) -> Decided {
-    throw .invalid("plan", "is not answered yet")
+    let mark = undoMark
+    let before = fleet.fleet.mark
+    defer {
+      fleet.fleet.rollback(to: before)
+      undo(to: mark)
+      fleet.addresses.planned.removeAll()
+    }
+    var report = PlanReport()
+    switch question {
+    case .drain(let name):
+      _ = try node(name)
+      evacuate([name], mayPreempt: false, context, &report)
+    case .lose(let datacenter):
+      let names = nodes().filter { $0.topology.datacenter == datacenter }.map(\.name)
+      if names.isEmpty { throw .invalid("lose", "no node stands in datacenter \(datacenter)") }
+      evacuate(names, mayPreempt: true, context, &report)
+    case .add(let node, let count): try add(node, count, context, &report)
+    case .cheaper(let tenant): findCheaper(tenant, context, &report)
+    case .fit(let request): try fit(request, context, &report)
+    }
+    return Decided(outcome: .fleet(.plan(report)))
+  }
+
+  private func nodes() -> [Node] {
+    // What is pending is known to the view alone; names of nodes only come and go by entries of their own.
+    tables.nodeNames.compactMap { fleet.fleet.node($0) }
+  }
+
+  /// Takes nodes out and looks where their VMs would go: the most important first.
+  private func evacuate(
+    _ names: [NodeName], mayPreempt: Bool, _ context: Context, _ report: inout PlanReport
+  ) {
+    let draft = FleetDraft(context)
+    var vms: [VM] = []
+    for name in names {
+      guard var node = fleet.fleet.node(name) else { continue }
+      vms += fleet.fleet.residents(of: name).filter { !$0.isLeaving }.compactMap { vm($0.key, draft) }
+      node.state = .cordoned
+      fleet.fleet.put(node)
+    }
+    vms = vms.filter { !$0.isEnding }.sorted { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }
+    if vms.count > Limits.planTries {
+      report.notes.append("\(vms.count) VMs are there; the \(Limits.planTries) most important were looked at")
+    }
+    for vm in vms.prefix(Limits.planTries) {
+      let from = vm.node
+      fleet.fleet.remove(vm: vm.id)
+      var question = request(for: vm, context)
+      question.id = nil
+      if !mayPreempt { question.mayPreempt = false }
+      report.add(tryOn(vm, question, from: from, draft))
+    }
+  }
+
+  /// Places a VM in the view alone; those it drives out are only named.
+  private func tryOn(
+    _ vm: VM, _ question: PlacementRequest, from: NodeName?, _ draft: FleetDraft
+  ) -> PlanReport.Move {
+    let decision = look(question, draft)
+    var gone: [VMKey] = []
+    let placement: Placement
+    switch decision {
+    case .pending(let why): return PlanReport.Move(vm: vm.key, from: from, to: nil, why: why.firstLines(3))
+    case .placed(let found): placement = found
+    case .preempt(let found, let victims):
+      placement = found
+      gone = victims.map(\.key)
+      for victim in victims { fleet.fleet.remove(vm: victim.id) }
+    }
+    fleet.fleet.put(vm.moved(onto: placement))
+    let hour = Prices.hour(of: draft.context.time)
+    let old = from.flatMap { fleet.fleet.node($0) }?.prices.rates(hour: hour).hourly(vm.spec.resources)
+    return PlanReport.Move(
+      vm: vm.key, from: from, to: placement.node, victims: gone, saves: (old ?? placement.price) - placement.price,
+      why: placement.explanation.firstLines(1))
+  }
+
+  private func add(_ like: Node, _ count: Int, _ context: Context, _ report: inout PlanReport) throws(Rejection) {
+    if let flaw = like.flaw { throw .invalid(flaw.field, flaw.rule) }
+    guard (1...Limits.count).contains(count) else { throw .invalid("count", "must be 1 to \(Limits.count)") }
+    for number in 1...count {
+      let node = Node(
+        name: NodeName(trusted: "new-\(number)"), physical: like.physical, custom: like.custom, devices: like.devices,
+        numa: like.numa, topology: like.topology, backends: like.backends, prices: like.prices, isSpot: like.isSpot,
+        profile: like.profile, labels: like.labels)
+      guard fleet.fleet.node(node.name) == nil else {
+        throw .invalid("add", "a node \(node.name) exists, and the new ones would be called so")
+      }
+      fleet.fleet.put(node)
+    }
+    let draft = FleetDraft(context)
+    let waiting = fleet.queue.keys.compactMap { vm($0, draft) }.filter(\.waits)
+    for vm in waiting.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).prefix(Limits.planMoves) {
+      var question = request(for: vm, context)
+      question.mayPreempt = false
+      report.add(tryOn(vm, question, from: nil, draft))
+    }
+    if waiting.count > Limits.planMoves { report.notes.append("\(waiting.count) wait; \(Limits.planMoves) were tried") }
+  }
+
+  /// Moves one by one each running VM that would be cheaper elsewhere.
+  private func findCheaper(_ tenant: TenantName?, _ context: Context, _ report: inout PlanReport) {
+    let draft = FleetDraft(context)
+    let hour = Prices.hour(of: context.time)
+    let most = Limits.planMoves
+    let all = tables.vms(of: tenant, after: nil, limit: most + 1)
+    if all.count > most { report.notes.append("only the first \(most) VMs were looked at") }
+    for row in all.prefix(most) {
+      guard let vm = vm(row.key, draft), vm.state == .running, vm.seat == .plain, let from = vm.node,
+        let now = fleet.fleet.node(from)?.prices.rates(hour: hour).hourly(vm.spec.resources), now > 0
+      else { continue }
+      var question = request(for: vm, context)
+      (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
+      guard case .placed(let placement) = look(question, draft), placement.price < now else { continue }
+      fleet.fleet.remove(vm: vm.id)
+      fleet.fleet.put(vm.moved(onto: placement))
+      report.add(
+        PlanReport.Move(
+          vm: vm.key, from: from, to: placement.node, saves: now - placement.price,
+          why: placement.explanation.firstLines(1)))
+    }
+  }
+
+  /// Places VMs like this one until one finds no room, by itself and without driving out others.
+  private func fit(_ request: VMRequest, _ context: Context, _ report: inout PlanReport) throws(Rejection) {
+    if let flaw = request.spec.flaw { throw .invalid(flaw.field, flaw.rule) }
+    let draft = FleetDraft(context)
+    for number in 0..<Limits.planTries {
+      let key = VMKey(tenant: request.key.tenant, name: VMName(trusted: "\(request.key.name)-\(number)"))
+      let vm = VM(key: key, id: VMID(raw: (1 << 62) | UInt64(number)), spec: request.spec)
+      var question = self.request(for: vm, context)
+      question.mayPreempt = false
+      switch look(question, draft) {
+      case .placed(let placement):
+        fleet.fleet.put(vm.moved(onto: placement))
+        if let place = fleet.fleet.node(placement.node)?.topology {
+          fleet.addresses.plan(request.spec.interfaces, at: place)
+        }
+        report.fitting += 1
+      case .preempt(_, _): return
+      case .pending(let why): return report.notes.append(why.text)
+      }
+    }
+    report.notes.append("\(Limits.planTries) and more")
+  }
+}
+
+extension PlanReport {
+  /// Adds a move to the list, or only to the numbers.
+  mutating func add(_ move: Move) {
+    moveCount += 1
+    if move.to == nil { unplaced += 1 }
+    saves += move.saves
+    if moves.count < Limits.planMoves { moves.append(move) }
+  }
+}
+
+extension Explanation {
+  /// The beginning of the text.
+  func firstLines(_ count: Int) -> String {
+    text.split(separator: "\n", maxSplits: count, omittingEmptySubsequences: false).prefix(count).joined(
+      separator: "\n")
+  }
+}
+
+extension VM {
+  /// The VM as if it were there already.
+  fileprivate func moved(onto placement: Placement) -> VM {
+    VM(key: key, id: id, spec: spec, state: .placed, node: placement.node, seat: placement.seat, epoch: epoch + 1)
   }
 }

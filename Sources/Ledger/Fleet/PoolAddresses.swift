@@ -9,6 +9,8 @@ final class PoolAddresses: AddressView {
   private var numbers: [[PoolName]: Int] = [:]
   /// What the VM that is being placed holds already.
   var held: [Allocation] = []
+  /// What a plan has taken of each pool.
+  var planned: [PoolName: Int] = [:]
 
   /// Pools that serve the same places.
   fileprivate struct Segment {
@@ -51,12 +53,25 @@ final class PoolAddresses: AddressView {
 
   func shortage(for interfaces: [VMInterface], of key: VMKey, in segment: Int) -> String? {
     let segment = segments[segment]
-    if held.isEmpty, interfaces.count == 1, case .choose(let families, let labels) = interfaces[0].source,
+    if held.isEmpty, planned.isEmpty, interfaces.count == 1,
+      case .choose(let families, let labels) = interfaces[0].source,
       families.count == 1, segment.pools.contains(where: { $0.suits(families[0], labels) })
     {
       return nil
     }
-    var taken: [PoolName: Int] = [:]
+    var taken = planned
+    return shortage(for: interfaces, segment, &taken)
+  }
+
+  /// Takes for a plan what a VM at `place` would be given.
+  func plan(_ interfaces: [VMInterface], at place: Topology) {
+    let number = segment(of: place)
+    _ = shortage(for: interfaces, segments[number], &planned)
+  }
+
+  private func shortage(
+    for interfaces: [VMInterface], _ segment: Segment, _ taken: inout [PoolName: Int]
+  ) -> String? {
     // In the order in which they are given: who names a pool comes before who leaves the choice.
     for interface in interfaces {
       guard case .pool(let name) = interface.source else { continue }
@@ -114,7 +129,8 @@ extension PoolAddresses.Serving {
   fileprivate func hasRoom(_ taken: Int) -> Bool { gives && index.available > AddressCount(UInt128(taken)) }
 
   fileprivate func free(_ taken: [PoolName: Int]) -> AddressCount {
-    index.available - AddressCount(UInt128(taken[state.name] ?? 0))
+    let gone = AddressCount(UInt128(taken[state.name] ?? 0))
+    return gone < index.available ? index.available - gone : .zero
   }
 }
 

@@ -50,10 +50,10 @@ extension Ledger {
   private func attempt(
     _ body: (inout FleetDraft) throws(Rejection) -> Bool, _ draft: inout FleetDraft
   ) -> Bool {
-    let (saved, mark) = (draft, undoMark)
+    let (saved, mark, hadNews) = (draft, undoMark, fleet.hasNews)
     do throws(Rejection) { if try body(&draft) { return true } } catch {}
     undo(to: mark)
-    draft = saved
+    (draft, fleet.hasNews) = (saved, hadNews)
     return false
   }
 

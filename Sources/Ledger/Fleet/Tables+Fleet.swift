@@ -32,6 +32,13 @@ extension Tables {
     return keys.compactMap { vm($0) }
   }
 
+  /// The entry that last changed what a node is to do: its row, or which VMs it has, or one of them. After a start, of a
+  /// node that has not changed since, the entry that was the newest then.
+  package func changed(_ node: NodeName) -> Revision { fleet?.loads[node]?.changed ?? 0 }
+
+  /// How many VMs are in a state.
+  package func count(of state: VMState) -> Int { fleet?.counts[Int(state.rawValue)] ?? 0 }
+
   /// How many VMs there are.
   package var vmCount: Int { fleet?.keys.count ?? 0 }
 
@@ -95,6 +102,7 @@ extension Tables {
     }
     guard hasRows else { return nil }
     let fleet = FleetState(addresses: Tables.addresses(rows))
+    fleet.now = revision
     for node in nodes { fleet.remember(.node(node), isLoading: true) }
     var keys: [VMKey] = []
     rows.forEach { page, row in

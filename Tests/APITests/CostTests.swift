@@ -1,0 +1,76 @@
+import APITypes
+import Domain
+import Engine
+import HTTPClient
+import LogMemory
+import Platform
+import TestSupport
+import Testing
+import Wire
+
+@Suite("What VMs cost") struct CostTests {
+  /// A house whose clock is moved by hand.
+  private func start() throws -> (house: House, clock: Shared<Int64>) {
+    let start = WallClock.microseconds / Billing.hour * Billing.hour - 48 * Billing.hour
+    let clock = Shared<Int64>(start)
+    let house = try House(
+      network: nil,
+      clock: {
+        let now = clock.withLock { $0 }
+        return ClockReading(wall: now, boot: now)
+      })
+    return (house, clock)
+  }
+
+  private func sum(_ items: [JSONValue]) -> Int { items.reduce(0) { $0 + ($1["micros"]?.integer(Int.self) ?? 0) } }
+
+  @Test func s3_22_and_s3_73_theReportIsTheSumOfTheBill() throws {
+    let (house, clock) = try start()
+    let began = clock.withLock { $0 }
+    let prices = #","prices":{"off_peak":{"vcpu_micros":1000001,"memory_gib_micros":7}}"#
+    let epoch = try house.register("n1", datacenter: "fra", more: prices)
+    try house.register("n2", datacenter: "ams", more: prices)
+    let a = try house.vm("a", more: #","interfaces":[],"tenant":"acme","node":"n1""#)
+    try house.vm("b", more: #","interfaces":[],"node":"n2""#)
+    clock.withLock { $0 += Billing.hour * 3 / 2 }
+    try house.call(
+      "PATCH", "/api/v1/nodes/n1", #"{"prices":{"off_peak":{"vcpu_micros":2000000}}}"#, expect: 200)
+    clock.withLock { $0 += Billing.hour }
+    try house.post("/api/v1/vms/a/stop?tenant=acme", expect: 200)
+    try house.report("n1", epoch, [(a, "gone")])
+    clock.withLock { $0 += 5 * Billing.hour }
+    try house.post("/api/v1/pools", #"{"name":"p","cidr":"10.0.0.0/24"}"#, expect: 201)
+    let period = "from=\(Instant.text(began - 1))&to=\(Instant.text(began + 8 * Billing.hour))"
+    let bill = try house.get("/api/v1/billing?\(period)")
+    #expect(bill.column("vm") == ["a", "a", "b"])
+    #expect(bill.column("datacenter") == ["fra", "fra", "ams"])
+    // a: 1.5 h of 2 vCPU at 1.000001 and 1 GiB at 7 millionths, then one hour at 2: rounded down at each price.
+    #expect((3_000_013...3_000_014).contains(bill.list("items")[0]["micros"]?.integer(Int.self) ?? 0), "\(bill.text)")
+    #expect(bill.list("items")[1]["micros"]?.integer(Int.self) == 4_000_000)
+    let total = sum(bill.list("items"))
+    #expect(bill["total_micros"] == "\(total)")
+    for grouping in ["tenant", "datacenter", "vm"] {
+      let report = try house.get("/api/v1/cost?\(period)&by=\(grouping)")
+      #expect(report["total_micros"] == "\(total)")
+      #expect(sum(report.list("items")) == total, "\(grouping)")
+    }
+    let tenants = try house.get("/api/v1/cost?\(period)")
+    #expect(tenants.column("tenant") == ["acme", "default"])
+    #expect(tenants.list("items")[0]["vcpu_seconds"]?.numberText == "18000")
+    // Cut anywhere, page by page, and as lines, it stays the same.
+    let middle = Instant.text(began + Billing.hour / 7)
+    let first = try house.get("/api/v1/cost?from=\(Instant.text(began - 1))&to=\(middle)")
+    let second = try house.get("/api/v1/cost?from=\(middle)&to=\(Instant.text(began + 8 * Billing.hour))")
+    #expect((first["total_micros"].flatMap { Int($0) } ?? 0) + (second["total_micros"].flatMap { Int($0) } ?? 0) == total)
+    let page = try house.get("/api/v1/billing?\(period)&limit=2")
+    let rest = try house.get("/api/v1/billing?\(period)&limit=2&cursor=\(page["next_cursor"] ?? "")")
+    #expect(page.column("vm") + rest.column("vm") == ["a", "a", "b"] && rest["next_cursor"] == nil)
+    let lines = try house.get("/api/v1/billing?\(period)&format=csv").text.split(separator: "\r\n")
+    #expect(lines.count == 4 && lines[0].hasPrefix("tenant,vm,id,node,datacenter,from,to,vcpus"))
+    #expect(lines.dropFirst().reduce(0) { $0 + (Int($1.split(separator: ",").last ?? "") ?? 0) } == total)
+    #expect(try house.get("/api/v1/cost?\(period)&tenant=acme").column("tenant") == ["acme"])
+    try house.get("/api/v1/cost?from=yesterday", expect: 400)
+    try house.get("/api/v1/cost?by=moon", expect: 400)
+    try house.get("/api/v1/billing?format=xml", expect: 400)
+  }
+}

@@ -1,0 +1,90 @@
+import APITypes
+import Domain
+import Engine
+import HTTPClient
+import Platform
+import TestSupport
+import Testing
+import Wire
+
+@Suite("Events and metrics of nodes and VMs") struct FleetEventTests {
+  /// The data of all events up to the newest entry.
+  private func events(_ house: House, _ query: String, key: String? = nil) throws -> [JSONValue] {
+    try house.call("POST", "/api/v1/ip/allocate", #"{"vm_id":"the-end"}"#, key: key, expect: nil)
+    let newest = house.engine.status.revision
+    let heard = Shared<String>("")
+    let headers = key.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? []
+    let request = ClientRequest("GET", "/api/v1/events?since=0&\(query)", headers: headers, body: nil)
+    let listener = Thread(name: "events") {
+      _ = try? house.client.stream(request) { _, piece in
+        heard.withLock { $0 += String(decoding: piece, as: UTF8.self) }
+        return heard.withLock { !$0.contains("revision \(newest)") && !$0.contains("id: \(newest)") }
+      }
+    }
+    listener.join()
+    return try heard.withLock { $0 }.split(separator: "\n").filter { $0.hasPrefix("data: ") }
+      .map { try JSONValue(parsing: Array($0.dropFirst(6).utf8)) }
+  }
+
+  private func changes(_ event: JSONValue) -> [String] {
+    (event["changes"]?.elements ?? []).map { change in
+      "\(change["type"]?.string ?? "?") \(change["key"]?.string ?? "?")"
+    }
+  }
+
+  @Test func s3_58_everyEntryAboutVMsIsAnEventWithItsRows() throws {
+    let house = try House()
+    let epoch = try house.register("n1")
+    let vm = try house.vm("a")
+    try house.vm("b", more: #","tenant":"acme","interfaces":[]"#)
+    try house.report("n1", epoch, [(vm, "running")])
+    try house.call("PUT", "/api/v1/tenants/acme/quota", #"{"limits":{"vms":3}}"#, expect: 200)
+    try house.post("/api/v1/capacity", #"{"name":"k","node":"n1","tenant":"acme","vcpus":1}"#, expect: 201)
+    try house.delete("/api/v1/vms/a", expect: 202)
+    try house.report("n1", epoch, [(vm, "gone")])
+    try house.vm("idle", more: #","start":false,"interfaces":[]"#)
+    try house.delete("/api/v1/vms/idle")
+    let all = try events(house, "")
+    let kinds = all.compactMap { $0["kind"]?.string }
+    for kind in [
+      "node_registered", "vm_created", "vm_reported", "quota_set", "capacity_reserved", "vm_deleted"
+    ] { #expect(kinds.contains(kind), "\(kind)") }
+    let created = try #require(all.first { $0["kind"]?.string == "vm_created" })
+    let row = try #require(created["changes"]?.elements?.first { $0["type"]?.string == "vm" })
+    #expect(row["key"]?.string == "default/a" && row["after"]?["state"]?.string == "placed")
+    #expect(changes(created).contains { $0.hasPrefix("allocation default/") })
+    // The last event of a VM has what it was.
+    let ended = try #require(all.last { changes($0).contains("vm default/a") })
+    #expect(ended["changes"]?.elements?.contains { $0["before"]?["name"]?.string == "a" } == true)
+    // Filters: by VM, by tenant, by node, by kind.
+    let ofA = try events(house, "vm=a&kind=vm_created")
+    #expect(ofA.count == 1 && changes(ofA[0]).contains("vm default/a"))
+    let ofAcme = try events(house, "tenant=acme").flatMap(changes)
+    #expect(ofAcme.contains("vm acme/b") && ofAcme.contains("quota acme") && ofAcme.contains("capacity k"))
+    #expect(!ofAcme.contains("vm default/a") && !ofAcme.contains("node n1"))
+    #expect(try events(house, "node=n1").flatMap(changes).contains("node n1"))
+    #expect(try events(house, "node=n2").isEmpty)
+    // A tenant hears of its own alone.
+    let admin = try house.key(.clusterAdmin)
+    let acme = try house.key(.viewer, .tenant(.acme))
+    _ = try house.call("GET", "/api/v1/health", key: admin, expect: 200)
+    let own = try events(house, "", key: acme).flatMap(changes)
+    #expect(own.contains("vm acme/b") && !own.contains { $0.hasPrefix("node") || $0.hasPrefix("vm default") })
+  }
+
+  @Test func theFleetsStatesAndPlacementsAreCounted() throws {
+    let house = try House()
+    try house.vm("waits")
+    try house.register("n1")
+    try house.vm("a")
+    try house.vm("down", more: #","start":false"#)
+    try house.vm("big", more: #","vcpus2":1"#, expect: 400)
+    let metrics = try house.get("/metrics").text
+    for line in [
+      #"berth_nodes{state="ready"} 1"#, #"berth_nodes{state="lost"} 0"#, #"berth_vms{state="stopped"} 1"#,
+      "berth_placement_seconds_count 3", #"berth_placements_total{result="placed"} 1"#
+    ] { #expect(metrics.contains(line), "\(line)") }
+    let placed = try house.get("/api/v1/vms?state=placed").list("items").count
+    #expect(metrics.contains(#"berth_vms{state="placed"} \#(placed)"#))
+  }
+}

@@ -67,7 +67,7 @@ package struct DesiredVM: Hashable, Sendable {
     (graceSeconds, resources, image, kernel) = (
       vm.spec.graceSeconds, vm.spec.resources, vm.spec.image, vm.spec.kernel
     )
-    (backend, seat, failover) = (vm.spec.backend, vm.seat, vm.spec.failover)
+    (backend, seat, failover) = (vm.spec.backend, vm.seat, vm.isLeased ? .restart : .never)
     (self.isIncoming, self.interfaces) = (isIncoming, interfaces)
   }
 }

@@ -44,6 +44,7 @@ struct RowCheck {
     }
     checkPools(&report)
     for name in held.keys.sorted() { checkOverlaps(name, &report) }
+    FleetCheck(tables).run(&report)
     for (owner, count) in owners where tables.allocations(tenant: owner.tenant, owner: owner.owner).count != count {
       report.add(.index, "the index of owners misses allocations of \(owner.owner) (tenant \(owner.tenant))")
     }

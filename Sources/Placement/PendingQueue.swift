@@ -79,7 +79,9 @@ package struct PendingQueue {
 
   /// The item found no room: it rests.
   package mutating func refused(_ item: Item, at time: LogTime) {
-    guard known[item.key] != nil else { return }
+    guard let priority = known[item.key] else { return }
+    // Room may have been found and taken back in between: then it stands in the line again.
+    if resting[item.key] == nil { drop(priority, item.key.tenant) { $0.key == item.key } }
     var item = item
     let rest = min(PendingQueue.longestRest, PendingQueue.firstRest << LogTime(min(item.attempts, 20)))
     item.attempts += 1

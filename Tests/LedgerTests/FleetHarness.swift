@@ -46,7 +46,8 @@ final class FleetHarness {
       if let command = agents.act(as: name, tables, &asking.random) { try decide(command, step.numbers) }
     default:
       guard let command = asking.command(step.kind) else { return }
-      let isAlone = Ledger.isStructural(command)
+      // Leases end long after it is known that their nodes are lost.
+      let isAlone = Ledger.isStructural(command) || step.kind == .leases
       if isAlone { try endBatch(isDurable: true) }
       if case .fleet(.leasesEnded(let names)) = command { agents.leasesEnded(names, tables) }
       try decide(command, step.numbers, isDry: !isAlone && asking.oneIn(15))

@@ -216,3 +216,22 @@ import Testing
     #expect(tables.tenants.map(\.text) == ["t1", "t2"])
   }
 }
+
+@Suite struct VMLeakTests {
+  @Test func s0_33_tenThousandVMsComeAndGoAndLeaveNothing() {
+    let desk = Desk()
+    let pool = desk.pool("web", "10.1.0.0/28")
+    desk.node("n1")
+    let (rows, hash) = (desk.tables.rowCount, desk.tables.stateHash)
+    for number in 0..<10_000 {
+      desk.create("v\(number)")
+      desk.ask(.fleet(.deleteVM(vmKey("v\(number)"), force: false)))
+      desk.report("v\(number)", .gone)
+    }
+    #expect(desk.tables.vmCount == 0 && desk.state(pool).allocations == 0 && desk.state(pool).available == 13)
+    #expect(desk.tables.usage(of: .standard) == Quota.Usage() && desk.tables.carried(by: nodeName("n1")).vms == 0)
+    // Where the pool's strategy stands is one row more.
+    #expect(desk.tables.rowCount == rows + 1 && desk.tables.stateHash != hash && desk.ledger.nextWork == nil)
+    #expect(desk.ledger.fleet.fleet.fingerprint() == Ledger(desk.tables).fleet.fleet.fingerprint())
+  }
+}

@@ -104,10 +104,12 @@ final class PoolAddresses: AddressView {
     _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ segment: Segment,
     _ taken: inout [PoolName: Int]
   ) -> String? {
-    for row in held where row.interface == interface.name && row.ip.family == family {
-      let serves = segment.names.contains(row.pool)
-      if row.manager == .vm { return serves ? nil : "\(row.ip) is of pool \(row.pool), which does not serve there" }
-      if serves, ledger.tables.pools[row.pool]?.pool.labels.includes(labels) == true { return row.objection }
+    let mine = held.filter { $0.interface == interface.name && $0.ip.family == family }
+    if let row = mine.first(where: { $0.manager == .vm }) {
+      return segment.names.contains(row.pool) ? nil : "\(row.ip) is of pool \(row.pool), which does not serve there"
+    }
+    for row in mine where segment.names.contains(row.pool) {
+      if ledger.tables.pools[row.pool]?.pool.labels.includes(labels) == true { return row.objection }
     }
     var best: Serving?
     for pool in segment.pools where pool.suits(family, labels) && pool.hasRoom(taken[pool.state.name] ?? 0) {

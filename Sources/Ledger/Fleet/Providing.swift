@@ -94,9 +94,10 @@ extension Ledger {
 
   /// Takes over what the VM's owner holds on an interface.
   private func adopt(
-    _ rows: [Allocation], _ interface: VMInterface, _ vm: VM, _ draft: inout FleetDraft
+    _ held: [Allocation], _ interface: VMInterface, _ vm: VM, _ draft: inout FleetDraft
   ) throws(Rejection) {
-    for row in rows {
+    // One is enough; whatever else the owner holds stays its own.
+    for row in [held.first { $0.manager == .vm } ?? held.first].compactMap(\.self) {
       if let objection = row.objection ?? (interface.address.map { $0 != row.ip } == true ? "it holds \(row.ip)" : nil)
       {
         throw Rejection(

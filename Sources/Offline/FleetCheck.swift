@@ -1,0 +1,95 @@
+internal import Addressing
+internal import Domain
+internal import Ledger
+
+/// Looks at nodes and VMs beside each other, trusting no index: no VM without its addresses, no address without its VM,
+/// no node over its capacity, and what is kept about tenants is what their rows add up to.
+struct FleetCheck {
+  private var nodes: [NodeName: Node] = [:]
+  private var vms: [VMKey: VM] = [:]
+  private var addresses: [VMKey: [Allocation]] = [:]
+  private var perTenant: [TenantName: UInt64] = [:]
+  private let tables: Tables
+
+  init(_ tables: Tables) {
+    self.tables = tables
+    var check = self
+    tables.forEachRow { check.take($0) }
+    self = check
+  }
+
+  private mutating func take(_ row: Row) {
+    switch row {
+    case .fleet(.node(let node)): nodes[node.name] = node
+    case .fleet(.vm(let vm)): vms[vm.key] = vm
+    case .allocation(let row):
+      perTenant[row.tenant, default: 0] += 1
+      guard row.manager == .vm else { return }
+      addresses[VMKey(tenant: row.tenant, name: VMName(trusted: row.owner.text)), default: []].append(row)
+    default: break
+    }
+  }
+
+  func run(_ report: inout CheckReport) {
+    for key in addresses.keys.sorted() where vms[key] == nil {
+      report.add(.orphan, "addresses of VM \(key.name) (tenant \(key.tenant)), which does not exist")
+    }
+    var used: [NodeName: [Int]] = [:]
+    for key in vms.keys.sorted() { if let vm = vms[key] { check(vm, &used, &report) } }
+    for (name, sum) in used.sorted(by: { $0.key < $1.key }) {
+      guard let node = nodes[name] else { continue }
+      let most = [node.effective.cpu, node.effective.memory, node.effective.disk, node.effective.bandwidth]
+      if zip(sum, most).contains(where: { $0 > Int($1) }) {
+        report.add(.overlap, "node \(name) carries more than it may promise")
+      }
+    }
+    checkUsage(&report)
+  }
+
+  private func check(_ vm: VM, _ used: inout [NodeName: [Int]], _ report: inout CheckReport) {
+    let name = "VM \(vm.key.name) (tenant \(vm.key.tenant))"
+    for node in [vm.node, vm.leaving].compactMap(\.self) where nodes[node] == nil {
+      report.add(.orphan, "\(name) is on node \(node), which does not exist")
+    }
+    guard let place = vm.node else { return }
+    let held = addresses[vm.key] ?? []
+    for interface in vm.spec.interfaces {
+      if held.count(where: { $0.interface == interface.name }) >= interface.addresses { continue }
+      report.add(.orphan, "\(name) has a node but lacks an address on \(interface.name)")
+    }
+    for row in held where row.node != place {
+      report.add(.orphan, "\(name) is on node \(place), its address \(row.ip) is not")
+    }
+    var carriers = [place]
+    if vm.state == .migrating, let leaving = vm.leaving { carriers.append(leaving) }
+    for carrier in carriers {
+      guard let node = nodes[carrier] else { continue }
+      let isBacked = vm.spec.isPinned || vm.spec.isSingleNUMA
+      let need = isBacked ? node.profile.backed(vm.spec.resources) : vm.spec.resources
+      let amounts = [need.cpu, need.memory, need.disk, need.bandwidth].map(Int.init)
+      used[carrier] = zip(used[carrier] ?? [0, 0, 0, 0], amounts).map(+)
+    }
+  }
+
+  private func checkUsage(_ report: inout CheckReport) {
+    guard !nodes.isEmpty || !vms.isEmpty else { return }
+    var counted: [TenantName: UInt64] = [:]
+    for vm in vms.values where vm.isWanted || vm.node != nil { counted[vm.key.tenant, default: 0] += 1 }
+    for tenant in Set(counted.keys).union(perTenant.keys).sorted() {
+      let usage = tables.usage(of: tenant)
+      if usage[.vms] != counted[tenant] ?? 0 || usage[.addresses] != perTenant[tenant] ?? 0 {
+        report.add(.index, "what tenant \(tenant) uses is counted wrongly")
+      }
+    }
+  }
+}
+
+extension VMInterface {
+  /// How many addresses it has.
+  fileprivate var addresses: Int {
+    switch source {
+    case .pool: 1
+    case .choose(let families, _): families.count
+    }
+  }
+}

@@ -137,7 +137,7 @@ extension Berth {
     // The same nodes again: they register anew and bring up what they are to have.
     let again = try agent(berth, "--nodes 2 --start-delay 20ms")
     #expect(try eventually { try berth.get("/api/v1/nodes/sim-1").json["epoch"]?.integer() == 2 }, "\(again.errors)")
-    #expect(try eventually { again.errors.contains("2 nodes in touch") })
+    #expect(eventually { again.errors.contains("2 nodes in touch") })
     #expect(try berth.state("a") == "running")
   }
 }

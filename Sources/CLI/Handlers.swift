@@ -71,6 +71,8 @@ package struct ServeOptions: Sendable {
   package let cluster: ClusterSettings?
   /// At most so many commands in one batch; nil = whatever waits.
   package let batchMax: Int?
+  /// How certificates for agents are signed; nil = not here.
+  package let enrolment: EnrolmentOptions?
   /// All values with their origins.
   package let settings: Settings
 }
@@ -79,6 +81,8 @@ package struct ServeOptions: Sendable {
 package struct ClusterSettings: Sendable {
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// This node's name.
@@ -87,6 +91,23 @@ package struct ClusterSettings: Sendable {
   package let advertise: String
   /// The file with the token that it shows the other nodes.
   package let peerTokenFile: String?
+  /// The file with the CAs whose nodes are believed; nil = those of `clientAuthorities`.
+  package let nodeAuthorities: String?
+}
+
+/// How connections to etcd are encrypted.
+package struct EtcdTLSOptions: Sendable {
+  /// The file with the CAs whose etcd is believed; nil = those of the system.
+  package let authorities: String?
+  /// The file with the certificate to show.
+  package let certificate: String?
+  /// The file with its private key.
+  package let key: String?
+
+  /// Names the files.
+  init(authorities: String?, certificate: String?, key: String?) {
+    (self.authorities, self.certificate, self.key) = (authorities, certificate, key)
+  }
 }
 
 /// What `berth agent` was told.
@@ -123,10 +144,27 @@ package struct MigrateOptions: Sendable {
   package let directory: String
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// Whether etcd is the target.
   package let isIntoCluster: Bool
+}
+
+/// How `berth serve` signs certificates for agents.
+package struct EnrolmentOptions: Sendable {
+  /// The file with the CA's certificate.
+  package let certificate: String
+  /// The file with its private key.
+  package let key: String
+  /// How many days a certificate is good.
+  package let days: Int
+
+  /// Names the files.
+  init(certificate: String, key: String, days: Int) {
+    (self.certificate, self.key, self.days) = (certificate, key, days)
+  }
 }
 
 /// How `berth serve` encrypts connections.

@@ -75,7 +75,12 @@ struct Invocation: Sendable {
   }
 
   /// The same way with another token.
-  func connect(with token: String) -> Client { Client(servers, token: token, pause: io.pause) }
+  func connect(with token: String) -> Client { Client(servers, token: token, tls: tls, pause: io.pause) }
+
+  /// Whether everything goes over TLS or stays on this machine.
+  var isPrivate: Bool {
+    zip(servers, serverNames).allSatisfy { server, name in server.isEncrypted || TokenStore.isHere(name) }
+  }
 
   /// The positional argument at `index`; nil when it is optional and was left out.
   subscript(index: Int) -> String? { index < arguments.positional.count ? arguments.positional[index] : nil }

@@ -36,6 +36,7 @@ package final class BerthAPI: Sendable {
   let waits: RevisionWaits
   let agents: AgentWaits
   let costs: Costs
+  let usage = UsageHistory()
   let cluster: ClusterNode?
   let security: Security
   let logins = LoginGuard()
@@ -79,7 +80,8 @@ package final class BerthAPI: Sendable {
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
     + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
-    + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints + costEndpoints + clusterEndpoints
+    + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints + costEndpoints
+    + recommendationEndpoints + clusterEndpoints
     + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.

@@ -12,7 +12,7 @@ TEST_SECONDS ?= 1800
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 
-.PHONY: help deps test-deps build run test test-all check sim fmt bench bench-placement cluster chaos docs image
+.PHONY: help deps test-deps build run test test-all check sim fmt bench bench-placement cluster fleet chaos docs image
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ bench: deps ## measure against peers and write docs/benchmarks.md
 
 cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C
 	@Tests/scripts/cluster.sh .build/release/berth
+
+fleet: build ## Berth with 21 simulated nodes in three datacenters, in ./berth-fleet, until Ctrl-C
+	@Tests/scripts/fleet.sh .build/release/berth
 
 chaos: build ## 108 faults of 18 kinds on a real cluster in network namespaces (root); ARGS="--cycles N"
 	swift build -c release --product berth-histories

@@ -81,11 +81,17 @@ let package = Package(
     room("Cluster", ["Engine", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
+    room("VMM", ["Domain", "Addressing"]),
+    room("VMMSimulated", ["VMM", "Domain"]),
+    room("Agent", ["VMM", "Domain"]),
+    room(
+      "AgentHost", ["Agent", "VMM", "Client", "APITypes", "Wire", "Domain", "Addressing", "Platform"]),
     room("Offline", ["Engine", "Log", "Ledger", "Domain", "Addressing", "Platform"]),
     .executableTarget(
       name: "berth",
       dependencies: [
-        "Wire", "CLI", "Client", "API", "Cluster", "Engine", "Ledger", "HTTPServer", "HTTPClient", "LogSQLite",
+        "Wire", "CLI", "Client", "APITypes", "AgentHost", "VMMSimulated", "VMM", "API", "Cluster", "Engine", "Ledger",
+        "HTTPServer", "HTTPClient", "LogSQLite",
         "LogEtcd", "Log",
         "Offline", "Config", "Telemetry", "Platform", "Domain", "Addressing"
       ].map { .byName(name: $0) },
@@ -151,6 +157,11 @@ let package = Package(
       "ClusterTests",
       ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
+    tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
+    tests("AgentTests", ["Agent", "VMM", "VMMSimulated", "Domain", "TestSupport"]),
+    tests(
+      "AgentHostTests",
+      ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),
     tests(
       "OfflineTests",
       [

@@ -2,7 +2,7 @@
 """The benchmark (`make bench`): builds, measures all servers interleaved in one run, prints and records the tables.
 
 Parts: matrix (all servers at 1, 16, 64, 256 connections), idle, restart, snapshot, readers, fullness,
-cluster (three etcd, three nodes; all on this machine).
+cluster (three etcd, three nodes; all on this machine), fleet (1,000 simulated nodes with 10,000 VMs).
 What cannot run here is left out with one line that says why. Method: docs/benchmarks.md.
 """
 import argparse
@@ -15,12 +15,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, os.path.join(HERE, "peers", "postgres")]
 
-from driver import alone, beside, cluster, fullness, machine, process, report  # noqa: E402
+from driver import alone, beside, cluster, fleet, fullness, machine, process, report  # noqa: E402
 from driver.matrix import Matrix  # noqa: E402
 from driver.setting import ROOT, Setting  # noqa: E402
 from peer import PostgresPeer, Unavailable  # noqa: E402
 
-PARTS = ("matrix", "idle", "restart", "snapshot", "readers", "fullness", "cluster")
+PARTS = ("matrix", "idle", "restart", "snapshot", "readers", "fullness", "cluster", "fleet")
 DOCUMENT = os.path.join(ROOT, "docs", "benchmarks.md")
 
 
@@ -87,7 +87,7 @@ def run_parts(setting, result, wanted, postgres):
         result.matrix.run()
     simple = {"idle": alone.idle, "restart": alone.restart, "snapshot": beside.snapshot,
               "readers": beside.readers, "fullness": fullness.fullness,
-              "cluster": cluster.cluster}
+              "cluster": cluster.cluster, "fleet": fleet.fleet}
     for name, part in simple.items():
         if name not in wanted:
             continue

@@ -10,7 +10,9 @@ under test. A block fails when one of its lines does; a block that begins with `
 A block marked ```text right behind it is what the commands print; `...` in it stands for anything. With --write, blocks
 that differ are replaced by what was printed.
 
-A block that needs a program which is not installed is skipped, and a line says so.
+A block that needs a program which is not installed is skipped, and a line says so. A block that leaves a process running
+writes its pid into a file called *.pid; it is ended with the document. The server takes nodes for lost after three
+seconds instead of fifteen.
 """
 import contextlib
 import os
@@ -25,7 +27,8 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DOCUMENTS = ["README.md", "docs/api.md", "docs/guide-pools.md", "docs/guide-migration.md", "docs/guide-operation.md",
+DOCUMENTS = ["README.md", "docs/api.md", "docs/guide-pools.md", "docs/guide-fleet.md",
+             "docs/guide-migration.md", "docs/guide-operation.md",
              "docs/guide-security.md", "docs/guide-troubleshooting.md"]
 PROGRAMS = ["curl", "jq", "sqlite3", "promtool", "openssl"]
 BLOCK_SECONDS = 60
@@ -96,7 +99,7 @@ def wait_until_it_answers(process, port):
 def server(berth, folder, port):
     with open(os.path.join(folder, "serve.log"), "wb") as log:
         process = subprocess.Popen([berth, "serve", "--data-dir", "berth-data", "-p", str(port)], cwd=folder,
-                                   env=environment(port, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                   env={**environment(port, folder), "BERTH_NODE_LEASE_SECONDS": "3"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             wait_until_it_answers(process, port)
             yield
@@ -123,6 +126,18 @@ def run(block, folder, port):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=BLOCK_SECONDS, text=True)
     return done.returncode, done.stdout.replace(f":{port}", ":8080")
+
+
+def end_what_runs(folder):
+    """Ends processes that blocks have left; their parents are gone, so their pids are looked at before they are used."""
+    for name in os.listdir(folder):
+        if not name.endswith(".pid"):
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                pid = int(file.read())
+            if os.readlink(f"/proc/{pid}/cwd") == folder:
+                os.kill(pid, signal.SIGKILL)
 
 
 def check(document, berth, write):
@@ -160,6 +175,7 @@ def check(document, berth, write):
                     if not write:
                         wrong.append(f"{place}: prints\n{output}\n  and not\n{expected.text}")
     finally:
+        end_what_runs(folder)
         shutil.rmtree(folder, ignore_errors=True)
     if write:
         for block, output in reversed(replaced):

@@ -24,7 +24,7 @@ class Report:
         self.setting, self.command, self.machine = setting, command, machine
         self.matrix = None
         self.idle = []
-        self.restart = self.snapshot = self.readers = self.fullness = self.cluster = None
+        self.restart = self.snapshot = self.readers = self.fullness = self.cluster = self.fleet = None
 
     def markdown(self):
         parts = ["## The run", table(("what", "value"), [("command", f"`{self.command}`"), *self.machine])]
@@ -98,7 +98,34 @@ class Report:
                       table(("pool", "CPU us/allocate", "to empty", "p50 us", "p99 us"), rows)]
         if self.cluster:
             parts += self._cluster()
+        if self.fleet:
+            parts += self._fleet()
         return parts
+
+    def _fleet(self):
+        f = self.fleet
+        mib = lambda value: number(value / (1 << 20), 1)
+        head = ("at 64 connections", "requests/s", "p50 us", "p99 us")
+        rows = [(what, *(number(f[name][key]) for key in ("per_second", "p50_us", "p99_us")))
+                for what, name in (("allocate", "allocate"), ("create a VM, with its node and address", "create"))]
+        other = [("all nodes registered and ready, s", number(f["ready_seconds"], 2)),
+                 ("all VMs created and running, s", number(f["running_seconds"], 2)),
+                 ("shown as running after the answer to the create, p50 ms", number(f["visible"]["p50_ms"], 1)),
+                 ("the same, p99 ms", number(f["visible"]["p99_ms"], 1)),
+                 ("the same, worst ms", number(f["visible"]["worst_ms"], 1)),
+                 ("Berth, resident MiB", mib(f["server"])),
+                 ("of it for a VM, bytes (with its address, history and log)", number(f["server_each"])),
+                 ("the agents of all nodes, resident MiB", mib(f["agents"])),
+                 ("Berth at rest, % of a processor", number(f["rest"][0], 1)),
+                 ("the agents at rest, % of a processor", number(f["rest"][1], 1))]
+        return [f"## {f['nodes']:,} simulated nodes, {f['vms']:,} VMs", table(head, rows), table(("what", "value"), other)]
+
+    def _fleet_budgets(self):
+        f = self.fleet
+        ratio = self._share(f["create"]["per_second"], f["allocate"]["per_second"])
+        yield "create a VM, requests/s to allocate", ">= 0.4x", times(ratio), ratio >= 0.4
+        p99 = f["visible"]["p99_ms"]
+        yield f"{f['nodes']:,} nodes: shown as running, p99", "< 500 ms", number(p99, 1, " ms"), p99 < 500
 
     def _cluster(self):
         c = self.cluster
@@ -183,6 +210,8 @@ class Report:
             yield "next free, 99.9 % full against empty", "<= 1.5x", times(ratio), below(ratio, 1.5)
         if self.cluster:
             yield from self._cluster_budgets()
+        if self.fleet:
+            yield from self._fleet_budgets()
 
     def _matrix_budgets(self, below):
         m, disk = self.matrix, "berth, disk"

@@ -74,15 +74,15 @@ package final class BerthAPI: Sendable {
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
     registerDoor()
+    registerCertificates()
   }
 
   /// Every route there is, in the order in which metrics number them.
   static let table: [Endpoint] =
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
-    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + securityEndpoints
-    + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints + costEndpoints
-    + recommendationEndpoints + clusterEndpoints
-    + healthEndpoints
+    + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + enrolmentEndpoints
+    + securityEndpoints + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints
+    + costEndpoints + recommendationEndpoints + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"

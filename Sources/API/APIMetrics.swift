@@ -1,4 +1,5 @@
 internal import Addressing
+internal import Cluster
 internal import Domain
 internal import Engine
 internal import HTTPServer
@@ -19,6 +20,7 @@ final class APIMetrics: Sendable {
   /// Refusals at the door by code, and what was not even looked at.
   let denials: Family<Counter>
   let throttled: Counter
+  private let peers: [Counter]
   /// Of the pool that the simple API knows.
   let simplePool: PoolWatch
   /// Of nodes and VMs.
@@ -38,6 +40,10 @@ final class APIMetrics: Sendable {
       "berth_auth_denials_total", "Requests refused at the door, by code.", labels: ["code"], limit: 16)
     throttled = metrics.counter(
       "berth_auth_throttled_total", "Tokens not looked at because too many wrong ones came from the address.")
+    let refused = metrics.counters(
+      "berth_peer_refused_total", "Messages turned away that claim to come from a node, by reason.",
+      labels: ["reason"], limit: PeerRefusal.allCases.count)
+    peers = PeerRefusal.allCases.map { refused.child([$0.rawValue]) }
     simplePool = PoolWatch(pool: PoolName.simple.text, durations, errors)
     fleet = FleetMetrics(metrics, engine)
     let routes = endpoints.map { ($0.method.rawValue, $0.pattern) } + [("", "none")]
@@ -56,6 +62,11 @@ final class APIMetrics: Sendable {
   }
 
   private static let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"]
+
+  /// Counts a message that claims to come from a node.
+  func refusedPeer(_ why: PeerRefusal) {
+    if let place = PeerRefusal.allCases.firstIndex(of: why) { peers[place].add() }
+  }
 
   /// Counts one answered request; a few additions, no lock.
   func completed(_ completion: Completion) {

@@ -1,5 +1,6 @@
 internal import APITypes
 internal import Cluster
+internal import Domain
 internal import Engine
 internal import HTTPServer
 internal import Log
@@ -18,10 +19,13 @@ let clusterEndpoints: [Endpoint] = [
     answers: [.init(200, "It is ended.", Schemas.deposed)],
     refusals: [.init(404, "not_clustered"), .init(503, "no_leader")], isLocal: true, handler: deposeLeader),
   Endpoint(
-    method: .post, pattern: "/api/v1/cluster/nodes", id: "reportNode", tag: "cluster", permission: .clusterWrite,
+    method: .post, pattern: "/api/v1/cluster/nodes", id: "reportNode", tag: "cluster", permission: .clusterReport,
     summary: "What a node tells the leader of itself, once a second; for nodes alone.", body: Schemas.clusterNode,
     bodyLimit: 64 << 10, answers: [.init(200, "What the leader says of itself.", Schemas.clusterNode)],
-    refusals: [.init(404, "not_clustered"), .init(503, "no_leader")], isLocal: true, handler: reportNode)
+    refusals: [
+      .init(403, "forged_node"), .init(404, "not_clustered"), .init(409, "another_log", "stale_epoch"),
+      .init(503, "no_leader")
+    ], isLocal: true, handler: reportNode)
 ]
 
 private func cluster(of call: Call) throws(Problem) -> ClusterNode {
@@ -62,8 +66,24 @@ private func cluster(of call: Call) throws(Problem) -> ClusterNode {
 
 @Sendable private func reportNode(_ call: Call) throws(Problem) {
   let cluster = try cluster(of: call)
-  let report = try call.body { (body) throws(JSONFault) in NodeReport(try JSONValue(parsing: body)) }
-  guard let report else { throw .invalid("", "is not what a node tells of itself") }
-  guard let own = cluster.heard(report) else { throw Problem(Unavailable.notLeading(nil)) }
-  call.send(own.encoded, revision: call.api.engine.status.revision)
+  let report: NodeReport
+  do throws(Problem) {
+    let read = try call.body { (body) throws(JSONFault) in NodeReport(try JSONValue(parsing: body)) }
+    guard let read else { throw .invalid("", "is not what a node tells of itself") }
+    report = read
+  } catch {
+    call.api.counts.refusedPeer(.malformed)
+    throw error
+  }
+  if case .certificate(.node(let name)) = call.principal, name.text != report.node {
+    call.api.counts.refusedPeer(.forgedNode)
+    throw Problem(403, "forged_node", "the certificate is node \(name)'s, and the report node \(report.node)'s")
+  }
+  switch cluster.heard(report) {
+  case .answered(let own): call.send(own.encoded, revision: call.api.engine.status.revision)
+  case .notLeading: throw Problem(Unavailable.notLeading(nil))
+  case .refused(let why, let detail):
+    call.api.counts.refusedPeer(why)
+    throw Problem(409, why.rawValue, detail)
+  }
 }

@@ -20,6 +20,7 @@ extension Schemas {
       .must("leader", .nullable(clusterLeader), "Who leads, as far as it knows."),
       .must("revision", .revision), .must("sequence", .revision, "The newest batch it has all of."),
       .must("hash", .text(max: 64), "Of that batch."),
+      .may("log_id", .text(max: 64), "Which log it has."),
       .must("archived_revision", .revision, "What events and history are read up to."),
       .must("lag", .nullable(.count), "Entries that the leader was ahead."),
       .may("last_seen_ms", .count, "Since the leader heard of it."), .may("silent", .boolean, "For over 5 s."),

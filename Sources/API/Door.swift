@@ -8,9 +8,11 @@
 // Wrong tokens are counted by address (`LoginGuard`): soon nothing from there is looked at for a while. All that is
 // refused here is counted, and told to the log without what was wrong.
 internal import APITypes
+internal import Cluster
 internal import Domain
 internal import Engine
 internal import HTTPServer
+internal import Log
 package import Platform
 internal import Telemetry
 internal import Wire
@@ -29,6 +31,12 @@ package struct Security: Sendable {
   package var audit: @Sendable (Denial) -> Void = { _ in }
   /// Told, on a thread that may wait, that the one-time token is gone.
   package var oneTimeTokenIsGone: @Sendable () -> Void = {}
+  /// The CAs whose certificates may say that they are a node's; nil = all that TLS let in.
+  package var nodeAuthorities: AuthorityList?
+  /// The certificates that the server lives by, as their files are now.
+  package var certificates: @Sendable () -> [CertificateState] = { [] }
+  /// Makes certificates for agents; nil = this server makes none.
+  package var signer: AgentSigner?
   /// The clock of the back-off.
   package var now: @Sendable () -> MonotonicTime = { .now }
 
@@ -69,6 +77,7 @@ extension Evidence {
   func person(isAnonymousAllowed: Bool) -> Principal? {
     guard let certificate else { return isAnonymousAllowed ? .anonymous : .nobody }
     guard case .node = certificate, let passedOn else { return .certificate(certificate) }
+    if passedOn == Principal.anonymous.text { return isAnonymousAllowed ? .anonymous : .nobody }
     return CertificateIdentity(text: passedOn).map(Principal.certificate)
   }
 }
@@ -79,6 +88,7 @@ extension BerthAPI {
     if let query = request.rawQuery, TokenText.isIn(request.raw, query.indices) {
       throw deny(.tokenInURL, "token_in_url", .nobody, endpoint, request)
     }
+    try checkPeer(endpoint, request)
     let principal = try identify(evidence(of: request), endpoint, request)
     if endpoint.permission == .open { return principal ?? .nobody }
     guard let principal else { throw deny(.missingToken, "missing", .nobody, endpoint, request) }
@@ -89,10 +99,29 @@ extension BerthAPI {
   }
 
   private func evidence(of request: Request) -> Evidence {
-    let identity = request.certificate?.uris.lazy.compactMap { CertificateIdentity(uri: $0) }.first
-    return Evidence(
-      authorization: request.single("authorization"), certificate: identity,
-      passedOn: request.header("berth-principal"))
+    Evidence(
+      authorization: request.single("authorization"), certificate: request.identity,
+      passedOn: request.header(Call.named))
+  }
+
+  /// Turns away what only a node may say from those who are none, and what is meant for another cluster.
+  private func checkPeer(_ endpoint: Endpoint, _ request: Request) throws(Problem) {
+    if case .node = request.identity, let list = security.nodeAuthorities,
+      request.certificate?.authority.map(list.contains) != true
+    {
+      counts.refusedPeer(.unknownCertificate)
+      throw deny(.unknownNode, "another_ca", .nobody, endpoint, request)
+    }
+    if request.header(Call.named) != nil, !request.isOfNode {
+      counts.refusedPeer(.forgedPrincipal)
+      throw deny(.forgedPrincipal, "forged_principal", .nobody, endpoint, request)
+    }
+    if engine.isShared, let log = request.header(Call.log), log != engine.status.head.logID.hex {
+      counts.refusedPeer(.anotherLog)
+      throw Problem(
+        503, "another_cluster", "the node that passed this on has another log than this one: they are of two clusters",
+        retryAfter: 5)
+    }
   }
 
   /// Who asks; nil = nobody that is known.
@@ -105,6 +134,7 @@ extension BerthAPI {
     case .none: break
     }
     guard let person = evidence.person(isAnonymousAllowed: isAnonymousAllowed) else {
+      counts.refusedPeer(.malformed)
       throw deny(.wrongToken, "passed_on", .nobody, endpoint, request)
     }
     if case .nobody = person { return nil }
@@ -116,7 +146,9 @@ extension BerthAPI {
 
   /// The token in an `Authorization` header, if it is right.
   private func token(at value: ByteRange, _ endpoint: Endpoint, _ request: Request) throws(Problem) -> Token {
-    if let seconds = logins.pause(request.peer, security.now()) {
+    // What a node passes on it has let in itself; others must not be able to shut the door for it.
+    let isOfNode = request.isOfNode
+    if !isOfNode, let seconds = logins.pause(request.peer, security.now()) {
       counts.throttled.add()
       throw Problem(
         429, "too_many_failures", "too many wrong tokens came from this address: try again in \(seconds) s",
@@ -136,7 +168,7 @@ extension BerthAPI {
     } else {
       wrong = "malformed"
     }
-    let isPaused = logins.failed(request.peer, security.now())
+    let isPaused = !isOfNode && logins.failed(request.peer, security.now())
     throw deny(.wrongToken, isPaused ? "\(wrong), address paused" : wrong, .nobody, endpoint, request)
   }
 
@@ -144,6 +176,12 @@ extension BerthAPI {
   private func refusal(of principal: Principal, _ endpoint: Endpoint, _ request: Request) -> Problem? {
     guard let role = principal.role else { return .missingToken }
     let permission = endpoint.permission
+    // A token of enrolment opens one thing, and that opens to nothing else.
+    if principal.isEnrolling || permission == .enrol {
+      if principal.isEnrolling, permission == .enrol { return nil }
+      return principal.isEnrolling ? .enrolsOnly : .enrolmentWanted
+    }
+    if permission == .clusterReport, case .certificate(.node) = principal { return nil }
     guard permission.isGranted(to: role) else {
       let roles = permission.roles.map(\.name).joined(separator: ", ")
       return Problem(403, "forbidden", "role \(role.name) may not do this (\(permission.rawValue)): it takes \(roles)")
@@ -171,6 +209,10 @@ extension BerthAPI {
     _ problem: Problem, _ reason: String, _ principal: Principal, _ endpoint: Endpoint, _ request: Request
   ) -> Problem {
     counts.denials.child([problem.code]).add()
+    if endpoint.permission == .clusterReport, !Problem.countedAlready.contains(reason) {
+      let hasToken = if case .none = request.single("authorization") { false } else { true }
+      counts.refusedPeer(hasToken || request.certificate == nil ? .badToken : .unknownCertificate)
+    }
     if problem.code != Problem.missingToken.code || reason != "missing" {
       security.audit(
         Denial(
@@ -179,6 +221,16 @@ extension BerthAPI {
     }
     return problem
   }
+}
+
+extension Request {
+  /// Who the connection's certificate says that it is of.
+  fileprivate var identity: CertificateIdentity? {
+    certificate?.uris.lazy.compactMap { CertificateIdentity(uri: $0) }.first
+  }
+
+  /// Whether it came over a node's certificate; which CAs may sign those is checked before anything else.
+  fileprivate var isOfNode: Bool { if case .node = identity { true } else { false } }
 }
 
 extension Endpoint {
@@ -232,6 +284,18 @@ extension Problem {
     401, "unauthorized", "this server wants a token: `berth login`, or send `Authorization: Bearer TOKEN`")
   static let wrongToken = Problem(
     401, "unauthorized", "the token is not valid here: it is wrong, expired or revoked, or the server is another one")
+  /// Reasons of refusals that are counted as a peer's where they are found.
+  fileprivate static let countedAlready = ["another_ca", "forged_principal", "passed_on"]
+  static let forgedPrincipal = Problem(
+    403, "forged_principal",
+    "`Berth-Principal` is believed from the cluster's nodes alone, by their certificates: leave it out")
+  static let unknownNode = Problem(
+    403, "unknown_certificate",
+    "the certificate says that it is a node's, and its CA signs none for this cluster (--node-ca, --tls-client-ca)")
+  static let enrolsOnly = Problem(
+    403, "forbidden", "a token of enrolment does one thing, POST /api/v1/enrolments: `berth cert enrol`")
+  static let enrolmentWanted = Problem(
+    403, "forbidden", "this takes a token of enrolment: `berth token create --enrol AGENT` makes one")
   static let tokenInURL = Problem(
     400, "token_in_url",
     "a token must never stand in an URL, which others keep: revoke it, and send `Authorization: Bearer TOKEN`")

@@ -3,12 +3,17 @@ internal import Cluster
 internal import Domain
 internal import Engine
 internal import HTTPServer
+internal import Log
 internal import Platform
 
 /// Commands that come to a node that does not lead: they go to the leader once, marked.
 extension Call {
   /// Who passed it on, set by a node.
   private static let mark = "berth-forwarded"
+  /// Which log that node has.
+  static let log = "berth-log"
+  /// For whom it is passed on; believed from a node's certificate alone.
+  static let named = "berth-principal"
   /// What of a request's head the leader must know; Host, Origin and lengths are this connection's own.
   private static let kept = ["authorization", "if-match", "traceparent", "tracestate", "accept", "idempotency-key"]
 
@@ -44,6 +49,8 @@ extension Call {
         reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))
       case .unknown: refuse(Problem(Unavailable.unknownOutcome))
+      case .otherwise(let leader):
+        refuse(Problem(503, "no_leader", ClusterNode.differs(leader), retryAfter: 5))
       }
     }
     if !isTaken { throw .busy }
@@ -54,6 +61,9 @@ extension Call {
     var headers = Call.kept.compactMap { name in request.header(name).map { (name: name, value: $0) } }
     headers.append(("x-request-id", request.requestID))
     headers.append((Call.mark, api.cluster?.name ?? ""))
+    headers.append((Call.log, api.engine.status.head.logID.hex))
+    // A token speaks for itself, and the leader judges it anew; who came by another way is named by this node.
+    if api.cluster?.knowsPeers == true, let name = principal.passedOn { headers.append((Call.named, name)) }
     return headers
   }
 

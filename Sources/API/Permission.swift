@@ -28,8 +28,12 @@ enum Permission: String, Sendable, CaseIterable {
   case clockConfirm = "clock.confirm"
   case clusterRead = "cluster.read"
   case clusterWrite = "cluster.write"
+  /// What a node tells of itself; a node's own certificate grants it too.
+  case clusterReport = "cluster.report"
   case tokensRead = "tokens.read"
   case tokensWrite = "tokens.write"
+  /// To get the certificate that a token of enrolment is for: no role grants it, such a token does, and nothing else.
+  case enrol
   case securityRead = "security.read"
   case nodesRead = "nodes.read"
   case nodesWrite = "nodes.write"
@@ -51,6 +55,7 @@ enum Permission: String, Sendable, CaseIterable {
   var roles: [Role] {
     switch self {
     case .open, .identity: Role.allCases
+    case .enrol: []
     case .poolsRead, .allocationsRead, .historyRead: Role.allCases
     case .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead, .capacityRead,
       .costRead:
@@ -61,7 +66,7 @@ enum Permission: String, Sendable, CaseIterable {
     case .nodesRegister: [.operator, .agent, .clusterAdmin]
     case .agentReport: [.agent, .clusterAdmin]
     case .tokensRead, .securityRead: [.auditor, .clusterAdmin]
-    case .clockConfirm, .clusterWrite, .tokensWrite, .quotaWrite: [.clusterAdmin]
+    case .clockConfirm, .clusterWrite, .clusterReport, .tokensWrite, .quotaWrite: [.clusterAdmin]
     }
   }
 
@@ -72,8 +77,8 @@ enum Permission: String, Sendable, CaseIterable {
       .vmsRead, .vmsWrite, .quotaRead, .capacityRead, .costRead:
       true
     case .poolsCreate, .poolsWrite, .spaceRead, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead, .nodesRead, .nodesWrite, .nodesRegister, .agentReport, .planRead,
-      .quotaWrite, .capacityWrite:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .planRead, .quotaWrite, .capacityWrite:
       false
     }
   }
@@ -85,8 +90,8 @@ enum Permission: String, Sendable, CaseIterable {
       .export:
       true
     case .poolsCreate, .allocationsChoose, .importRows, .metricsRead, .clockConfirm, .clusterRead, .clusterWrite,
-      .tokensRead, .tokensWrite, .securityRead, .nodesRead, .nodesWrite, .nodesRegister, .agentReport, .vmsRead,
-      .vmsWrite, .planRead, .quotaRead, .quotaWrite, .capacityRead, .capacityWrite, .costRead:
+      .clusterReport, .tokensRead, .tokensWrite, .enrol, .securityRead, .nodesRead, .nodesWrite, .nodesRegister,
+      .agentReport, .vmsRead, .vmsWrite, .planRead, .quotaRead, .quotaWrite, .capacityRead, .capacityWrite, .costRead:
       false
     }
   }
@@ -94,7 +99,7 @@ enum Permission: String, Sendable, CaseIterable {
   /// Whether a role grants it.
   func isGranted(to role: Role) -> Bool {
     // An administrator may everything, and is asked most often where there are no tokens.
-    role == .clusterAdmin || roles.contains(role)
+    self != .enrol && (role == .clusterAdmin || roles.contains(role))
   }
 
   /// Whether it can hold in a scope.

@@ -26,6 +26,14 @@ enum Principal: Sendable {
     }
   }
 
+  /// As a node names whom it passes on; nil for those who bring a token of their own.
+  var passedOn: String? {
+    switch self {
+    case .token, .nobody: nil
+    case .anonymous, .certificate: text
+    }
+  }
+
   /// What it may do; nil = nothing.
   var role: Role? {
     switch self {
@@ -38,6 +46,9 @@ enum Principal: Sendable {
 
   /// Where it may.
   var scope: Scope { if case .token(let token) = self { token.scope } else { .global } }
+
+  /// Whether it is there to get an agent's certificate, and for nothing else.
+  var isEnrolling: Bool { if case .token(let token) = self { token.enrolment != nil } else { false } }
 
   /// As the ledger wants to know it.
   var creator: TokenRequest.Creator {

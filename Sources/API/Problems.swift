@@ -80,7 +80,7 @@ extension Rejection.Code {
     case .outsidersLive, .nothingToRollBack, .reservationExists, .tooManyReservations: 409
     case .addressInUse, .addressReserved, .addressQuarantined, .alreadyAllocated, .tooManyForOwner: 409
     case .staleGeneration, .managedByVM, .notLeased, .importConflicts: 409
-    case .tokenExists, .tooManyTokens, .firstTokenIsAdmin: 409
+    case .tokenExists, .tooManyTokens, .firstTokenIsAdmin, .enrolmentUsed: 409
     case .revisionMismatch: 412
     case .tooLarge: 413
     case .idempotencyKeyReused: 422

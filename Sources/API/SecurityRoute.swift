@@ -1,6 +1,7 @@
 internal import Domain
 internal import Engine
 internal import HTTPServer
+internal import Platform
 internal import Wire
 
 /// What of a server is insecure.
@@ -20,8 +21,10 @@ struct SecurityFinding {
 
 private func security(_ call: Call) {
   let api = call.api
-  let findings = api.security.findings(
-    tokens: api.engine.tokens.all, now: api.engine.tokens.time, anonymous: api.isAnonymousAllowed)
+  let findings =
+    api.security.findings(
+      tokens: api.engine.tokens.all, now: api.engine.tokens.time, anonymous: api.isAnonymousAllowed)
+    + api.security.certificateFindings(at: WallClock.microseconds / 1_000_000)
   var out = JSONWriter()
   out.object { out in
     out.key("findings")

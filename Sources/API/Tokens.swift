@@ -78,7 +78,7 @@ package struct FreshToken: Sendable {
   let isDryRun = try call.flag("dry_run")
   let request = TokenRequest(
     id: fresh.id, hash: fresh.hash, role: body.role, scope: body.scope, note: body.note,
-    lifetimeSeconds: body.lifetimeSeconds, creator: call.principal.creator)
+    lifetimeSeconds: body.lifetimeSeconds, enrols: body.enrols, creator: call.principal.creator)
   try call.submit(.createToken(request)) { outcome in
     guard case .token(let token, let spent) = outcome else { unexpected(outcome) }
     if spent, !isDryRun { call.api.oneTimeTokenIsGone() }

@@ -1,3 +1,4 @@
+package import Client
 package import Config
 
 /// What the executable does for commands that need no server.
@@ -15,6 +16,8 @@ package struct Handlers: Sendable {
   package var rejoin: @Sendable (_ directory: String, CommandIO) -> Int32
   /// Moves a log from one medium to the other.
   package var migrate: @Sendable (MigrateOptions, CommandIO) -> Int32
+  /// Runs the agents of nodes until it is told to stop.
+  package var agent: @Sendable (AgentOptions, CommandIO) -> Int32
 
   /// Joins the handlers.
   package init(
@@ -22,10 +25,11 @@ package struct Handlers: Sendable {
     check: @escaping @Sendable (CheckOptions, CommandIO) -> Int32,
     dumpLog: @escaping @Sendable (LogDumpOptions, CommandIO) -> Int32,
     rejoin: @escaping @Sendable (_ directory: String, CommandIO) -> Int32 = { _, _ in 1 },
-    migrate: @escaping @Sendable (MigrateOptions, CommandIO) -> Int32 = { _, _ in 1 }
+    migrate: @escaping @Sendable (MigrateOptions, CommandIO) -> Int32 = { _, _ in 1 },
+    agent: @escaping @Sendable (AgentOptions, CommandIO) -> Int32 = { _, _ in 1 }
   ) {
     (self.version, self.serve, self.check, self.dumpLog) = (version, serve, check, dumpLog)
-    (self.rejoin, self.migrate) = (rejoin, migrate)
+    (self.rejoin, self.migrate, self.agent) = (rejoin, migrate, agent)
   }
 }
 
@@ -67,6 +71,8 @@ package struct ServeOptions: Sendable {
   package let cluster: ClusterSettings?
   /// At most so many commands in one batch; nil = whatever waits.
   package let batchMax: Int?
+  /// How certificates for agents are signed; nil = not here.
+  package let enrolment: EnrolmentOptions?
   /// All values with their origins.
   package let settings: Settings
 }
@@ -75,6 +81,8 @@ package struct ServeOptions: Sendable {
 package struct ClusterSettings: Sendable {
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// This node's name.
@@ -83,6 +91,51 @@ package struct ClusterSettings: Sendable {
   package let advertise: String
   /// The file with the token that it shows the other nodes.
   package let peerTokenFile: String?
+  /// The file with the CAs whose nodes are believed; nil = those of `clientAuthorities`.
+  package let nodeAuthorities: String?
+}
+
+/// How connections to etcd are encrypted.
+package struct EtcdTLSOptions: Sendable {
+  /// The file with the CAs whose etcd is believed; nil = those of the system.
+  package let authorities: String?
+  /// The file with the certificate to show.
+  package let certificate: String?
+  /// The file with its private key.
+  package let key: String?
+
+  /// Names the files.
+  init(authorities: String?, certificate: String?, key: String?) {
+    (self.authorities, self.certificate, self.key) = (authorities, certificate, key)
+  }
+}
+
+/// What `berth agent` was told.
+package struct AgentOptions: Sendable {
+  /// A node to speak for.
+  package struct Node: Sendable {
+    /// Its name.
+    package let name: String
+    /// Where it stands.
+    package let datacenter, zone, rack: String?
+  }
+
+  /// The way to Berth.
+  package let client: Client
+  /// The nodes.
+  package let nodes: [Node]
+  /// What each has: thousandths of a vCPU, MiB, MiB, Mbit/s.
+  package let cpu, memory, disk, bandwidth: Int32
+  /// What an hour of a vCPU and of a GiB of memory costs there, in millionths; nil = the operator says.
+  package let prices: (cpu: Int64, memory: Int64)?
+  /// What makes the pretence.
+  package let seed: UInt64
+  /// How long a VM takes to come up, about.
+  package let startDelay: Duration
+  /// Of a million starts so many fail, and of a million VMs so many die.
+  package let startFailures, crashes: UInt32
+  /// Threads that serve the nodes; nil = as many as they need.
+  package let threads: Int?
 }
 
 /// What `berth cluster migrate` was told.
@@ -91,10 +144,27 @@ package struct MigrateOptions: Sendable {
   package let directory: String
   /// Where etcd answers.
   package let etcd: [String]
+  /// How connections to it are encrypted; nil = not at all.
+  package let etcdTLS: EtcdTLSOptions?
   /// What its keys begin with.
   package let prefix: String
   /// Whether etcd is the target.
   package let isIntoCluster: Bool
+}
+
+/// How `berth serve` signs certificates for agents.
+package struct EnrolmentOptions: Sendable {
+  /// The file with the CA's certificate.
+  package let certificate: String
+  /// The file with its private key.
+  package let key: String
+  /// How many days a certificate is good.
+  package let days: Int
+
+  /// Names the files.
+  init(certificate: String, key: String, days: Int) {
+    (self.certificate, self.key, self.days) = (certificate, key, days)
+  }
 }
 
 /// How `berth serve` encrypts connections.

@@ -12,6 +12,8 @@ struct Invocation: Sendable {
   let io: CommandIO
   let printer: Printer
   private let client: Client?
+  private let token: String?
+  private let tls: TLSContext?
   private let servers: [ServerAddress]
   /// The servers as they were named.
   let serverNames: [String]
@@ -44,6 +46,7 @@ struct Invocation: Sendable {
       if servers.contains(where: \.isEncrypted) { tls = try Self.encryption(settings) }
     }
     (self.servers, serverNames) = (servers, names)
+    (self.token, self.tls) = (token, tls)
     // Nothing is connected before the first call.
     client = servers.isEmpty ? nil : Client(servers, token: token, tls: tls, pause: io.pause)
     printer = Printer(format, io, Style(isOn: io.outputIsTerminal && Style.isWanted(environment)))
@@ -66,8 +69,18 @@ struct Invocation: Sendable {
     return client
   }
 
+  /// The same way with another patience.
+  func connect(_ policy: RetryPolicy) -> Client {
+    Client(servers, token: token, policy: policy, tls: tls)
+  }
+
   /// The same way with another token.
-  func connect(with token: String) -> Client { Client(servers, token: token, pause: io.pause) }
+  func connect(with token: String) -> Client { Client(servers, token: token, tls: tls, pause: io.pause) }
+
+  /// Whether everything goes over TLS or stays on this machine.
+  var isPrivate: Bool {
+    zip(servers, serverNames).allSatisfy { server, name in server.isEncrypted || TokenStore.isHere(name) }
+  }
 
   /// The positional argument at `index`; nil when it is optional and was left out.
   subscript(index: Int) -> String? { index < arguments.positional.count ? arguments.positional[index] : nil }

@@ -7,6 +7,7 @@ package struct Call: Sendable {
   package enum Method: String, Sendable {
     case get = "GET"
     case post = "POST"
+    case put = "PUT"
     case patch = "PATCH"
     case delete = "DELETE"
   }
@@ -17,10 +18,18 @@ package struct Call: Sendable {
   private var query: [(name: String, value: String)] = []
   private var headers: [(name: String, value: String)] = []
   private let body: [UInt8]?
+  /// Whether Berth is to remember it, so that a repeat does nothing.
+  private(set) var isRemembered: Bool
 
   /// Names a route by the unencoded segments of its path.
   package init(_ method: Method, _ path: [String], body: JSONValue? = nil) {
-    (self.method, self.path, self.body) = (method, path, body?.encoded())
+    self.init(method, path, bytes: body?.encoded())
+  }
+
+  /// Names a route, with a body that is JSON already.
+  package init(_ method: Method, _ path: [String], bytes: [UInt8]?) {
+    (self.method, self.path, body) = (method, path, bytes)
+    isRemembered = method != .get
   }
 
   /// The same call with a query parameter; nil leaves it as it is.
@@ -37,6 +46,13 @@ package struct Call: Sendable {
     guard let revision else { return self }
     var call = self
     call.headers.append(("If-Match", "\"\(revision)\""))
+    return call
+  }
+
+  /// The same call without an idempotency key: for what does no harm when it is done twice, and is sent all the time.
+  package var unremembered: Call {
+    var call = self
+    call.isRemembered = false
     return call
   }
 

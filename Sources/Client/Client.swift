@@ -57,9 +57,9 @@ package final class Client: Sendable {
   /// Where it asks, for messages.
   package var placesText: String { places.map(\.endpoint.description).joined(separator: ", ") }
 
-  /// Sends a call and waits for its definite answer.
-  package func send(_ call: Call) throws(ClientFault) -> Answer {
-    try perform(call) { (place, request) throws(HTTPClientFault) in
+  /// Sends a call and waits for its definite answer, for as long as the policy says, or less.
+  package func send(_ call: Call, within limit: Duration? = nil) throws(ClientFault) -> Answer {
+    try perform(call, within: limit) { (place, request) throws(HTTPClientFault) in
       let response = try place.send(request)
       return Answer(response.status, response.headers, response.body)
     }
@@ -93,11 +93,12 @@ package final class Client: Sendable {
   }
 
   private func perform(
-    _ call: Call, _ exchange: (HTTPClient, ClientRequest) throws(HTTPClientFault) -> Answer
+    _ call: Call, within limit: Duration? = nil,
+    _ exchange: (HTTPClient, ClientRequest) throws(HTTPClientFault) -> Answer
   ) throws(ClientFault) -> Answer {
-    let deadline = MonotonicTime.now + policy.total
-    let key = call.method == .get ? nil : newKey()
-    var attempts = Attempts(policy, isWrite: key != nil, places: places.count)
+    let deadline = MonotonicTime.now + min(policy.total, limit ?? policy.total)
+    let key = call.isRemembered ? newKey() : nil
+    var attempts = Attempts(policy, isWrite: call.method != .get, places: places.count)
     var turn = favourite.load(ordering: .relaxed)
     while true {
       let place = places[turn % places.count]
@@ -115,7 +116,10 @@ package final class Client: Sendable {
       case .accept(let answer):
         favourite.store(turn % places.count, ordering: .relaxed)
         return try answer.accepted()
-      case .giveUp(let fault): throw fault
+      case .giveUp(let fault):
+        // A place that hangs has used up all the time: the next call begins elsewhere.
+        favourite.store((turn + 1) % places.count, ordering: .relaxed)
+        throw fault
       case .again(let rest):
         if rest > .zero { pause(rest) }
         turn += 1

@@ -14,8 +14,8 @@
 // Refused: redirects to the leader (clients behind a load balancer cannot follow them, and each would need to learn),
 // votes or suspicions among nodes (the log has its own election), heartbeats in etcd (a write a second for every node).
 package import Engine
-internal import HTTPClient
-internal import Log
+package import HTTPClient
+package import Log
 internal import Platform
 package import Telemetry
 
@@ -27,6 +27,8 @@ package struct ClusterOptions: Sendable {
   package var url: String
   /// The version of the program.
   package var version: String
+  /// How other nodes are reached; nil = without TLS.
+  package var tls: ClientTLS?
   /// Threads that pass requests on, made as they are needed.
   package var workers = 128
   /// Requests that may wait for one of them.
@@ -72,13 +74,16 @@ package final class ClusterNode: @unchecked Sendable {
   /// Joins an engine that shares its log; nothing runs before `start`.
   package init(_ engine: Engine, _ options: ClusterOptions, _ metrics: Metrics) {
     (self.engine, self.options) = (engine, options)
-    peers = Peers(connections: options.workers)
+    peers = Peers(connections: options.workers, tls: options.tls)
     passing = PassingThreads(options, peers, metrics) { engine.leadership }
     register(metrics)
   }
 
   /// This node's name.
   package var name: String { options.node }
+
+  /// Whether nodes know each other by their certificates.
+  package var knowsPeers: Bool { options.tls != nil }
 
   /// Says something to the node's log.
   package func log(_ sentence: String) { options.log(sentence) }
@@ -112,6 +117,7 @@ package final class ClusterNode: @unchecked Sendable {
     report.revision = status.revision
     report.sequence = status.head.sequence
     report.hash = status.head.hash.hex
+    report.logID = status.head.logID.hex
     report.archivedRevision = engine.readableRevision
     if let shared = engine.sharedStatus { report.store = StoreReport(shared) }
     let (alarms, leader) = lock.withLock { (witness.alarms, self.leader) }
@@ -130,15 +136,25 @@ package final class ClusterNode: @unchecked Sendable {
     return report
   }
 
-  /// Takes what another node says of itself, and answers what this one says: nil when this node does not lead.
-  package func heard(_ report: NodeReport) -> NodeReport? {
-    guard case .leading = engine.leadership else { return nil }
+  /// Takes what another node says of itself, and answers what this one says, or why it takes nothing.
+  package func heard(_ report: NodeReport) -> Hearing {
+    guard case .leading(let epoch) = engine.leadership else { return .notLeading }
+    let logID = engine.status.head.logID.hex
+    guard report.logID.isEmpty || report.logID == logID else {
+      return .refused(
+        .anotherLog,
+        "node \(report.node) has log \(report.logID.prefix(12)) and this one \(logID.prefix(12)): they are of two clusters; "
+          + "look at --etcd, --etcd-prefix and --advertise of both")
+    }
+    if let known = report.leader?.epoch, known < epoch {
+      return .refused(.staleEpoch, "this node leads in epoch \(epoch), and \(report.node) knows only of epoch \(known)")
+    }
     let isNew = lock.withLock { () -> Bool in
       witness.claim(report)
       return roster.hear(report, at: .now)
     }
     if isNew { options.log("node \(report.node) follows (\(report.url), revision \(report.revision))") }
-    return own()
+    return .answered(own())
   }
 
   /// The cluster as this node knows it.
@@ -170,7 +186,11 @@ package final class ClusterNode: @unchecked Sendable {
       saidLeadership = leadership
       switch leadership {
       case .leading(let epoch): options.log("this node leads, epoch \(epoch)")
-      case .following(let leader?): options.log("follows node \(leader.node) (\(leader.url)), epoch \(leader.epoch)")
+      case .following(let leader?):
+        options.log("follows node \(leader.node) (\(leader.url)), epoch \(leader.epoch)")
+        if peers.isOtherwise(leader.url) {
+          options.log("ALARM: \(ClusterNode.differs(leader)): commands that come to this node are refused")
+        }
       case .following(nil): options.log("no node leads")
       case .lost(let why): options.log("ALARM: this node serves nothing: \(why)")
       case .takingOver, .alone: break
@@ -180,6 +200,13 @@ package final class ClusterNode: @unchecked Sendable {
       if saidWarnings.count < 64 { saidWarnings.append(warning) }
       options.log(warning)
     }
+  }
+
+  /// What to say of a leader that cannot be spoken to.
+  package static func differs(_ leader: Leader) -> String {
+    "node \(leader.node) leads at \(leader.url), and this node "
+      + (leader.url.hasPrefix("https://") ? "speaks no TLS" : "speaks only TLS")
+      + ": all nodes of a cluster must advertise https:// URLs, or none"
   }
 
   private func tellLeader() {

@@ -53,6 +53,8 @@ package enum PassEnd: Sendable {
   case noLeader(Leader?)
   /// Nobody knows whether it was done.
   case unknown
+  /// The leader speaks TLS and this node does not, or the other way round; certainly nothing was done.
+  case otherwise(Leader)
 }
 
 /// The tries of one request as a state machine: who is asked next, and what may be said at the end.
@@ -82,6 +84,9 @@ package struct PassAttempts: Sendable {
   private var tries = 0
   private var mayHaveHappened = false
 
+  /// Whether certainly nothing was done so far.
+  package var isCertain: Bool { !mayHaveHappened }
+
   /// Starts before the first try.
   package init(changes: Bool, isOnce: Bool) { (self.changes, self.isOnce) = (changes, isOnce) }
 
@@ -101,7 +106,8 @@ package struct PassAttempts: Sendable {
   package mutating func isFinal(_ result: Result) -> Bool {
     tries += 1
     switch result {
-    case .answered(503, let code) where ["no_leader", "stopping", "history_lost"].contains(code): return isOnce
+    case .answered(503, let code) where ["no_leader", "stopping", "history_lost", "another_cluster"].contains(code):
+      return isOnce
     case .answered(504, _):
       mayHaveHappened = mayHaveHappened || changes
       return isOnce || !changes
@@ -208,6 +214,7 @@ final class PassingThreads: @unchecked Sendable {
         unknown.add()
         return .unknown
       case .ask(let leader):
+        if peers.isOtherwise(leader.url), attempts.isCertain { return .otherwise(leader) }
         if !isFirst { repeated.add() }
         isFirst = false
         let (result, answer) = ask(leader, job)

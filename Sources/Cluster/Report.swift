@@ -58,6 +58,8 @@ package struct NodeReport: Hashable, Sendable {
   package var sequence: UInt64 = 0
   /// The hash of that batch in hexadecimal.
   package var hash = ""
+  /// Which log it has, in hexadecimal; empty from a node that does not say so yet.
+  package var logID = ""
   /// The newest entry in its archive.
   package var archivedRevision: UInt64 = 0
   /// Entries that the leader was ahead when it last said so.
@@ -95,6 +97,7 @@ package struct NodeReport: Hashable, Sendable {
     self.role = NodeRole(rawValue: role) ?? .follower
     (self.revision, self.sequence, self.hash) = (revision, sequence, hash)
     archivedRevision = value["archived_revision"]?.integer() ?? 0
+    logID = String((value["log_id"]?.string ?? "").prefix(64))
     lag = value["lag"]?.integer()
     alarms = NodeReport.texts(value["alarms"])
     if let leader = value["leader"], let name = leader["node"]?.string, let url = leader["url"]?.string,
@@ -137,6 +140,7 @@ extension JSONWriter {
       out.field("revision", report.revision)
       out.field("sequence", report.sequence)
       out.field("hash", report.hash)
+      out.field("log_id", report.logID)
       out.field("archived_revision", report.archivedRevision)
       out.field("lag", report.lag)
       if let seen {

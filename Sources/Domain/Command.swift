@@ -32,6 +32,8 @@ package enum Command: Sendable {
   case createToken(TokenRequest)
   /// End a token.
   case revokeToken(TokenID)
+  /// Use a token of enrolment up.
+  case enrol(EnrolRequest)
   /// Whatever concerns nodes and VMs.
   case fleet(FleetCommand)
   /// What `allocate` would give now; changes nothing.

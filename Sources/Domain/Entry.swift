@@ -32,6 +32,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case quotaDeleted = 28
   case capacityReserved = 29
   case capacityReleased = 30
+  case agentEnrolled = 40
 
   /// As in the API.
   package var name: String {
@@ -66,6 +67,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
     case .quotaDeleted: "quota_deleted"
     case .capacityReserved: "capacity_reserved"
     case .capacityReleased: "capacity_released"
+    case .agentEnrolled: "agent_enrolled"
     }
   }
 }
@@ -144,7 +146,8 @@ extension Entry {
       case (.pool(let pool), false): return .poolDeleted(pool)
       case (.reservation(let reservation), true): return .reservation(reservation)
       case (.reservation(let reservation), false): return .reservationDeleted(reservation)
-      case (.token(let token), true): return .token(token, spent: effects.contains { !$0.isPut && $0.isOfToken })
+      case (.token(let token), true) where kind == .agentEnrolled: return .enrolled(token, isNew: true)
+      case (.token(let token), true): return .token(token, spent: effects.contains { !$0.isPut && $0.isOfOneTimeToken })
       case (.token(let token), false): return .tokenRevoked(token)
       default: continue
       }
@@ -215,7 +218,7 @@ extension Effect {
 }
 
 extension Effect {
-  fileprivate var isOfToken: Bool { if case .token = row { true } else { false } }
+  fileprivate var isOfOneTimeToken: Bool { if case .token(let token) = row { token.isOneTime } else { false } }
 
   fileprivate func isAllocation(_ wanted: Allocation) -> Bool {
     guard case .allocation(let row) = row else { return false }

@@ -34,6 +34,12 @@ package enum Limits {
   package static let noteBytes = 128
   /// How long a token lives unless told: 90 days.
   package static let tokenSeconds: UInt32 = 90 * 24 * 3_600
+  /// How long a token of enrolment may live: seven days.
+  package static let enrolmentSeconds: UInt32 = 7 * 24 * 3_600
+  /// How long it lives unless told: an hour.
+  package static let enrolmentStandard: UInt32 = 3_600
+  /// Ended tokens of enrolment that make room for a new one.
+  package static let enrolmentsForgotten = 64
   /// Bytes of a request id or an actor's name.
   package static let actorBytes = 128
   /// Bytes of what was asked that an entry keeps.

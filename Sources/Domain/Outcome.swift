@@ -53,6 +53,8 @@ package enum Outcome: Sendable {
   case token(Token, spent: Bool)
   /// The token that is gone.
   case tokenRevoked(Token)
+  /// The token that has enrolled its agent; `isNew` if it did so just now, and not before for the same key.
+  case enrolled(Token, isNew: Bool)
   /// The answer about nodes and VMs.
   case fleet(FleetOutcome)
   /// This was asked before under the same key: the answer is in the entry.

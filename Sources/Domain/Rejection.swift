@@ -33,6 +33,7 @@ package struct Rejection: Error, Hashable, Sendable {
     case tokenExists = "token_exists"
     case tokenNotFound = "token_not_found"
     case tooManyTokens = "too_many_tokens"
+    case enrolmentUsed = "enrolment_token_used"
     case firstTokenIsAdmin = "first_token_must_be_admin"
     case creatorIsGone = "unauthorized"
     case nodeNotFound = "node_not_found"

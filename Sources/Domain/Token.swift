@@ -113,6 +113,28 @@ package struct TokenHash: Hashable, Sendable {
   package func isSame(as other: TokenHash) -> Bool { (high ^ other.high) | (low ^ other.low) == 0 }
 }
 
+/// What a token of enrolment is for, and what has come of it: one certificate for one agent.
+package struct Enrolment: Hashable, Sendable {
+  /// The agent.
+  package let agent: NodeName
+  /// The certificate made; nil as long as it was not used.
+  package let made: Made?
+
+  /// A certificate, and for which key.
+  package struct Made: Hashable, Sendable {
+    /// SHA-256 of the public key.
+    package let key: TokenHash
+    /// The certificate in PEM.
+    package let certificate: String
+
+    /// Joins the two.
+    package init(key: TokenHash, certificate: String) { (self.key, self.certificate) = (key, certificate) }
+  }
+
+  /// For an agent, used or not.
+  package init(agent: NodeName, made: Made? = nil) { (self.agent, self.made) = (agent, made) }
+}
+
 /// What lets somebody in: an immutable object, because requests share it.
 package final class Token: Hashable, Sendable {
   /// Its public half.
@@ -133,7 +155,9 @@ package final class Token: Hashable, Sendable {
   package let createdBy: String
   /// Whether it goes when it has made another administrator's token.
   package let isOneTime: Bool
-  /// The entry that made it.
+  /// What it enrols, which is then all that it opens; nil for any other token.
+  package let enrolment: Enrolment?
+  /// The entry that made it, or used it to enrol.
   package let revision: Revision
   /// Its holder as entries name the actor.
   package let actor: String
@@ -141,12 +165,23 @@ package final class Token: Hashable, Sendable {
   /// Makes a token as it is.
   package init(
     id: TokenID, hash: TokenHash, role: Role, scope: Scope, note: String = "", createdAt: LogTime = 0,
-    expiresAt: LogTime? = nil, createdBy: String = "", isOneTime: Bool = false, revision: Revision = 0
+    expiresAt: LogTime? = nil, createdBy: String = "", isOneTime: Bool = false, enrolment: Enrolment? = nil,
+    revision: Revision = 0
   ) {
+    self.enrolment = enrolment
     (self.id, self.hash, self.role, self.scope, self.note) = (id, hash, role, scope, note)
     (self.createdAt, self.expiresAt, self.createdBy) = (createdAt, expiresAt, createdBy)
     (self.isOneTime, self.revision) = (isOneTime, revision)
     actor = "token/\(id)"
+  }
+
+  /// The same token after it has enrolled its agent.
+  package func enrolled(_ made: Enrolment.Made, revision: Revision) -> Token {
+    guard let enrolment else { preconditionFailure("token \(id) enrols nobody") }
+    return Token(
+      id: id, hash: hash, role: role, scope: scope, note: note, createdAt: createdAt, expiresAt: expiresAt,
+      createdBy: createdBy, isOneTime: isOneTime, enrolment: Enrolment(agent: enrolment.agent, made: made),
+      revision: revision)
   }
 
   /// Whether it is an administrator's of everything.
@@ -159,7 +194,7 @@ package final class Token: Hashable, Sendable {
   package static func == (a: Token, b: Token) -> Bool {
     a.id == b.id && a.hash == b.hash && a.role == b.role && a.scope == b.scope && a.note == b.note
       && a.createdAt == b.createdAt && a.expiresAt == b.expiresAt && a.createdBy == b.createdBy
-      && a.isOneTime == b.isOneTime && a.revision == b.revision
+      && a.isOneTime == b.isOneTime && a.enrolment == b.enrolment && a.revision == b.revision
   }
 
   /// Hashes the id.
@@ -199,15 +234,29 @@ package struct TokenRequest: Sendable {
   package let lifetimeSeconds: UInt32?
   /// Whether it goes when it has made another administrator's token.
   package let isOneTime: Bool
+  /// The agent that it enrols, and nothing else; nil for any other token.
+  package let enrols: NodeName?
   /// Who asks.
   package let creator: Creator
 
   /// Asks for a token.
   package init(
     id: TokenID, hash: TokenHash, role: Role, scope: Scope, note: String, lifetimeSeconds: UInt32?,
-    isOneTime: Bool = false, creator: Creator
+    isOneTime: Bool = false, enrols: NodeName? = nil, creator: Creator
   ) {
+    self.enrols = enrols
     (self.id, self.hash, self.role, self.scope, self.note) = (id, hash, role, scope, note)
     (self.lifetimeSeconds, self.isOneTime, self.creator) = (lifetimeSeconds, isOneTime, creator)
   }
+}
+
+/// A certificate to be noted beside the token that it was made for; it leaves the server only once that is durable.
+package struct EnrolRequest: Sendable {
+  /// The token of enrolment.
+  package let token: TokenID
+  /// The certificate, and for which key.
+  package let made: Enrolment.Made
+
+  /// Joins the two.
+  package init(token: TokenID, made: Enrolment.Made) { (self.token, self.made) = (token, made) }
 }

@@ -45,10 +45,13 @@ package final class TokenRegister: @unchecked Sendable {
     }
   }
 
+  /// The entries that change tokens.
+  private static let kinds: [EntryKind] = [.tokenCreated, .tokenRevoked, .agentEnrolled]
+
   /// Takes over what a batch changed; the engine's thread alone calls it, before the batch is answered.
   func follow(_ entries: [Entry], time: LogTime) {
     offset.store(time - WallClock.bootMicroseconds, ordering: .relaxed)
-    for entry in entries where entry.kind == .tokenCreated || entry.kind == .tokenRevoked {
+    for entry in entries where TokenRegister.kinds.contains(entry.kind) {
       lock.withLock {
         for effect in entry.effects {
           if case .token(let token) = effect.row { tokens[token.id] = effect.isPut ? token : nil }

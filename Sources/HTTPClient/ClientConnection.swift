@@ -14,6 +14,8 @@ final class ClientConnection {
   private static let interimLimit = 8
 
   private let socket: Socket
+  /// Which state of the certificate files it was made with.
+  let generation: Int
   private var parser: HTTPHeadParser
   private var buffer = [UInt8](repeating: 0, count: firstBuffer)
   /// The bytes of the buffer that have arrived and are not used yet.
@@ -24,8 +26,8 @@ final class ClientConnection {
   /// Whether no byte has come back since the request was sent.
   private(set) var isSilent = true
 
-  init(_ socket: Socket, headLimit: Int) {
-    self.socket = socket
+  init(_ socket: Socket, headLimit: Int, generation: Int = 0) {
+    (self.socket, self.generation) = (socket, generation)
     parser = HTTPHeadParser(.response, limits: .init(head: headLimit, fields: 256))
   }
 
@@ -149,7 +151,8 @@ final class ClientConnection {
       case .ended, .failed:
         // A server tells after the handshake that it lets nobody in without a certificate: it has read nothing.
         if isSilent, let refusal = socket.tlsRefusal {
-          throw HTTPClientFault(.notConnected, wasSent: false, "the server turns our certificate down: \(refusal)")
+          throw HTTPClientFault(
+            .notConnected, wasSent: false, "the server turns our certificate down: \(refusal)", tls: .turnedDown)
         }
         throw fault(
           .connectionLost, isSilent ? "the server closed the connection" : "the answer was cut off")

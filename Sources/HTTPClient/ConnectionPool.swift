@@ -31,15 +31,16 @@ final class ConnectionPool: @unchecked Sendable {
     }
   }
 
-  /// Waits for a turn; nil means that the caller has to connect.
-  func take(until deadline: MonotonicTime) throws(HTTPClientFault) -> ClientConnection? {
+  /// Waits for a turn; nil means that the caller has to connect. Connections of another state of the certificate files
+  /// are closed.
+  func take(_ generation: Int, until deadline: MonotonicTime) throws(HTTPClientFault) -> ClientConnection? {
     try lock.withLock { () throws(HTTPClientFault) in
       try waitForTurn(until: deadline)
       counts.inUse += 1
       evictOld()
       while let last = idle.popLast() {
         // A server that closed it, or sent something that nobody asked for, is noticed here nearly always.
-        if last.connection.looksAlive {
+        if last.connection.generation == generation, last.connection.looksAlive {
           counts.reused += 1
           return last.connection
         }

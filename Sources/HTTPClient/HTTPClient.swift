@@ -23,12 +23,19 @@ package final class HTTPClient: @unchecked Sendable {
   /// Where requests go.
   package let endpoint: Endpoint
   let options: HTTPClientOptions
-  private let tls: TLSContext?
+  private let tls: ClientTLS?
   private let pool: ConnectionPool
 
   /// Makes a client; nothing is connected before the first request. With `tls` connections over TCP are encrypted, and
   /// the certificate must carry the endpoint's host.
-  package init(_ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions(), tls: TLSContext? = nil) {
+  package convenience init(
+    _ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions(), tls: TLSContext? = nil
+  ) {
+    self.init(endpoint, options: options, renewing: tls.map(ClientTLS.init))
+  }
+
+  /// As the other one, with TLS of files that may change.
+  package init(_ endpoint: Endpoint, options: HTTPClientOptions = HTTPClientOptions(), renewing tls: ClientTLS?) {
     self.endpoint = endpoint
     self.options = options
     self.tls = tls
@@ -75,9 +82,10 @@ package final class HTTPClient: @unchecked Sendable {
   private func perform<T>(_ request: ClientRequest, _ finish: Finish<T>) throws(HTTPClientFault) -> T {
     let bytes = try request.encoded(host: endpoint.hostHeader)
     let deadline = MonotonicTime.now + request.timeout
-    var connection = try pool.take(until: deadline)
+    let way = tls?.way(at: .now)
+    var connection = try pool.take(way?.generation ?? 0, until: deadline)
     do throws(HTTPClientFault) {
-      let head = try exchange(bytes, request, on: &connection, until: deadline)
+      let head = try exchange(bytes, request, on: &connection, way, until: deadline)
       let result = try finish(connection!, head, deadline)
       pool.giveBack(connection!.isReusable ? connection : nil)
       return result
@@ -89,7 +97,8 @@ package final class HTTPClient: @unchecked Sendable {
 
   /// Sends the request and reads the head of its answer, connecting first when the pool had no connection.
   private func exchange(
-    _ bytes: [UInt8], _ request: ClientRequest, on connection: inout ClientConnection?, until deadline: MonotonicTime
+    _ bytes: [UInt8], _ request: ClientRequest, on connection: inout ClientConnection?, _ way: ClientTLS.Way?,
+    until deadline: MonotonicTime
   ) throws(HTTPClientFault) -> AnswerHead {
     if let used = connection {
       do throws(HTTPClientFault) {
@@ -100,14 +109,17 @@ package final class HTTPClient: @unchecked Sendable {
         pool.noteDead()
       }
     }
-    let fresh = try connect(until: deadline)
+    let fresh = try connect(way, until: deadline)
     connection = fresh
     return try fresh.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
   }
 
-  private func connect(until deadline: MonotonicTime) throws(HTTPClientFault) -> ClientConnection {
+  private func connect(
+    _ way: ClientTLS.Way?, until deadline: MonotonicTime
+  ) throws(HTTPClientFault) -> ClientConnection {
     let deadline = min(deadline, .now + options.connectTimeout)
     var last = "\(endpoint) has no address"
+    var trouble: TLSFault.Trouble?
     do throws(NetFault) {
       for address in try endpoint.addresses() {
         let socket: Socket
@@ -115,20 +127,22 @@ package final class HTTPClient: @unchecked Sendable {
           last = error.sentence
           continue
         }
-        do throws(TLSFault) { try secure(socket, until: deadline) } catch {
+        do throws(TLSFault) { try secure(socket, way, until: deadline) } catch {
           last = "\(endpoint): \(error.sentence)"
+          trouble = error.trouble
           continue
         }
         pool.noteCreated()
-        return ClientConnection(socket, headLimit: options.headLimit)
+        return ClientConnection(socket, headLimit: options.headLimit, generation: way?.generation ?? 0)
       }
     } catch { last = error.sentence }
-    throw HTTPClientFault(.notConnected, wasSent: false, last)
+    throw HTTPClientFault(.notConnected, wasSent: false, last, tls: trouble)
   }
 
-  private func secure(_ socket: Socket, until deadline: MonotonicTime) throws(TLSFault) {
-    guard let tls, case .tcp(let host, _) = endpoint else { return }
-    try socket.secure(tls, server: host)
+  private func secure(_ socket: Socket, _ way: ClientTLS.Way?, until deadline: MonotonicTime) throws(TLSFault) {
+    guard let way, case .tcp(let host, _) = endpoint else { return }
+    try socket.secure(way.context, server: host)
     try socket.handshake(until: deadline)
+    try tls?.check(socket.peerCertificate)
   }
 }

@@ -1,3 +1,5 @@
+package import Platform
+
 /// Why a request has no answer, and whether it may have had an effect all the same.
 package struct HTTPClientFault: Error, Hashable, Sendable, CustomStringConvertible {
   /// The reasons.
@@ -24,8 +26,11 @@ package struct HTTPClientFault: Error, Hashable, Sendable, CustomStringConvertib
   package let wasSent: Bool
   /// One sentence.
   package let sentence: String
+  /// What of TLS was in the way, if that was it.
+  package let tls: TLSFault.Trouble?
 
-  init(_ kind: Kind, wasSent: Bool, _ sentence: String) {
+  init(_ kind: Kind, wasSent: Bool, _ sentence: String, tls: TLSFault.Trouble? = nil) {
+    self.tls = tls
     self.kind = kind
     self.wasSent = wasSent
     self.sentence = sentence

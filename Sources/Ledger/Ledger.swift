@@ -71,7 +71,7 @@ package final class Ledger {
   package static func isStructural(_ command: Command) -> Bool {
     switch command {
     case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
-    case .createToken, .revokeToken: true
+    case .createToken, .revokeToken, .enrol: true
     case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks, .fleet: false
     }
   }
@@ -130,6 +130,7 @@ package final class Ledger {
     case .importRows(let rows, let skip, let label): try importRows(rows, skipConflicts: skip, label: label, context)
     case .createToken(let request): try createToken(request, context, actor: submission.actor)
     case .revokeToken(let id): try revokeToken(id)
+    case .enrol(let request): try enrol(request, context)
     case .fleet(let command): try decide(command, context)
     case .suggest(let name): try suggest(name, context)
     case .freeBlocks(let name, let length, let limit): try freeBlocks(name, length, limit)

@@ -106,7 +106,9 @@ package final class Socket: @unchecked Sendable {
     while true {
       let progress = handshake()
       if progress == .done { return }
-      if case .failed(let reason) = progress { throw TLSFault("no TLS connection: \(reason)") }
+      if case .failed(let reason) = progress {
+        throw TLSFault("no TLS connection: \(reason)", session?.trouble ?? .other)
+      }
       guard wait(toSend: progress == .wantsSend, until: deadline) else {
         throw TLSFault("the TLS handshake took too long")
       }

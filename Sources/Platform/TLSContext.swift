@@ -3,10 +3,27 @@ internal import COpenSSL
 
 /// Why TLS could not be had, in a sentence for whoever has to repair it; never holds key material.
 package struct TLSFault: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What is wrong, as far as that says who has to do something.
+  package enum Trouble: Hashable, Sendable {
+    /// The peer's certificate is of no CA that is believed here.
+    case untrusted
+    /// The peer's certificate does not carry the name or address under which it was reached.
+    case wrongName
+    /// The peer's certificate has ended, or not begun.
+    case outOfDate
+    /// The peer does not take our certificate, or that there is none.
+    case turnedDown
+    /// Anything else.
+    case other
+  }
+
   /// The sentence.
   package let sentence: String
+  /// What is wrong.
+  package let trouble: Trouble
 
-  init(_ sentence: String) { self.sentence = sentence }
+  /// Joins the two.
+  package init(_ sentence: String, _ trouble: Trouble = .other) { (self.sentence, self.trouble) = (sentence, trouble) }
 
   /// The sentence.
   package var description: String { sentence }

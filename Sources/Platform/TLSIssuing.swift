@@ -12,6 +12,14 @@ package struct CertificatePair: Sendable {
   package init(certificate: [UInt8], key: [UInt8]) { (self.certificate, self.key) = (certificate, key) }
 }
 
+/// A certificate made for somebody else's key.
+package struct SignedCertificate: Sendable {
+  /// The certificate, in PEM.
+  package let certificate: [UInt8]
+  /// SHA-256 of the public key in it.
+  package let publicKey: SHA256Digest
+}
+
 /// Whom a certificate is for.
 package struct CertificateSubject: Sendable {
   /// The name for people.
@@ -54,10 +62,10 @@ package struct CertificateLifetime: Sendable {
 
   /// Reads an authority.
   package init(_ pair: CertificatePair) throws(TLSFault) {
-    guard let certificate = unsafe Self.reading(pair.certificate, { unsafe PEM_read_bio_X509($0, nil, nil, nil) })
+    guard let certificate = unsafe PEMText.reading(pair.certificate, { unsafe PEM_read_bio_X509($0, nil, nil, nil) })
     else { throw .noted("the CA's certificate cannot be read") }
     guard
-      let key = unsafe Self.reading(pair.key, { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) })
+      let key = unsafe PEMText.reading(pair.key, { unsafe PEM_read_bio_PrivateKey($0, nil, { _, _, _, _ in -1 }, nil) })
     else {
       unsafe X509_free(certificate)
       throw .noted("the CA's key cannot be read")
@@ -87,9 +95,56 @@ package struct CertificateLifetime: Sendable {
   /// Makes a key and a certificate for `subject`.
   package func issue(_ subject: CertificateSubject, _ lifetime: CertificateLifetime) throws(TLSFault) -> CertificatePair
   {
+    try unsafe issue(subject, lifetime, to: nil)
+  }
+
+  /// Reads a request for a certificate, and gives SHA-256 of the public key that it is for.
+  package static func key(of request: [UInt8]) throws(TLSFault) -> SHA256Digest {
+    try unsafe reading(request) { (_, digest) throws(TLSFault) in digest }
+  }
+
+  /// Makes a certificate for the key in a request, in which nothing else is believed.
+  package func sign(
+    _ request: [UInt8], _ subject: CertificateSubject, _ lifetime: CertificateLifetime
+  ) throws(TLSFault) -> SignedCertificate {
+    try unsafe Self.reading(request) { (key, digest) throws(TLSFault) in
+      SignedCertificate(certificate: try unsafe issue(subject, lifetime, to: key).certificate, publicKey: digest)
+    }
+  }
+
+  private static func reading<T>(
+    _ request: [UInt8], _ take: (OpaquePointer, SHA256Digest) throws(TLSFault) -> T
+  ) throws(TLSFault) -> T {
+    ERR_clear_error()
+    guard let asked = unsafe PEMText.reading(request, { unsafe PEM_read_bio_X509_REQ($0, nil, nil, nil) }) else {
+      throw .noted("there is no request for a certificate in PEM")
+    }
+    defer { unsafe X509_REQ_free(asked) }
+    guard let wanted = unsafe X509_REQ_get0_pubkey(asked), unsafe X509_REQ_verify(asked, wanted) == 1 else {
+      throw .noted("the request is not signed with the key that it is for")
+    }
+    var digest = [UInt8](repeating: 0, count: 32)
+    guard unsafe EVP_PKEY_get_security_bits(wanted) >= leastSecurityBits,
+      unsafe berth_public_key_digest(wanted, &digest) == 1
+    else { throw TLSFault("the key is too weak: make an EC key of P-256, or RSA of 2048 bits or more") }
+    return try unsafe take(wanted, SHA256Digest(bytes: digest))
+  }
+
+  private static let leastSecurityBits: Int32 = 112
+
+  /// The authority's own certificate.
+  package func ownCertificate() throws(TLSFault) -> [UInt8] {
+    try unsafe PEMText.written { unsafe PEM_write_bio_X509($0, certificate) }
+  }
+
+  private func issue(
+    _ subject: CertificateSubject, _ lifetime: CertificateLifetime, to publicKey: OpaquePointer?
+  ) throws(TLSFault) -> CertificatePair {
     try Self.requireText(subject.commonName)
     let names = try Self.alternativeNames(subject)
-    return try unsafe Self.signed(by: (certificate, key), lifetime, commonName: subject.commonName) {
+    return try unsafe Self.signed(
+      by: (certificate, key), lifetime, commonName: subject.commonName, to: publicKey
+    ) {
       (certificate, issuer) throws(TLSFault) in
       try unsafe Self.extend(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE")
       try unsafe Self.extend(certificate, issuer, NID_key_usage, "critical,digitalSignature")
@@ -128,7 +183,7 @@ package struct CertificateLifetime: Sendable {
     byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26 || byte == 0x2E || byte == 0x2D || byte == 0x5F
   }
 
-  private static func requireText(_ name: String) throws(TLSFault) {
+  static func requireText(_ name: String) throws(TLSFault) {
     guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else {
       throw TLSFault("a name in a certificate has 1 to 64 printable ASCII characters")
     }
@@ -138,17 +193,16 @@ package struct CertificateLifetime: Sendable {
 
   private static func signed(
     by authority: (certificate: OpaquePointer, key: OpaquePointer)?, _ lifetime: CertificateLifetime,
-    commonName: String,
+    commonName: String, to publicKey: OpaquePointer? = nil,
     _ extend: (_ certificate: OpaquePointer, _ issuer: OpaquePointer) throws(TLSFault) -> Void
   ) throws(TLSFault) -> CertificatePair {
     ERR_clear_error()
-    guard let key = unsafe berth_new_p256_key(), let certificate = unsafe X509_new() else {
+    let own = unsafe publicKey == nil ? berth_new_p256_key() : nil
+    defer { unsafe EVP_PKEY_free(own) }
+    guard let key = unsafe publicKey ?? own, let certificate = unsafe X509_new() else {
       throw .noted("cannot make a key")
     }
-    defer {
-      unsafe X509_free(certificate)
-      unsafe EVP_PKEY_free(key)
-    }
+    defer { unsafe X509_free(certificate) }
     let issuer = unsafe authority?.certificate ?? certificate
     let name = unsafe X509_get_subject_name(certificate)
     let done =
@@ -167,8 +221,10 @@ package struct CertificateLifetime: Sendable {
       throw .noted("cannot sign a certificate")
     }
     return unsafe CertificatePair(
-      certificate: try written { unsafe PEM_write_bio_X509($0, certificate) },
-      key: try written { unsafe PEM_write_bio_PKCS8PrivateKey($0, key, nil, nil, 0, nil, nil) })
+      certificate: try PEMText.written { unsafe PEM_write_bio_X509($0, certificate) },
+      // Whose key it is keeps it.
+      key: own == nil
+        ? [] : try PEMText.written { unsafe PEM_write_bio_PKCS8PrivateKey($0, key, nil, nil, 0, nil, nil) })
   }
 
   private static func extend(
@@ -176,23 +232,6 @@ package struct CertificateLifetime: Sendable {
   ) throws(TLSFault) {
     guard unsafe berth_x509_extend(certificate, issuer, nid, value) == 1 else {
       throw .noted("cannot write '\(value)' into a certificate")
-    }
-  }
-
-  private static func written(_ write: (OpaquePointer) -> Int32) throws(TLSFault) -> [UInt8] {
-    guard let memory = unsafe BIO_new(BIO_s_mem()) else { throw .noted("no memory for PEM") }
-    defer { unsafe BIO_free(memory) }
-    var bytes: UnsafeMutablePointer<CChar>?
-    guard unsafe write(memory) == 1 else { throw .noted("cannot write PEM") }
-    let count = unsafe berth_bio_bytes(memory, &bytes)
-    return unsafe UnsafeRawBufferPointer(start: bytes, count: count).map { $0 }
-  }
-
-  private static func reading<T>(_ pem: [UInt8], _ read: (OpaquePointer) -> T?) -> T? {
-    unsafe pem.withUnsafeBytes { bytes in
-      guard let memory = unsafe BIO_new_mem_buf(bytes.baseAddress, Int32(clamping: bytes.count)) else { return nil }
-      defer { unsafe BIO_free(memory) }
-      return unsafe read(memory)
     }
   }
 }

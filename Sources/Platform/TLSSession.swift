@@ -18,6 +18,8 @@ package enum TLSProgress: Hashable, Sendable {
   private(set) var isReady = false
   /// Why the peer has turned our certificate down, if it has: it tells after its own side of the handshake is done.
   private(set) var refusal: String?
+  /// What was wrong when the handshake failed.
+  private(set) var trouble = TLSFault.Trouble.other
   /// After a fatal error OpenSSL forbids saying goodbye.
   private var isBroken = false
 
@@ -73,11 +75,22 @@ package enum TLSProgress: Hashable, Sendable {
   /// Why the handshake failed: what is wrong with the peer's certificate, if that is it.
   private var failure: String {
     let verdict = unsafe SSL_get_verify_result(handle)
+    let alert = berth_error_reason(ERR_peek_last_error()) - SSL_AD_REASON_OFFSET
     let reason = TLSReason.take()
+    trouble = Self.aboutCertificates.contains(alert) ? .turnedDown : Self.trouble(of: verdict)
     if verdict != X509_V_OK, let words = unsafe X509_verify_cert_error_string(verdict) {
       return unsafe "the peer's certificate is refused: \(String(cString: words))"
     }
     return reason.isEmpty ? "the peer ended the handshake" : reason
+  }
+
+  private static func trouble(of verdict: Int) -> TLSFault.Trouble {
+    switch Int32(verdict) {
+    case X509_V_OK: .other
+    case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: .wrongName
+    case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID: .outOfDate
+    default: .untrusted
+    }
   }
 
   /// Whether received bytes wait inside, for which the socket will not become readable.
@@ -156,6 +169,14 @@ package final class PeerCertificate: Sendable {
   package var names: [String] { uris + dnsNames }
 
   fileprivate init(_ certificate: OpaquePointer, authority: OpaquePointer?) {
+    let names = unsafe Self.names(of: certificate)
+    uris = names.uris
+    dnsNames = names.dns
+    fingerprint = unsafe Self.fingerprint(certificate)
+    self.authority = unsafe authority.map { unsafe Self.fingerprint($0) }
+  }
+
+  static func names(of certificate: OpaquePointer) -> (uris: [String], dns: [String]) {
     var found: [(kind: Int32, text: String)] = []
     unsafe withUnsafeMutablePointer(to: &found) { list in
       unsafe berth_x509_names(
@@ -168,13 +189,13 @@ package final class PeerCertificate: Sendable {
           unsafe to!.assumingMemoryBound(to: [(kind: Int32, text: String)].self).pointee.append((kind, name))
         }, list)
     }
-    uris = found.filter { $0.kind == 0 }.prefix(Self.namesMax).map(\.text)
-    dnsNames = found.filter { $0.kind == 1 }.prefix(Self.namesMax).map(\.text)
-    fingerprint = unsafe Self.fingerprint(certificate)
-    self.authority = unsafe authority.map { unsafe Self.fingerprint($0) }
+    return (
+      found.filter { $0.kind == 0 }.prefix(namesMax).map(\.text),
+      found.filter { $0.kind == 1 }.prefix(namesMax).map(\.text)
+    )
   }
 
-  private static func fingerprint(_ certificate: OpaquePointer) -> SHA256Digest {
+  static func fingerprint(_ certificate: OpaquePointer) -> SHA256Digest {
     var bytes = [UInt8](repeating: 0, count: 32)
     var count: UInt32 = 32
     let done = unsafe X509_digest(certificate, EVP_sha256(), &bytes, &count)

@@ -18,7 +18,8 @@ enum Main {
       check: { options, io in Inspect.check(options, io) },
       dumpLog: { options, io in Inspect.dump(options, io) },
       rejoin: { directory, io in Move.rejoin(directory, io) },
-      migrate: { options, io in Move.migrate(options, io) })
+      migrate: { options, io in Move.migrate(options, io) },
+      agent: { options, io in AgentCommand.run(options, io) })
     let code = CLI.run(
       arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, handlers: handlers,
       io: .standard(environment: environment))

@@ -1,6 +1,5 @@
 import CLI
 import Engine
-import HTTPClient
 import Ledger
 import Log
 import LogEtcd
@@ -26,19 +25,19 @@ enum Move {
   }
 
   private static func into(_ options: MigrateOptions, _ io: CommandIO) throws -> Int32 {
-    let endpoints = try etcdEndpoints(options.etcd)
+    let way = try way(options, io)
     let directory = try DataDirectory.open(options.directory, .readOnly)
     if let pid = directory.servedBy { throw LogFault.locked(path: options.directory, pid: pid) }
     let whole = try Migration.read(directory.reader(), directory.snapshots)
-    try EtcdSeed(endpoints, prefix: options.prefix).write(whole.image, newest: whole.newest)
+    try EtcdSeed(way.endpoints, prefix: options.prefix, door: way.door).write(whole.image, newest: whole.newest)
     return try inScratch { scratch in
-      let found = try Migration.join(log(options), ArchiveDirectory(scratch), keep: false)
+      let found = try Migration.join(log(options, way), ArchiveDirectory(scratch), keep: false)
       return tell(whole.stateHash, found.stateHash, options.directory, "etcd", whole.revision, io)
     }
   }
 
   private static func outOf(_ options: MigrateOptions, _ io: CommandIO) throws -> Int32 {
-    let log = try log(options)
+    let log = log(options, try way(options, io))
     // Before a node joins, which would make a log where none is.
     guard try log.reader().head().sequence > 0 else {
       throw EngineFault.log("the log in etcd is empty: there is nothing to move")
@@ -58,8 +57,14 @@ enum Move {
     return tell(found.stateHash, whole.stateHash, "etcd", options.directory, whole.revision, io)
   }
 
-  private static func log(_ options: MigrateOptions) throws -> EtcdLog {
-    try etcdLog(options.etcd, node: "migrate-\(CurrentProcess.id)", url: "", prefix: options.prefix)
+  private static func way(_ options: MigrateOptions, _ io: CommandIO) throws -> EtcdWay {
+    let way = try EtcdWay(options.etcd, options.etcdTLS) { io.err(Array("note: \($0)\n".utf8)) }
+    for trouble in try way.look() { io.err(Array("note: \(trouble)\n".utf8)) }
+    return way
+  }
+
+  private static func log(_ options: MigrateOptions, _ way: EtcdWay) -> EtcdLog {
+    way.log(node: "migrate-\(CurrentProcess.id)", url: "", prefix: options.prefix)
   }
 
   private static func inScratch(_ body: (String) throws -> Int32) throws -> Int32 {

@@ -19,6 +19,7 @@ struct Serve {
   let logger: Logger
   let sink: BufferedSink
   let begun = Rejoining()
+  let certificates: CertificateWatch
   private let signals: TerminationSignals
 
   init(_ settings: ServeOptions) {
@@ -27,6 +28,7 @@ struct Serve {
     self.settings = settings
     sink = BufferedSink { CurrentProcess.complain($0) }
     logger = Logger(level: settings.debug ? .debug : .info, format: settings.logsJSON ? .json : .text, sink: sink)
+    certificates = CertificateWatch(settings, logger)
   }
 
   func run() -> Int32 {
@@ -39,6 +41,7 @@ struct Serve {
       if let warning = doors.warning { logger.log(.warn, warning) }
       let parts = try start(doors)
       greet(parts)
+      certificates.start()
       var wish = signals.wait()
       while wish == .reload {
         parts.server.reloadCertificates()
@@ -87,7 +90,7 @@ struct Serve {
     try prepareSimplePool(engine, simple)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let oneTimeToken = try keeper.prepare(isRequired: doors.isTokenRequired)
-    let api = try openAPI(directory, engine, metrics, security(doors, keeper))
+    let api = try openAPI(directory, engine, metrics, try security(doors, keeper))
     let server = try listen(api)
     late.arrived(server)
     server.start()
@@ -157,8 +160,14 @@ struct Serve {
     } catch { throw Complaint("\(error)", code: 70) }
   }
 
-  func security(_ doors: Doors, _ keeper: TokenKeeper) -> Security {
+  func security(
+    _ doors: Doors, _ keeper: TokenKeeper, _ links: NodeLinks? = nil
+  ) throws(Complaint) -> Security {
     var security = Security()
+    let watch = certificates
+    security.certificates = { watch.states }
+    security.signer = try settings.enrolment?.signer()
+    security.nodeAuthorities = links?.authorities
     (security.isRequired, security.isReachable) = (doors.isTokenRequired, doors.isReachable)
     (security.hasTLS, security.isInsecure) = (doors.hasTLS, settings.insecure)
     security.oneTimeTokenIsGone = { keeper.removeFile() }
@@ -214,6 +223,7 @@ struct Serve {
   }
 
   private func stop(_ parts: Parts) {
+    certificates.stop()
     parts.first?.stop()
     parts.server.drain()
     parts.cluster?.stop()

@@ -1,11 +1,9 @@
 import API
 import Addressing
 import CLI
-import Client
 import Cluster
 import Domain
 import Engine
-import HTTPClient
 import HTTPServer
 import Ledger
 import Log
@@ -19,13 +17,10 @@ extension Serve {
   func join(
     _ wish: ClusterSettings, _ doors: Doors, _ simple: (cidr: Prefix, gateway: IPAddress?)
   ) throws(Complaint) -> Parts {
-    let log = try etcdLog(wish.etcd, node: wish.node, url: wish.advertise, prefix: wish.prefix)
-    guard let place = try? ServerAddress(wish.advertise) else {
-      throw Complaint("--advertise: '\(wish.advertise)' is no URL such as http://10.0.0.1:8080")
-    }
-    guard !place.isEncrypted, settings.tls == nil else {
-      throw Complaint("nodes do not speak TLS to each other yet: leave --tls-cert out, and --advertise an http:// URL")
-    }
+    let links = try NodeLinks(wish, settings.tls) { [logger] in logger.log(.warn, $0) }
+    let way = try EtcdWay(wish.etcd, wish.etcdTLS) { [logger] in logger.log(.error, $0) }
+    for trouble in try way.look() { logger.log(.error, trouble) }
+    let log = way.log(node: wish.node, url: wish.advertise, prefix: wish.prefix, directory: settings.dataDirectory)
     let archive: ArchiveDirectory
     do throws(LogFault) { archive = try ArchiveDirectory(settings.dataDirectory) } catch {
       throw Complaint("\(error); or move the archive aside with `berth cluster rejoin`", code: 70)
@@ -34,9 +29,9 @@ extension Serve {
     let late = LateServer()
     let engine = try joinedEngine(log, archive, engineOptions(metrics, late))
     guard let directory = archive.directory else { preconditionFailure("joined without an archive") }
-    let cluster = ClusterNode(engine, try part(wish), metrics)
+    let cluster = ClusterNode(engine, try part(wish, links), metrics)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
-    let api = try openAPI(directory, engine, metrics, security(doors, keeper), cluster)
+    let api = try openAPI(directory, engine, metrics, try security(doors, keeper, links), cluster)
     let server = try listen(api)
     late.arrived(server)
     engine.start()
@@ -73,8 +68,9 @@ extension Serve {
     }
   }
 
-  private func part(_ wish: ClusterSettings) throws(Complaint) -> ClusterOptions {
+  private func part(_ wish: ClusterSettings, _ links: NodeLinks) throws(Complaint) -> ClusterOptions {
     var part = ClusterOptions(node: wish.node, url: wish.advertise, version: BerthAPI.version)
+    part.tls = links.tls
     if let path = wish.peerTokenFile {
       let bytes: [UInt8]?
       do throws(SecretFile.Fault) { bytes = try SecretFile.read(path) } catch {
@@ -88,28 +84,6 @@ extension Serve {
     part.log = { sentence in logger.log(sentence.hasPrefix("ALARM") ? .error : .info, sentence) }
     return part
   }
-}
-
-/// The log behind some places where etcd answers.
-func etcdLog(_ places: [String], node: String, url: String, prefix: String) throws(Complaint) -> EtcdLog {
-  let endpoints = try etcdEndpoints(places)
-  var options = EtcdOptions(node: node, url: url, endpoints: endpoints.count)
-  options.prefix = prefix
-  return EtcdLog(options, endpoints: endpoints)
-}
-
-/// Where etcd answers, as people write it.
-func etcdEndpoints(_ places: [String]) throws(Complaint) -> [Endpoint] {
-  var endpoints: [Endpoint] = []
-  for place in places {
-    let address: ServerAddress
-    do throws(ServerAddress.Fault) { address = try ServerAddress(place, standardPort: 2379) } catch {
-      throw Complaint("--etcd: '\(place)' \(error.rule)")
-    }
-    guard !address.isEncrypted else { throw Complaint("--etcd: TLS to etcd is not spoken yet: write http://") }
-    endpoints.append(address.endpoint)
-  }
-  return endpoints
 }
 
 /// Makes the pool `default` of a new cluster, once: only the leader may, and only while the log is empty.

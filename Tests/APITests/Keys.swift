@@ -8,11 +8,13 @@ import Testing
 /// Tokens for tests, made as the server makes its own.
 extension House {
   /// A token's whole text.
-  func key(_ role: Role, _ scope: Scope = .global, seconds: UInt32? = 3_600, isOneTime: Bool = false) throws -> String {
+  func key(
+    _ role: Role, _ scope: Scope = .global, seconds: UInt32? = 3_600, isOneTime: Bool = false, enrols: NodeName? = nil
+  ) throws -> String {
     let fresh = FreshToken()
     let request = TokenRequest(
       id: fresh.id, hash: fresh.hash, role: role, scope: scope, note: "", lifetimeSeconds: seconds,
-      isOneTime: isOneTime, creator: .system)
+      isOneTime: isOneTime, enrols: enrols, creator: .system)
     let submission = Submission(.createToken(request), actor: "system", requestID: "key", asked: "")
     let answers = Shared<[Outcome]>([])
     _ = engine.submit(submission) { answer in

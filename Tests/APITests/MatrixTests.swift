@@ -7,7 +7,7 @@ import Testing
 /// Who may do what, told once more and by hand: role x route x whose object, against the real door with real tokens.
 ///
 /// A line is a route, the roles that may (V viewer, O operator, P pool-admin, U auditor, A agent, C cluster-admin; * =
-/// everybody, also without a token), and whether a token for a tenant (t) or for a pool (p) may.
+/// everybody, also without a token, - = none of them), and whether a token for a tenant (t) or for a pool (p) may.
 private let declared = """
   GET /api/v1/health | * | tp
   POST /api/v1/ip/allocate | OPC | tp
@@ -52,6 +52,7 @@ private let declared = """
   POST /api/v1/tokens | C |
   GET /api/v1/tokens/{id} | UC |
   DELETE /api/v1/tokens/{id} | C |
+  POST /api/v1/enrolments | - |
   GET /api/v1/whoami | VOPUAC | tp
   GET /api/v1/security | UC |
   GET /api/v1/nodes | VOPUC |
@@ -356,6 +357,7 @@ private struct Probe {
     case "POST /api/v1/pools/{pool}/allocations/{ip}/renew": #"{"lease_seconds":60}"#
     case "POST /api/v1/imports": #"{"rows":[{"owner":"new","ip":"10.1.0.77"}]}"#
     case "POST /api/v1/tokens": #"{"role":"viewer"}"#
+    case "POST /api/v1/enrolments": #"{"request":""}"#
     case "PUT /api/v1/nodes/{node}": #"{"capacity":{"vcpus":16,"memory_mib":32768}}"#
     case "PATCH /api/v1/nodes/{node}": #"{"spot":true}"#
     case "POST /api/v1/nodes/{node}/report": #"{"epoch":1}"#

@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func bashOffersNounsVerbsFlagsPoolsAndChoices() throws {
-    #expect(try offered(["berth", "p"]) == ["pool"])
+    #expect(try offered(["berth", "po"]) == ["pool"])
     #expect(try offered(["berth", ""]).contains("serve"))
     #expect(try offered(["berth", "pool", "e"]) == ["expand", "enable"])
     #expect(try offered(["berth", "ip-pool", "sh"]) == ["show"])

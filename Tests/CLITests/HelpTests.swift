@@ -20,7 +20,7 @@ import Testing
                    who-has, history.
           cluster  The nodes, their leader, and etcd. status, depose, rejoin, migrate.
           token    Tokens: who may come in. create, list, revoke.
-          cert     Certificates for those who have no CA. ca, node, agent.
+          cert     Certificates for those who have no CA. ca, node, agent, enrol.
           config   Settings and where they come from. show.
           log      The log of a stopped Berth. dump.
 

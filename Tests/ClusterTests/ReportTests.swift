@@ -8,6 +8,7 @@ struct ReportTests {
   @Test func aReportIsReadAsItWasWritten() {
     var report = NodeReport(node: "a", url: "http://a:8080", version: "1.2")
     (report.role, report.revision, report.sequence, report.hash) = (.follower, 12, 7, "abcd")
+    report.logID = "0f0f"
     report.leader = Leader(epoch: 9, node: "b", url: "http://b")
     (report.lag, report.archivedRevision, report.alarms) = (3, 11, ["something"])
     report.store.version = "3.4.23"

@@ -66,7 +66,18 @@ enum Samples {
       Token(
         id: TokenID(bits: 7), hash: TokenHash(high: 8, low: 9), role: .poolAdmin,
         scope: .pool(PoolName(trusted: "web")),
-        createdAt: 10, expiresAt: 1_000, createdBy: "", revision: 1))
+        createdAt: 10, expiresAt: 1_000, createdBy: "", revision: 1)),
+    .token(
+      Token(
+        id: TokenID(bits: 9), hash: TokenHash(high: 8, low: 9), role: .agent, scope: .global, createdAt: 10,
+        expiresAt: 1_000, createdBy: "a", enrolment: Enrolment(agent: NodeName(trusted: "h-1")), revision: 1)),
+    .token(
+      Token(
+        id: TokenID(bits: 9), hash: TokenHash(high: 8, low: 9), role: .agent, scope: .global, createdAt: 10,
+        expiresAt: 1_000, createdBy: "a",
+        enrolment: Enrolment(
+          agent: NodeName(trusted: "h-1"), made: .init(key: TokenHash(high: 1 << 127, low: 2), certificate: "PEM\n")),
+        revision: 2))
   ]
 
   static let grants = [

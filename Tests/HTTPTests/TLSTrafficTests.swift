@@ -107,6 +107,44 @@ private let json = "Content-Type: application/json\r\n"
     }
   }
 
+  @Test func aClientsChangedFilesAreUsedAlsoWhereAConnectionWaits() throws {
+    let certificates = try Certificates()
+    let whoami = Route(.get, "/whoami") { request, reply in
+      reply.send(text(request.certificate?.uris.first ?? "nobody"))
+    }
+    let notices = Notices()
+    try withTLSServer(try certificates.server(), routes: [whoami]) { server in
+      let (first, second) = (try certificates.issue("a"), try certificates.issue("b"))
+      let tls = try ClientTLS(authorities: certificates.authorityFile, own: first, notice: { notices.add($0) })
+      let client = HTTPClient(.tcp(host: "localhost", port: server.port), renewing: tls)
+      func who() -> String? { try? client.send(ClientRequest("GET", "/whoami")).text }
+      #expect(who() == "berth://node/a" && who() == "berth://node/a" && client.metrics.created == 1)
+      try FileSystem.rename(second.key, to: first.key)
+      try FileSystem.rename(second.certificate, to: first.certificate)
+      eventually("the new files are shown") { who() == "berth://node/b" }
+      Files.write(Array("nonsense".utf8), to: first.certificate)
+      eventually("the change is noticed") {
+        _ = who()
+        return notices.all.contains { $0.contains("the old ones stay") }
+      }
+      #expect(who() == "berth://node/b")
+      client.closeIdle()
+    }
+  }
+
+  @Test func aServerOfTheRightNameAndCAIsNotSpokenToWhenItIsSomebodyElse() throws {
+    let certificates = try Certificates()
+    try withTLSServer(ServerTLS(try certificates.issue("server"))) { server in
+      for (uri, isRight) in [("berth://node/", true), ("berth://agent/", false)] {
+        let tls = try ClientTLS(authorities: certificates.authorityFile, own: nil, serverURI: uri)
+        let client = HTTPClient(.tcp(host: "localhost", port: server.port), renewing: tls)
+        let told = fault(outcome(client, ClientRequest("GET", "/hello")))
+        #expect((told == nil) == isRight && told?.tls == (isRight ? nil : .wrongName), "\(uri)")
+      }
+      #expect(server.metrics.requests == 1)
+    }
+  }
+
   @Test func changedFilesAreNoticedAndBadOnesSaidOnce() throws {
     let certificates = try Certificates()
     let tls = try certificates.server()

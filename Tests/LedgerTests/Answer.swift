@@ -17,6 +17,7 @@ enum Answer: Hashable {
   case freeBlocks([Prefix])
   case token(Token, spent: Bool)
   case tokenRevoked(Token)
+  case enrolled(Token, isNew: Bool)
   /// Nodes and VMs have a model of their own: `FleetModelTests`.
   case fleet
   case replay(Revision)
@@ -38,6 +39,7 @@ enum Answer: Hashable {
       case .freeBlocks(let blocks, _): .freeBlocks(blocks)
       case .token(let token, let spent): .token(token, spent: spent)
       case .tokenRevoked(let token): .tokenRevoked(token)
+      case .enrolled(let token, let isNew): .enrolled(token, isNew: isNew)
       case .fleet: .fleet
       case .replay(let revision): .replay(revision)
       case .rejected(let rejection): .refused(rejection.code)
@@ -61,6 +63,7 @@ enum Answer: Hashable {
     case .freeBlocks: "freeBlocks"
     case .token(_, let spent): spent ? "tokenSpent" : "token"
     case .tokenRevoked: "tokenRevoked"
+    case .enrolled(_, let isNew): isNew ? "enrolled" : "enrolledBefore"
     case .fleet: "fleet"
     case .replay: "replay"
     }
@@ -115,6 +118,9 @@ extension Model {
       let (token, spent) = try create(request, revision, time, actor: submission.actor)
       return .token(token, spent: spent)
     case .revokeToken(let id): return .tokenRevoked(try revoke(id))
+    case .enrol(let request):
+      let (token, isNew) = try enrol(request, revision, time)
+      return .enrolled(token, isNew: isNew)
     case .fleet: throw Refused(code: .invalidField)
     case .suggest(let name):
       let pool = try pool(name)

@@ -43,7 +43,7 @@ import Testing
     let kinds = [
       "pool", "poolDeleted", "reservation", "reservationDeleted", "granted", "repeated", "released", "allocation",
       "expired", "imported", "suggestion", "freeBlocks", "replay", "token", "tokenSpent",
-      "tokenRevoked"
+      "tokenRevoked", "enrolled", "enrolledBefore"
     ]
     let codes = Rejection.Code.allCases.filter { !unprovoked.contains($0) && !fleetCodes.contains($0) }.map(\.rawValue)
     for name in kinds + codes { #expect(answers[name, default: 0] > 0, "never met: \(name)") }

@@ -8,7 +8,7 @@ struct Step: CustomStringConvertible {
     case create, patchPool, moveExtent, expand, rollback, delete, reserve, unreserve
     case give, giveMany, giveExplicit, giveChild, choose
     case release, releaseOwner, patch, renew, importRows, suggest, freeBlocks
-    case makeToken, endToken
+    case makeToken, endToken, enrol
     case pass, expire, commit, refuse, snapshot
   }
 
@@ -19,9 +19,13 @@ struct Step: CustomStringConvertible {
 
   private static let weighted: [Kind] =
     Kind.allCases + [
-      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken
+      .give, .give, .give, .give, .giveMany, .giveExplicit, .giveChild, .choose, .release, .release, .makeToken, .enrol,
+      .enrol
     ]
-    + [.makeToken, .release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows, .create]
+    + [
+      .makeToken, .enrol, .release, .releaseOwner, .commit, .commit, .commit, .refuse, .expire, .pass, .importRows,
+      .create
+    ]
 
   static func sequence(_ random: inout SeededRandom, length: Int) -> [Step] {
     let first = [Kind.create, .create, .create]
@@ -83,6 +87,7 @@ struct Asking {
     case .suggest: .suggest(poolName())
     case .makeToken: creatingToken()
     case .endToken: revokingToken()
+    case .enrol: enrolling()
     case .freeBlocks: freeBlocks()
     case .pass, .expire, .commit, .refuse, .snapshot: nil
     }

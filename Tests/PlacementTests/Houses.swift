@@ -67,7 +67,7 @@ extension Fleet {
   /// Asks and carries out; victims go.
   @discardableResult
   mutating func run(_ id: UInt64, _ spec: VMSpec, tenant: String = "default", time: LogTime = 0) -> Decision {
-    let key = key("vm-\(id)", tenant: tenant)
+    let key = PlacementTests.key("vm-\(id)", tenant: tenant)
     let decision = place(PlacementRequest(key, spec, time: time))
     if case .preempt(_, let victims) = decision { for victim in victims { remove(vm: victim.id) } }
     if let placement = decision.placement {
@@ -79,6 +79,6 @@ extension Fleet {
   }
 
   mutating func ask(_ spec: VMSpec, tenant: String = "default", time: LogTime = 0) -> Decision {
-    place(PlacementRequest(key("asks", tenant: tenant), spec, time: time))
+    place(PlacementRequest(PlacementTests.key("asks", tenant: tenant), spec, time: time))
   }
 }

@@ -20,8 +20,11 @@ final class Berth {
   let directory: String
   let port: UInt16
   let client: HTTPClient
+  private let isSecure: Bool
+  /// What every request shows.
+  var token: String?
 
-  var url: String { "http://127.0.0.1:\(port)" }
+  var url: String { "\(isSecure ? "https" : "http")://127.0.0.1:\(port)" }
   var errors: String { process.errors }
 
   /// The process ended, or said nothing, before it served.
@@ -32,10 +35,12 @@ final class Berth {
     var description: String { "did not serve: \(status.map { "\($0)" } ?? "still running")\n\(output)\(errors)" }
   }
 
-  /// Starts `berth serve` on a free port and waits until it says that it serves.
+  /// Starts `berth serve` on a free port and waits until it says that it serves; `tls` is how the test asks it.
   init(
-    _ directory: String, _ arguments: [String] = [], port: UInt16 = 0, environment: [String: String] = [:]
+    _ directory: String, _ arguments: [String] = [], port: UInt16 = 0, environment: [String: String] = [:],
+    tls: TLSContext? = nil
   ) throws {
+    isSecure = tls != nil
     self.directory = directory
     let process = try ChildProcess(
       Berth.binary, ["serve", "--data-dir", directory, "--port", "\(port)"] + arguments, environment: environment)
@@ -48,7 +53,7 @@ final class Berth {
     var options = HTTPClientOptions()
     options.maxConnections = 64
     options.maxIdle = 64
-    client = HTTPClient(.tcp(host: "127.0.0.1", port: port), options: options)
+    client = HTTPClient(.tcp(host: "127.0.0.1", port: port), options: options, tls: tls)
   }
 
   /// The executable under test.
@@ -115,7 +120,11 @@ extension Berth {
   func send(
     _ method: String, _ target: String, _ body: String? = nil, headers: [(name: String, value: String)] = []
   ) throws -> Answer {
-    try Answer(client.send(ClientRequest(method, target, headers: headers, body: body.map { Array($0.utf8) })))
+    var headers = headers
+    if let token, !headers.contains(where: { $0.name == "Authorization" }) {
+      headers.append((name: "Authorization", value: "Bearer \(token)"))
+    }
+    return try Answer(client.send(ClientRequest(method, target, headers: headers, body: body.map { Array($0.utf8) })))
   }
 
   func get(_ target: String) throws -> Answer { try send("GET", target) }

@@ -20,24 +20,32 @@ final class RealCluster {
   private(set) var members: [ChildProcess] = []
   private(set) var nodes: [Berth] = []
   let etcdURLs: [String]
+  /// Mutual TLS between all of them; nil = none.
+  let papers: Papers?
   private let memberArguments: [[String]]
   private let ports: [UInt16]
-  private let extra: [String]
+  /// What each node is told beside its place in the cluster; counts from its next start on.
+  var extra: [String]
 
   /// Starts everything; `extra` goes to each node, members have room for `quota` bytes.
-  init(nodes count: Int = 3, members: Int = 3, quota: Int? = nil, _ extra: [String] = []) throws {
+  init(
+    nodes count: Int = 3, members: Int = 3, quota: Int? = nil, _ extra: [String] = [], papers: Papers? = nil
+  ) throws {
     let (client, peer) = ((0..<members).map { _ in freePort() }, (0..<members).map { _ in freePort() })
-    let peers = peer.indices.map { "e\($0)=http://127.0.0.1:\(peer[$0])" }.joined(separator: ",")
-    etcdURLs = client.map { "http://127.0.0.1:\($0)" }
+    let scheme = papers == nil ? "http" : "https"
+    let peerURLs = peer.map { "\(scheme)://127.0.0.1:\($0)" }
+    let peers = peer.indices.map { "e\($0)=\(peerURLs[$0])" }.joined(separator: ",")
+    etcdURLs = client.map { "\(scheme)://127.0.0.1:\($0)" }
     ports = (0..<count).map { _ in freePort() }
     self.extra = extra
-    memberArguments = client.indices.map { [urls = etcdURLs, directory] index in
+    self.papers = papers
+    memberArguments = try client.indices.map { [urls = etcdURLs, directory] index in
       [
         "--name", "e\(index)", "--data-dir", directory.file("etcd-\(index)"), "--listen-client-urls", urls[index],
-        "--advertise-client-urls", urls[index], "--listen-peer-urls", "http://127.0.0.1:\(peer[index])",
-        "--initial-advertise-peer-urls", "http://127.0.0.1:\(peer[index])", "--initial-cluster", peers,
+        "--advertise-client-urls", urls[index], "--listen-peer-urls", peerURLs[index],
+        "--initial-advertise-peer-urls", peerURLs[index], "--initial-cluster", peers,
         "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap", "--log-level", "error"
-      ] + (quota.map { ["--quota-backend-bytes", "\($0)"] } ?? [])
+      ] + (quota.map { ["--quota-backend-bytes", "\($0)"] } ?? []) + (try papers?.member("etcd-\(index)") ?? [])
     }
     self.members = try memberArguments.map { try ChildProcess("etcd", $0) }
     // Nodes that start together join together, the first two while the third is not there yet.
@@ -63,9 +71,11 @@ final class RealCluster {
   }
 
   private func startNode(_ index: Int) throws -> Berth {
-    try Berth(
-      directory.file(node(index)),
-      ["--etcd", etcdURLs.joined(separator: ","), "--node", node(index)] + extra, port: ports[index])
+    let name = node(index)
+    return try Berth(
+      directory.file(name),
+      ["--etcd", etcdURLs.joined(separator: ","), "--node", name] + (try papers?.node(name) ?? []) + extra,
+      port: ports[index], tls: try papers?.client())
   }
 
   func restart(_ index: Int) throws { nodes[index] = try startNode(index) }

@@ -17,6 +17,48 @@ import Wire
     #expect(ended.status == .exited(0), "\(ended)")
   }
 
+  @Test func aCertificateThatEndsSoonIsSaidByTheLogTheMetricsAndTheDoctor() throws {
+    for line in ["ca", "node a --ip 127.0.0.1 --days 20", "node b --ip 127.0.0.1 --days 200"] { try cert(line) }
+    let files = ["--tls-cert", file("a.pem"), "--tls-key", file("a.key"), "--tls-client-ca", file("ca.pem")]
+    let berth = try Berth(
+      temporary.file("data"), files + ["--tls-clients", "optional"],
+      tls: .client(authorities: file("ca.pem")))
+    #expect(eventually { berth.errors.contains("\(file("a.pem")) (server) ends in 19 days") }, "\(berth.errors)")
+    #expect(!berth.errors.contains("client_ca"), "ten years are not soon")
+    func seconds(_ use: String) throws -> Double {
+      let lines = try berth.get("/metrics").text.split(separator: "\n")
+      let line = lines.first { $0.hasPrefix("berth_certificate_expires_seconds{use=\"\(use)\"}") }
+      return line?.split(separator: " ").last.flatMap { Double($0) } ?? -1
+    }
+    #expect(try seconds("server") > 19 * 86_400 && seconds("server") <= 20 * 86_400)
+    #expect(try seconds("client_ca") > 3_000 * 86_400)
+    func doctor() throws -> Ended { try Berth.run(["doctor", "--server", berth.url, "--ca", file("ca.pem")]) }
+    let ill = try doctor()
+    #expect(ill.status == .exited(7) && ill.output.contains("(server) ends in 19 days"), "\(ill)")
+    for name in ["pem", "key"] { try FileSystem.rename(file("b.\(name)"), to: file("a.\(name)")) }
+    #expect(try doctor().output.contains("none ends within 30 days"))
+    #expect(berth.stop() == .exited(0))
+  }
+
+  @Test func aTokenIsKeptForAnEncryptedServerWithoutAWarning() throws {
+    for line in ["ca", "node a --ip 127.0.0.1"] { try cert(line) }
+    let berth = try Berth(
+      temporary.file("data"),
+      ["--tls-cert", file("a.pem"), "--tls-key", file("a.key"), "--auth", "required"],
+      tls: .client(authorities: file("ca.pem")))
+    let token = Files.read(temporary.file("data/admin.token")) ?? []
+    let process = try ChildProcess.run(
+      "sh",
+      [
+        "-c",
+        "'\(Berth.binary)' login --server \(berth.url) --ca \(file("ca.pem")) < \(temporary.file("data/admin.token"))"
+      ],
+      environment: ["HOME": temporary.file("home")])
+    #expect(process.status == .exited(0) && process.errors.contains("you are cluster-admin"), "\(process)")
+    #expect(!process.errors.contains("not encrypted") && !token.isEmpty)
+    #expect(berth.stop() == .exited(0))
+  }
+
   private func whoami(_ berth: Berth, _ name: String?) throws -> String {
     let own = name.map { TLSFiles(certificate: file("\($0).pem"), key: file("\($0).key")) }
     let context = try TLSContext.client(authorities: file("ca.pem"), own: own)

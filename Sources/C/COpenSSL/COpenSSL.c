@@ -1,4 +1,7 @@
+#define _GNU_SOURCE
 #include "COpenSSL.h"
+
+#include <time.h>
 
 static int choose_protocol(
     SSL *session, const unsigned char **out, unsigned char *length, const unsigned char *offered,
@@ -69,4 +72,64 @@ int berth_x509_extend(X509 *certificate, X509 *issuer, int nid, const char *valu
   int done = X509_add_ext(certificate, extension, -1);
   X509_EXTENSION_free(extension);
   return done;
+}
+
+long long berth_x509_ends(const X509 *certificate) {
+  struct tm when;
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &when) != 1) return -1;
+  return (long long)timegm(&when);
+}
+
+static int leads_to(X509_STORE *store, X509 *first, STACK_OF(X509) *others, int purpose) {
+  X509_STORE_CTX *context = X509_STORE_CTX_new();
+  int done = context && X509_STORE_CTX_init(context, store, first, others) == 1 &&
+             X509_STORE_CTX_set_purpose(context, purpose) == 1 && X509_verify_cert(context) == 1;
+  X509_STORE_CTX_free(context);
+  return done;
+}
+
+int berth_x509_leads_to(const char *file, const char *authorities) {
+  int found = -1;
+  X509_STORE *store = X509_STORE_new();
+  STACK_OF(X509) *others = sk_X509_new_null();
+  BIO *input = BIO_new_file(file, "r");
+  X509 *first = input ? PEM_read_bio_X509(input, NULL, NULL, NULL) : NULL;
+  if (store && others && first && X509_STORE_load_file(store, authorities) == 1) {
+    X509 *next;
+    while ((next = PEM_read_bio_X509(input, NULL, NULL, NULL)) && sk_X509_push(others, next) > 0) continue;
+    found = leads_to(store, first, others, X509_PURPOSE_SSL_SERVER) &&
+            leads_to(store, first, others, X509_PURPOSE_SSL_CLIENT);
+  }
+  X509_free(first);
+  BIO_free(input);
+  sk_X509_pop_free(others, X509_free);
+  X509_STORE_free(store);
+  ERR_clear_error();
+  return found;
+}
+
+int berth_x509_carries(X509 *certificate, const char *name) {
+  return X509_check_ip_asc(certificate, name, 0) == 1 ||
+         X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+int berth_public_key_digest(EVP_PKEY *key, unsigned char out[32]) {
+  unsigned char *bytes = NULL;
+  int length = i2d_PUBKEY(key, &bytes);
+  unsigned int count = 0;
+  int done = length > 0 && EVP_Digest(bytes, (size_t)length, out, &count, EVP_sha256(), NULL) == 1 && count == 32;
+  OPENSSL_free(bytes);
+  return done;
+}
+
+X509_REQ *berth_x509_request(EVP_PKEY *key, const char *common_name) {
+  X509_REQ *request = X509_REQ_new();
+  int done = request && X509_REQ_set_version(request, 0) == 1 &&
+             X509_NAME_add_entry_by_txt(
+                 X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1,
+                 0) == 1 &&
+             X509_REQ_set_pubkey(request, key) == 1 && X509_REQ_sign(request, key, EVP_sha256()) > 0;
+  if (done) return request;
+  X509_REQ_free(request);
+  return NULL;
 }

@@ -4,7 +4,7 @@ internal import Wire
 
 /// Collects the members of a request's body from flags; what was not given is left out.
 struct Body {
-  private let arguments: Arguments
+  let arguments: Arguments
   private var members: [JSONValue.Member] = []
 
   init(_ arguments: Arguments) { self.arguments = arguments }

@@ -1,9 +1,9 @@
 internal import Config
 internal import Platform
 
-private let directory = Flag("dir", value: "DIR", help: "Where the files are. Default: the current directory.")
+let certificateDirectory = Flag("dir", value: "DIR", help: "Where the files are. Default: the current directory.")
 private let leafFlags = [
-  directory,
+  certificateDirectory,
   Flag("dns", value: "NAME", repeats: true, help: "A name under which others connect to it."),
   Flag("ip", value: "ADDRESS", repeats: true, help: "An address under which others connect to it."),
   Flag("days", value: "N", help: "How long it is good. Default: 365.")
@@ -20,7 +20,7 @@ let certificateCommands: [Command] = [
       """,
     place: .local,
     flags: [
-      directory, Flag("name", value: "NAME", help: "Its name. Default: Berth CA."),
+      certificateDirectory, Flag("name", value: "NAME", help: "Its name. Default: Berth CA."),
       Flag("days", value: "N", help: "How long it is good. Default: 3650.")
     ],
     examples: [Example("berth cert ca --dir ./certs", "the first step")]
@@ -43,7 +43,20 @@ let certificateCommands: [Command] = [
     "cert agent", "Make an agent's certificate, signed by the CA in the directory.",
     [Positional("NAME", "The agent's name.")], place: .local, flags: leafFlags,
     examples: [Example("berth cert agent host-7 --dir ./certs", "certs/host-7.pem and certs/host-7.key")]
-  ) { run throws(Failure) in try run.issue("agent") }
+  ) { run throws(Failure) in try run.issue("agent") },
+  Command(
+    "cert enrol", "Get this machine's certificate from the server, with a token of enrolment.",
+    details: """
+      The key is made here and never leaves: the server signs a request. agent.key, agent.pem and the CA's ca.pem go into \
+      --dir. If the answer is lost, run the same line again: with the key that is there already the server gives the same \
+      certificate. `berth token create --enrol NAME` makes the token, for --token-file.
+      """,
+    flags: [certificateDirectory],
+    examples: [
+      Example(
+        "berth cert enrol --server https://berth.example:8443 --ca ca.pem --token-file host-7.token --dir /etc/berth",
+        "once, on the machine of the agent")
+    ], action: enrol)
 ]
 
 extension Invocation {

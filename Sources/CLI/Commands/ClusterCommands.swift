@@ -41,13 +41,21 @@ let clusterCommands: [Command] = [
     place: .local,
     flags: [
       Flag("from", value: "DIR|etcd://...", help: "Where it is."),
-      Flag("to", value: "etcd://...|DIR", help: "Where it shall be: etcd://HOST:PORT[,HOST:PORT], or a new directory."),
+      Flag(
+        "to", value: "etcd://...|DIR",
+        help: "Where it shall be: etcd://HOST:PORT[,HOST:PORT], etcds://... for TLS, or a new directory."),
+      Flag("etcd-ca", value: "FILE", help: "Believe etcd of these CAs (PEM), not those of the system. [BERTH_ETCD_CA]"),
+      Flag("etcd-cert", value: "FILE", help: "The certificate to show etcd (PEM). [BERTH_ETCD_CERT]"),
+      Flag("etcd-key", value: "FILE", help: "Its private key (PEM). [BERTH_ETCD_KEY]"),
       Flag("etcd-prefix", value: "TEXT", help: "What the keys in etcd begin with. Default: /berth/.")
     ],
     examples: [
       Example(
         "berth cluster migrate --from ./berth-data --to etcd://127.0.0.1:2379", "from one machine to a cluster"),
-      Example("berth cluster migrate --from etcd://127.0.0.1:2379 --to ./single", "and back")
+      Example("berth cluster migrate --from etcd://127.0.0.1:2379 --to ./single", "and back"),
+      Example(
+        "berth cluster migrate --from ./berth-data --to etcds://10.0.0.1:2379"
+          + " --etcd-ca ca.pem --etcd-cert a.pem --etcd-key a.key", "into an etcd that asks for certificates")
     ]
   ) { run throws(Failure) in
     guard let from = run["from"], let to = run["to"] else {
@@ -57,9 +65,11 @@ let clusterCommands: [Command] = [
     let options =
       switch (MigratePlace(from), MigratePlace(to)) {
       case (.directory(let directory), .etcd(let places)):
-        MigrateOptions(directory: directory, etcd: places, prefix: prefix, isIntoCluster: true)
+        MigrateOptions(
+          directory: directory, etcd: places, etcdTLS: try run.etcdTLS(places), prefix: prefix, isIntoCluster: true)
       case (.etcd(let places), .directory(let directory)):
-        MigrateOptions(directory: directory, etcd: places, prefix: prefix, isIntoCluster: false)
+        MigrateOptions(
+          directory: directory, etcd: places, etcdTLS: try run.etcdTLS(places), prefix: prefix, isIntoCluster: false)
       default:
         throw .usage("a migration goes from a directory to etcd://... or back", "write etcd://HOST:PORT[,HOST:PORT]")
       }
@@ -75,11 +85,28 @@ private enum MigratePlace {
   case etcd([String])
 
   init(_ text: String) {
-    guard text.hasPrefix("etcd://") else {
+    let kinds = [("etcd://", "http"), ("etcds://", "https")]
+    guard let (mark, scheme) = kinds.first(where: { text.hasPrefix($0.0) }) else {
       self = .directory(text)
       return
     }
-    self = .etcd(text.dropFirst(7).split(separator: ",").map { "http://\($0)" })
+    self = .etcd(text.dropFirst(mark.count).split(separator: ",").map { "\(scheme)://\($0)" })
+  }
+}
+
+extension Invocation {
+  /// How connections to etcd are encrypted, by flags and variables.
+  fileprivate func etcdTLS(_ places: [String]) throws(Failure) -> EtcdTLSOptions? {
+    guard places.first?.hasPrefix("https://") == true else {
+      guard self["etcd-ca"] == nil, self["etcd-cert"] == nil, self["etcd-key"] == nil else {
+        throw .usage("--etcd-ca, --etcd-cert and --etcd-key are for etcd over TLS", "write etcds://HOST:PORT")
+      }
+      return nil
+    }
+    func named(_ flag: String, _ variable: String) -> String? { self[flag] ?? environment[variable] }
+    return try EtcdTLSOptions(
+      places, authorities: named("etcd-ca", "BERTH_ETCD_CA"), certificate: named("etcd-cert", "BERTH_ETCD_CERT"),
+      key: named("etcd-key", "BERTH_ETCD_KEY"))
   }
 }
 

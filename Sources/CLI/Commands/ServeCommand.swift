@@ -25,6 +25,15 @@ enum ServeSettings {
       "tls_clients", .choice(["required", "optional"]), default: .text("required"),
       help: "Whether clients may go without a certificate when --tls-client-ca is given."),
     Setting("tls_min_version", .choice(["1.3", "1.2"]), default: .text("1.3"), help: "The oldest TLS that is spoken."),
+    Setting(
+      "enrol_ca_cert", .text, value: "FILE",
+      help: "Sign certificates for agents with this CA (PEM); needs --enrol-ca-key."
+    ),
+    Setting("enrol_ca_key", .text, value: "FILE", help: "Its private key (PEM), which only its owner may read."),
+    Setting(
+      "enrol_days", .integer(1...3_650), value: "N", default: .integer(90),
+      help: "How long an agent's certificate is good."
+    ),
     Setting("debug", .boolean, letter: "d", default: .boolean(false), help: "Log in detail."),
     Setting(
       "insecure", .boolean, default: .boolean(false),
@@ -39,13 +48,21 @@ enum ServeSettings {
     Setting(
       "snapshot_every", .integer(1...1_000_000_000), value: "N", help: "Take a snapshot after this many entries."),
     Setting("etcd", .list, value: "URL,...", help: "Be a node of the cluster whose log is in this etcd."),
+    Setting("etcd_ca", .text, value: "FILE", help: "Believe https etcd of these CAs (PEM), not those of the system."),
+    Setting("etcd_cert", .text, value: "FILE", help: "The certificate to show etcd (PEM); needs --etcd-key."),
+    Setting("etcd_key", .text, value: "FILE", help: "Its private key (PEM), which only its owner may read."),
+    Setting(
+      "node_ca", .text, value: "FILE",
+      help: "With --etcd: believe only nodes of these CAs, and not of all in --tls-client-ca."),
     Setting("node", .text, value: "NAME", help: "With --etcd: this node's name, unique in the cluster."),
     Setting(
       "advertise", .text, value: "URL",
       help: "With --etcd: where the other nodes reach this one; where it listens, when left out."),
     Setting(
       "peer_token_file", .text, value: "FILE",
-      help: "With --etcd, once there are tokens: a cluster-admin's, with which this node tells the leader how it is."),
+      help:
+        "With --etcd, without TLS, once there are tokens: a cluster-admin's, for telling the leader how this node is."
+    ),
     Setting("etcd_prefix", .text, value: "TEXT", help: "What the keys in etcd begin with, /berth/ when left out."),
     Setting(
       "batch_max", .integer(1...4_096), value: "N", help: "At most so many commands in one batch; else whatever waits."),
@@ -98,6 +115,7 @@ extension ServeOptions {
       host = split.host
       port = try Self.port(split.port, named, settings)
     }
+    let enrolment = try EnrolmentOptions(settings)
     self.init(
       host: host, port: port, dataDirectory: settings.text("data_dir") ?? "./berth-data",
       network: settings.text("network"), gateway: settings.text("gateway"), debug: settings.flag("debug"),
@@ -109,7 +127,7 @@ extension ServeOptions {
       nodeLeaseSeconds: settings.integer("node_lease_seconds").map { Int($0) } ?? 15,
       scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
       cluster: try Self.cluster(settings, host: host, port: port),
-      batchMax: settings.integer("batch_max").map { Int($0) }, settings: settings)
+      batchMax: settings.integer("batch_max").map { Int($0) }, enrolment: enrolment, settings: settings)
   }
 
   private static func cluster(_ settings: Settings, host: String, port: UInt16) throws(Failure) -> ClusterSettings? {
@@ -120,6 +138,9 @@ extension ServeOptions {
       }
       return nil
     }
+    let etcdTLS = try EtcdTLSOptions(
+      etcd, authorities: settings.text("etcd_ca"), certificate: settings.text("etcd_cert"),
+      key: settings.text("etcd_key"))
     guard let node = settings.text("node") else {
       throw .usage("a node of a cluster needs a name", "add --node NAME, another one for each node")
     }
@@ -132,13 +153,15 @@ extension ServeOptions {
       throw .usage("--etcd-prefix '\(prefix)' does not begin and end with a slash", "such as /berth/")
     }
     let shown = host.contains(":") ? "[\(host)]" : host
+    let scheme = settings.text("tls_cert") == nil ? "http" : "https"
     let isUseful = port > 0 && host != "0.0.0.0" && host != "::"
-    guard let advertise = settings.text("advertise") ?? (isUseful ? "http://\(shown):\(port)" : nil) else {
+    guard let advertise = settings.text("advertise") ?? (isUseful ? "\(scheme)://\(shown):\(port)" : nil) else {
       throw .usage(
         "the other nodes cannot reach \(shown):\(port)", "add --advertise URL with an address of this machine")
     }
     return ClusterSettings(
-      etcd: etcd, prefix: prefix, node: node, advertise: advertise, peerTokenFile: settings.text("peer_token_file"))
+      etcd: etcd, etcdTLS: etcdTLS, prefix: prefix, node: node, advertise: advertise,
+      peerTokenFile: settings.text("peer_token_file"), nodeAuthorities: settings.text("node_ca"))
   }
 
   /// What was said closer to the command wins: `-p 9000` over the port in an image's BERTH_LISTEN.
@@ -181,6 +204,42 @@ extension ServeOptions {
   }
 }
 
+extension EtcdTLSOptions {
+  /// What the flags about etcd come down to; nil when it is reached without TLS.
+  init?(_ places: [String], authorities: String?, certificate: String?, key: String?) throws(Failure) {
+    let secure = places.count { $0.hasPrefix("https://") }
+    guard secure == 0 || secure == places.count else {
+      throw .usage("--etcd names https and http places", "write all of them with https://, or none")
+    }
+    guard (certificate == nil) == (key == nil) else {
+      throw .usage("etcd's clients show a certificate with its key", "give both --etcd-cert and --etcd-key")
+    }
+    guard secure > 0 else {
+      guard authorities == nil, certificate == nil else {
+        throw .usage("--etcd-ca, --etcd-cert and --etcd-key are for etcd over TLS", "write --etcd https://HOST:2379")
+      }
+      return nil
+    }
+    self.init(authorities: authorities, certificate: certificate, key: key)
+  }
+}
+
+extension EnrolmentOptions {
+  fileprivate init?(_ settings: Settings) throws(Failure) {
+    let (certificate, key) = (settings.text("enrol_ca_cert"), settings.text("enrol_ca_key"))
+    guard let certificate, let key else {
+      guard certificate == nil, key == nil else {
+        throw .usage("a CA has a certificate and a key", "give both --enrol-ca-cert and --enrol-ca-key")
+      }
+      return nil
+    }
+    guard settings.text("tls_client_ca") != nil else {
+      throw .usage("certificates of agents are worth nothing without TLS", "add --tls-cert, --tls-key, --tls-client-ca")
+    }
+    self.init(certificate: certificate, key: key, days: settings.integer("enrol_days").map { Int($0) } ?? 90)
+  }
+}
+
 extension ServeTLSOptions {
   fileprivate init?(_ settings: Settings) throws(Failure) {
     let (certificate, key) = (settings.text("tls_cert"), settings.text("tls_key"))
@@ -214,7 +273,11 @@ let serveCommand = Command(
       "berth serve --listen 0.0.0.0:8443 --tls-cert a.pem --tls-key a.key --tls-client-ca ca.pem",
       "encrypted, for clients with a certificate of that CA"),
     Example("berth serve --listen 0.0.0.0:8080 --insecure", "for a whole lab, without any protection"),
-    Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd")
+    Example("berth serve --etcd http://127.0.0.1:2379 --node a", "a node of the cluster on this etcd"),
+    Example(
+      "berth serve --listen 10.0.0.1:8443 --tls-cert a.pem --tls-key a.key --tls-client-ca ca.pem --node a"
+        + " --etcd https://10.0.0.1:2379 --etcd-ca ca.pem --etcd-cert a.pem --etcd-key a.key",
+      "the same, all of it over mutual TLS")
   ]
 ) { invocation throws(Failure) in
   let settings = try ServeSettings.resolve(invocation)

@@ -14,6 +14,10 @@ let tokenCommands: [Command] = [
       """,
     flags: [
       Flag("role", value: "ROLE", help: "viewer, operator, pool-admin, auditor, agent or cluster-admin."),
+      Flag(
+        "enrol", value: "AGENT",
+        help: "Only for getting this agent's certificate, once (`berth cert enrol`). Default --expires: 1h; 7d at most."
+      ),
       Flag("tenant", value: "TENANT", help: "Only for this tenant."),
       Flag("pool", value: "POOL", help: "Only for this pool."),
       Flag("description", value: "TEXT", help: "What it is for."),
@@ -23,7 +27,8 @@ let tokenCommands: [Command] = [
     examples: [
       Example("berth token create --role cluster-admin", "the first one, for yourself"),
       Example("berth token create --role operator --tenant acme --out acme.token", "for a pipeline of one tenant"),
-      Example("berth token create --role viewer --expires 7d", "for a guest")
+      Example("berth token create --role viewer --expires 7d", "for a guest"),
+      Example("berth token create --enrol host-7 --out host-7.token", "for one machine to get its certificate with")
     ], action: createToken),
   Command(
     "token list", "List tokens; their secrets are not kept anywhere.",
@@ -65,13 +70,19 @@ extension Shape {
     fields: [
       Field("ID", "id"), Field("ROLE", "role"), Field("TENANT", "tenant"), Field("POOL", "pool"),
       Field("EXPIRES") { token in token["expires_at"]?.string ?? "never" }, Field("MADE BY", "created_by"),
-      Field("ONE TIME") { $0["one_time"]?.bool == true ? "yes" : "" }, Field("DESCRIPTION", "description")
+      Field("ONE TIME") { token in
+        guard let agent = token["enrols"]?.string else { return token["one_time"]?.bool == true ? "yes" : "" }
+        return token["used"]?.bool == true ? "enrolled \(agent)" : "enrols \(agent)"
+      }, Field("DESCRIPTION", "description")
     ], name: "id")
 }
 
 private func createToken(_ run: Invocation) throws(Failure) -> ExitCode {
-  guard run["role"] != nil else { throw .usage("a token needs a role", "--role viewer, for example") }
+  guard run["role"] != nil || run["enrol"] != nil else {
+    throw .usage("a token needs a role", "--role viewer, for example")
+  }
   var body = Body(run.arguments)
+  body.text("enrols", "enrol")
   for name in ["role", "tenant", "pool", "description"] { body.text(name, name) }
   if run["expires"] == "never" {
     body.set("expires_in_seconds", .null)
@@ -133,7 +144,7 @@ private func logIn(_ run: Invocation) throws(Failure) -> ExitCode {
     let text = TokenStore.keeping(token, for: run.serverNames, in: before)
     try run.io.writeSecret(path, Array(text.utf8))
   } catch { throw Failure(.refused, "the token could not be kept: \(error.reason)") }
-  if !run.serverNames.allSatisfy(TokenStore.isHere) {
+  if !run.isPrivate {
     run.io.remark("warning: the connection is not encrypted, and whoever listens on the way has read the token")
   }
   let who = "\(cellText(me.at("role"))) (\(cellText(me.at("principal"))))"

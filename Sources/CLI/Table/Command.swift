@@ -3,9 +3,11 @@ internal import Config
 /// An argument without dashes.
 struct Positional: Sendable {
   /// What a shell can offer for it.
-  enum Offer: Sendable {
+  enum Offer: Hashable, Sendable {
     case nothing
     case pools
+    case nodes
+    case vms
     case files
     case words([String])
   }

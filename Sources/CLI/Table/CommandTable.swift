@@ -24,14 +24,22 @@ struct CommandTable: Sendable {
     nouns: [
       Noun(word: "pool", summary: "Pools of addresses.", aliases: ["ip-pool"]),
       Noun(word: "ip", summary: "Addresses and who has them.", aliases: []),
+      Noun(word: "vm", summary: "Virtual machines: what is wanted, where it is, and why.", aliases: []),
+      Noun(word: "node", summary: "The hosts that carry VMs.", aliases: []),
+      Noun(word: "tenant", summary: "Who has what, and how much at most.", aliases: []),
+      Noun(word: "capacity", summary: "Room on nodes that is kept for a tenant.", aliases: []),
+      Noun(word: "cost", summary: "What VMs cost.", aliases: []),
+      Noun(word: "plan", summary: "What would happen if.", aliases: []),
       Noun(word: "cluster", summary: "The nodes, their leader, and etcd.", aliases: []),
       Noun(word: "token", summary: "Tokens: who may come in.", aliases: []),
       Noun(word: "cert", summary: "Certificates for those who have no CA.", aliases: []),
       Noun(word: "config", summary: "Settings and where they come from.", aliases: []),
       Noun(word: "log", summary: "The log of a stopped Berth.", aliases: [])
     ],
-    commands: [serveCommand] + poolCommands + poolStateCommands + poolViewCommands + addressCommands
-      + addressReadCommands + inventoryCommands + tokenCommands + certificateCommands + clusterCommands
+    commands: [serveCommand, agentCommand] + poolCommands + poolStateCommands + poolViewCommands + addressCommands
+      + addressReadCommands + vmCommands + vmActionCommands + nodeCommands + nodeStateCommands + tenantCommands
+      + capacityCommands + costCommands + planCommands + inventoryCommands + tokenCommands + certificateCommands
+      + clusterCommands
       + machineCommands)
 
   func commands(of noun: Noun) -> [Command] { commands.filter { $0.words.count > 1 && $0.words[0] == noun.word } }

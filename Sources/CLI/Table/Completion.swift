@@ -38,10 +38,17 @@ struct Completion {
   /// What a shell runs to find a value that is no fixed word.
   private func offer(_ flag: Flag) -> Positional.Offer {
     if !choices(flag).isEmpty { return .words(choices(flag)) }
-    return flag.value == "POOL" ? .pools : flag.value == "FILE" || flag.value == "DIR" ? .files : .nothing
+    return switch flag.value {
+    case "POOL": .pools
+    case "NODE": .nodes
+    case "FILE", "DIR": .files
+    default: .nothing
+    }
   }
 
   private static let pools = "berth pool list -o name 2>/dev/null"
+  private static let nodes = "berth node list -o name 2>/dev/null"
+  private static let vms = "berth vm list -o name 2>/dev/null"
 
   // MARK: - bash and zsh
 
@@ -51,11 +58,21 @@ struct Completion {
       switch offer {
       case .nothing: "words=''"
       case .pools: "words=$(\(Self.pools))"
+      case .nodes: "words=$(\(Self.nodes))"
+      case .vms: "words=$(\(Self.vms))"
       case .files: file
       case .words(let words): "words='\(words.joined(separator: " "))'"
       }
     }
-    var out = "  case \"$prev\" in\n"
+    // First what a flag takes in one command and not in others of its name.
+    var out = "  case \"$at $prev\" in\n"
+    let usual = Dictionary(uniqueKeysWithValues: valueFlags.map { ($0.name, offer($0)) })
+    for (words, command) in spelt {
+      for flag in command.flags where flag.value != nil && usual[flag.name] != offer(flag) {
+        out += "    '\(words)'*' --\(flag.name)') \(act(offer(flag))); done=1 ;;\n"
+      }
+    }
+    out += "  esac\n  [[ -n $done ]] || case \"$prev\" in\n"
     for flag in valueFlags { out += "    \(spellings(flag).joined(separator: "|"))) \(act(offer(flag))); done=1 ;;\n" }
     out += "  esac\n  if [[ -z $done ]]; then\n    case \"$at\" in\n"
     out += "      '') words='\(firstWords.map(\.word).joined(separator: " "))' ;;\n"
@@ -175,6 +192,8 @@ struct Completion {
     switch offer {
     case .nothing: always ? line + "\n" : ""
     case .pools: line + " -a '(\(Self.pools))'\n"
+    case .nodes: line + " -a '(\(Self.nodes))'\n"
+    case .vms: line + " -a '(\(Self.vms))'\n"
     case .files: line + " -F\n"
     case .words(let words): line + " -a '\(words.joined(separator: " "))'\n"
     }

@@ -17,7 +17,7 @@ extension FleetOutcome {
       case .capacityReleased: FleetOutcome.capacity(effects).map { .capacityDeleted($0) }
       case .poolCreated, .poolUpdated, .poolExpanded, .poolRolledBack, .poolDeleted, .reservationCreated,
         .reservationDeleted, .allocated, .allocationUpdated, .renewed, .released, .expired, .imported, .tokenCreated,
-        .tokenRevoked:
+        .tokenRevoked, .agentEnrolled:
         nil
       }
     guard let found else { return nil }

@@ -4,12 +4,14 @@ import Domain
 extension Ledger {
   func createToken(_ request: TokenRequest, _ context: Context, actor: String) throws(Rejection) -> Decided {
     let maker = try maker(of: request)
-    try check(request)
+    let ended = request.enrols == nil ? [] : endedEnrolments(at: context.time)
+    try check(request, room: ended.count)
     let token = Token(
       id: request.id, hash: request.hash, role: request.role, scope: request.scope, note: request.note,
       createdAt: context.time, expiresAt: request.lifetimeSeconds.map { context.time + LogTime($0) * 1_000_000 },
-      createdBy: actor, isOneTime: request.isOneTime, revision: context.revision)
-    var effects: [Effect] = [.put(.token(token))]
+      createdBy: actor, isOneTime: request.isOneTime, enrolment: request.enrols.map { Enrolment(agent: $0) },
+      revision: context.revision)
+    var effects: [Effect] = [.put(.token(token))] + ended.map { .delete(.token($0)) }
     var spent = false
     // The first administrator's token takes the place of the one that came with the start.
     if let maker, maker.isOneTime, token.isAdmin {
@@ -36,9 +38,16 @@ extension Ledger {
     }
   }
 
-  private func check(_ request: TokenRequest) throws(Rejection) {
+  /// Where there is no room left, tokens of enrolment that have ended make some: a fleet leaves many of them.
+  private func endedEnrolments(at time: LogTime) -> [Token] {
+    guard tables.tokenCount >= Limits.tokens else { return [] }
+    let ended = tables.tokens.filter { $0.enrolment != nil && $0.hasExpired(at: time) }
+    return Array(ended.sorted { $0.id < $1.id }.prefix(Limits.enrolmentsForgotten))
+  }
+
+  private func check(_ request: TokenRequest, room: Int) throws(Rejection) {
     if row(.token(request.id)) != nil { throw Rejection(.tokenExists, "token \(request.id) exists: ask again") }
-    guard tables.tokenCount < Limits.tokens else {
+    guard tables.tokenCount - room < Limits.tokens else {
       throw Rejection(.tooManyTokens, "there are \(Limits.tokens) tokens, the most Berth keeps: revoke some first")
     }
     guard request.note.utf8.count <= Limits.noteBytes else {
@@ -46,6 +55,14 @@ extension Ledger {
     }
     if let seconds = request.lifetimeSeconds, !(1...Limits.maxSeconds).contains(seconds) {
       throw .invalid("expires_in_seconds", "must be 1 to \(Limits.maxSeconds) (ten years), or null for never")
+    }
+    if request.enrols != nil {
+      guard request.role == .agent, request.scope == .global else {
+        throw .invalid("enrols", "a token of enrolment has role agent, and neither `tenant` nor `pool`")
+      }
+      guard let seconds = request.lifetimeSeconds, seconds <= Limits.enrolmentSeconds else {
+        throw .invalid("expires_in_seconds", "a token of enrolment lives \(Limits.enrolmentSeconds) seconds at most")
+      }
     }
     if request.role == .clusterAdmin, request.scope != .global {
       throw .invalid("role", "cluster-admin is for everything: leave `tenant` and `pool` out")
@@ -57,6 +74,26 @@ extension Ledger {
         "the first token ends access without one, so it must be an administrator's: make one of role cluster-admin first",
         field: "role")
     }
+  }
+
+  /// Notes the certificate that a token of enrolment was used for. The same key again gets the same certificate, since
+  /// an answer may be lost on its way; any other key gets nothing.
+  func enrol(_ request: EnrolRequest, _ context: Context) throws(Rejection) -> Decided {
+    guard case .token(let token) = row(.token(request.token)), let enrolment = token.enrolment,
+      !token.hasExpired(at: context.time)
+    else { throw Rejection(.creatorIsGone, "the token of enrolment has just ended or been revoked") }
+    if let made = enrolment.made {
+      guard made.key.isSame(as: request.made.key) else {
+        throw Rejection(
+          .enrolmentUsed,
+          "this token has enrolled agent \(enrolment.agent) already, with another key: make a new one"
+            + " (`berth token create --enrol \(enrolment.agent)`), and if that was not you, revoke this one and look who it was"
+        )
+      }
+      return Decided(outcome: .enrolled(token, isNew: false))
+    }
+    let used = token.enrolled(request.made, revision: context.revision)
+    return Decided(outcome: .enrolled(used, isNew: true), kind: .agentEnrolled, effects: [.put(.token(used))])
   }
 
   func revokeToken(_ id: TokenID) throws(Rejection) -> Decided {

@@ -125,7 +125,8 @@ extension EtcdMachine {
 
   /// What to run when etcd and this node do not agree.
   var advice: String {
-    "stop all nodes, then `berth restore --from-archive` with the archive that goes furthest;"
+    "stop all nodes, put the archive that goes furthest under another prefix"
+      + " (`berth cluster migrate --from DIR --to etcd://... --etcd-prefix /berth-2/`) and start them with that prefix;"
       + " if it is this node's archive (\(options.directory)) that is wrong, `berth cluster rejoin`"
   }
 

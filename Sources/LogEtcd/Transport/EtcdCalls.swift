@@ -33,15 +33,20 @@ final class EtcdCalls: @unchecked Sendable {
   private var idle = 0
   private var threads: [Thread] = []
   private var isClosed = false
+  /// What was said last of each endpoint that TLS keeps us from; nil while it answers.
+  private var said: [EtcdDoor.Trouble?]
+  private let way: EtcdDoor
 
-  init(_ endpoints: [Endpoint], _ options: HTTPClientOptions) {
+  init(_ endpoints: [Endpoint], _ options: HTTPClientOptions, _ way: EtcdDoor = EtcdDoor()) {
+    self.way = way
+    said = Array(repeating: nil, count: endpoints.count)
     var options = options
     options.bodyLimit = EtcdDecoding.maxBytes
     options.maxConnections = EtcdCalls.workers + 2
     options.connectTimeout = min(options.connectTimeout, .seconds(1))
-    clients = endpoints.map { HTTPClient($0, options: options) }
+    clients = endpoints.map { HTTPClient($0, options: options, renewing: way.tls) }
     options.maxIdle = 0
-    watchers = endpoints.map { HTTPClient($0, options: options) }
+    watchers = endpoints.map { HTTPClient($0, options: options, renewing: way.tls) }
   }
 
   /// Sends a request on some thread; `done` is called once, there.
@@ -82,16 +87,39 @@ final class EtcdCalls: @unchecked Sendable {
         body == nil ? "GET" : "POST", request.path, body: body, timeout: timeout, mayRepeat: false)
       let response = try clients[endpoint].send(call)
       guard let answer = EtcdDecoding.answer(to: request, status: response.status, body: response.body) else {
+        tell(nil, of: endpoint)
         return .failure(EtcdCallFault(failure: .unreadable("HTTP \(response.status)")))
       }
+      // The version is not asked for through the gateway, so that it says nothing of it.
+      if request != .version || !isShut(endpoint) { tell(EtcdDoor.Trouble(answer), of: endpoint) }
       return .success(answer)
     } catch {
+      if let trouble = error.tls {
+        tell(.tls(trouble, error.sentence), of: endpoint)
+      } else if error.kind == .malformedAnswer {
+        tell(.foreign(error.sentence), of: endpoint)
+      }
       return .failure(
         EtcdCallFault(failure: error.kind == .answerTooLarge ? .unreadable("\(error)") : .unknown("\(error)")))
     }
   }
 
   var endpoints: Int { clients.count }
+
+  /// Whether the gateway of an endpoint was found shut.
+  private func isShut(_ endpoint: Int) -> Bool { lock.withLock { said[endpoint] == .gateway } }
+
+  /// How many endpoints TLS keeps us from, as far as they were tried.
+  var blocked: Int { lock.withLock { said.count { $0 != nil } } }
+
+  /// Says what keeps us from an endpoint, when that is something new.
+  private func tell(_ trouble: EtcdDoor.Trouble?, of endpoint: Int) {
+    let isNew = lock.withLock { () -> Bool in
+      defer { said[endpoint] = trouble }
+      return said[endpoint] != trouble
+    }
+    if isNew, let trouble { way.notice(trouble.sentence(clients[endpoint].endpoint)) }
+  }
 
   /// Opens a watch on a thread of its own; `each` is called with every message, and with nil at the end, until it
   /// returns false.

@@ -28,12 +28,12 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
 
   /// Prepares a log; nothing is connected before `start`. Connections are made as `client` says.
   package init(
-    _ options: EtcdOptions, endpoints: [Endpoint], client: HTTPClientOptions = HTTPClientOptions(),
-    seed: UInt64 = Entropy.uint64()
+    _ options: EtcdOptions, endpoints: [Endpoint], door: EtcdDoor = EtcdDoor(),
+    client: HTTPClientOptions = HTTPClientOptions(), seed: UInt64 = Entropy.uint64()
   ) {
     precondition(options.endpoints == endpoints.count, "the options count other endpoints")
     self.options = options
-    calls = EtcdCalls(endpoints, client)
+    calls = EtcdCalls(endpoints, client, door)
     machine = EtcdMachine(options, seed: seed)
     shownHead = machine.toldHead
   }

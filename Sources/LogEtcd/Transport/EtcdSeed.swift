@@ -14,8 +14,8 @@ package struct EtcdSeed {
   private let endpoints: Int
 
   /// Prepares; nothing is sent before `write`.
-  package init(_ endpoints: [Endpoint], prefix: String) {
-    calls = EtcdCalls(endpoints, HTTPClientOptions())
+  package init(_ endpoints: [Endpoint], prefix: String, door: EtcdDoor = EtcdDoor()) {
+    calls = EtcdCalls(endpoints, HTTPClientOptions(), door)
     keys = EtcdKeys(prefix: prefix)
     self.endpoints = endpoints.count
   }

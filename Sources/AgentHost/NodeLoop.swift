@@ -1,0 +1,191 @@
+package import APITypes
+package import Agent
+package import Domain
+package import VMM
+
+/// What a node says to Berth.
+package enum NodeMessage: Sendable {
+  /// What it has.
+  case register(NodeBody)
+  /// How it is; the answer may be kept back so long while there is no news.
+  case report(AgentReport, usage: Resources, wait: Duration)
+}
+
+/// What comes of it.
+package enum NodeReply: Sendable {
+  /// It is registered under this epoch, and may promise so much.
+  case registered(epoch: UInt64, effective: Resources)
+  /// The report was taken.
+  case answered(Acknowledgement)
+  /// Berth does not know this registration, or knows a newer one.
+  case unknown
+  /// Berth said no, or nobody answered.
+  case failed(String)
+}
+
+/// One node: its agent, its machines, and when it has to do something. Whoever calls it sees to it that only one does.
+package final class NodeLoop {
+  /// Asks Berth, for at most so long.
+  package typealias Ask = (NodeName, NodeMessage, Duration) -> NodeReply
+
+  /// Everything is told again with each so many-th report.
+  static let wholeEvery = 30
+  /// Never are two reports closer than this.
+  static let spacing = Duration.milliseconds(20)
+  static let firstPause = Duration.milliseconds(200)
+  static let longestPause = Duration.seconds(5)
+  /// How often one looks after machines of a backend that cannot say when something changes.
+  static let lookEvery = Duration.milliseconds(500)
+  /// More steps in a row are a backend that does not keep the contract.
+  static let stepsMax = 16
+
+  /// What it registers.
+  package let node: HostedNode
+  /// What runs its machines.
+  package let backend: any VMBackend
+  /// What it decides.
+  package private(set) var agent: Agent
+  /// When it must be given time again.
+  package private(set) var due = Duration.zero
+  /// By when it must be, lest something runs without a lease.
+  package private(set) var deadline: Duration?
+  /// Why its last call failed; nil = it did not.
+  package private(set) var trouble: String? = "not registered yet"
+  /// Reports that were answered.
+  package private(set) var reports = 0
+  /// Machines that are up.
+  package private(set) var machines = 0
+
+  private let clock: () -> Duration
+  private let ask: Ask
+  private let polls: Bool
+  private var heartbeat: Duration
+  private var nextCall = Duration.zero
+  /// No call before this.
+  private var notBefore = Duration.zero
+  private var failures = 0
+  private var isRegistered = false
+  private var isWoken = false
+
+  /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news.
+  package init(
+    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, clock: @escaping () -> Duration,
+    ask: @escaping Ask
+  ) {
+    (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
+    (self.clock, self.ask) = (clock, ask)
+    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities)
+  }
+
+  /// Something of this node has changed.
+  package func wake() {
+    isWoken = true
+    due = .zero
+  }
+
+  /// Puts off the first call, so that thousands do not come at once.
+  package func begin(after pause: Duration) {
+    nextCall = clock() + pause
+    due = nextCall
+  }
+
+  /// Does what is to be done now, with at most one call, which takes at most `patience`.
+  package func work(patience: Duration) {
+    act()
+    let now = clock()
+    let observed = backend.observe()
+    let wants = now >= nextCall || isRegistered && (isWoken || agent.isUrgent(observed))
+    if wants, now >= notBefore {
+      call(observed, now, patience)
+      act()
+    }
+    plan()
+  }
+
+  /// Only what needs no call: what must be cut, what must go.
+  package func lookAfter() {
+    act()
+    plan()
+  }
+
+  private func act() {
+    for _ in 0..<Self.stepsMax {
+      let actions = agent.actions(backend.observe(), now: clock())
+      for action in actions { perform(action) }
+      // What goes down takes its time; everything else may make room for more.
+      if !actions.contains(where: { if case .stop = $0 { false } else { true } }) { return }
+    }
+  }
+
+  private func perform(_ action: AgentAction) {
+    switch action {
+    case .cut(let id, let epoch): backend.stop(id, epoch: epoch, graceSeconds: 0)
+    case .stop(let id, let epoch, let grace): backend.stop(id, epoch: epoch, graceSeconds: grace)
+    case .remove(let id, let epoch): backend.remove(id, epoch: epoch)
+    case .ensure(let order): backend.ensure(order)
+    }
+  }
+
+  private func call(_ observed: [ObservedVM], _ now: Duration, _ patience: Duration) {
+    isWoken = false
+    guard isRegistered else { return register(patience) }
+    let isWhole = reports % Self.wholeEvery == Self.wholeEvery - 1
+    let report = agent.report(observed, now: now, isWhole: isWhole)
+    var wait = Duration.zero
+    if polls, !agent.isUrgent(observed) { wait = min(heartbeat, backend.quietFor ?? Self.lookEvery, patience / 2) }
+    switch ask(node.name, .report(report, usage: usage(observed), wait: wait), patience) {
+    case .answered(let answer):
+      agent.acknowledged(report, answer)
+      (reports, failures, trouble) = (reports + 1, 0, nil)
+      if answer.heartbeat > .zero { heartbeat = answer.heartbeat }
+      let after = clock()
+      notBefore = now + Self.spacing
+      // An answer that was kept back is followed by the next question; from all others on counts the heartbeat.
+      nextCall = polls ? (wait > .zero ? after : after + min(heartbeat, .milliseconds(100))) : now + heartbeat
+    case .unknown:
+      isRegistered = false
+      (nextCall, notBefore) = (.zero, .zero)
+      fail("Berth asks it to register again")
+    case .failed(let why): fail(why)
+    case .registered: fail("Berth did not take the report")
+    }
+  }
+
+  private func register(_ patience: Duration) {
+    switch ask(node.name, .register(node.body), patience) {
+    case .registered(let epoch, let effective):
+      agent.registered(epoch: epoch)
+      agent.capacity = effective
+      (isRegistered, failures, trouble) = (true, 0, nil)
+      (nextCall, notBefore) = (.zero, .zero)
+    case .failed(let why): fail(why)
+    case .answered, .unknown: fail("Berth did not register it")
+    }
+  }
+
+  private func fail(_ why: String) {
+    trouble = why
+    let pause = min(Self.longestPause, Self.firstPause * (1 << min(failures, 10)))
+    failures += 1
+    notBefore = clock() + pause
+    nextCall = notBefore
+  }
+
+  private func plan() {
+    let observed = backend.observe()
+    machines = observed.count { $0.phase.isUp }
+    deadline = agent.deadline(observed)
+    let now = clock()
+    var next = nextCall
+    if isRegistered, isWoken || agent.isUrgent(observed) { next = now }
+    next = max(next, notBefore)
+    if !observed.isEmpty { next = min(next, now + (backend.quietFor ?? Self.lookEvery)) }
+    if let deadline, deadline > now { next = min(next, deadline) }
+    due = next
+  }
+
+  private func usage(_ observed: [ObservedVM]) -> Resources {
+    observed.reduce(into: .none) { sum, machine in if machine.phase == .running { sum = sum + machine.order.resources }
+    }
+  }
+}

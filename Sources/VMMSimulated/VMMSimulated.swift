@@ -1,0 +1,172 @@
+// VMMSimulated: machines that are only told of, for trying out a fleet, for tests and for measuring.
+//
+// A machine is a row with the times at which its phase changes, drawn from a seed when it is ordered; time comes from
+// the clock that was handed in. So ten thousand of them cost some memory and no thread, and a test moves the clock
+// instead of waiting. What happens to the N-th machine of a seed is the same in each run with the same orders.
+//
+// Faults are a value that can be exchanged while it runs: starts that fail, machines that die, machines that do not go
+// down. Whatever is decided by chance is decided at the order, by the faults of that moment; a stop that hangs ends when
+// the faults say so.
+//
+// The machines live in the process and vanish with it, as if the host had lost its power. Nothing of the network is
+// pretended: an address that such a machine has answers to nobody.
+package import Domain
+package import VMM
+
+/// What goes wrong.
+package struct SimulatedFaults: Hashable, Sendable {
+  /// Of a million starts so many fail.
+  package var startFailuresPerMillion: UInt32 = 0
+  /// Of a million machines so many die, some time in their first minute.
+  package var crashesPerMillion: UInt32 = 0
+  /// Whether no machine goes down, not even when its time is over.
+  package var stopsHang = false
+
+  /// Nothing goes wrong.
+  package init() {}
+
+  /// Nothing goes wrong.
+  package static let none = SimulatedFaults()
+}
+
+/// How simulated machines behave.
+package struct SimulatedTimes: Hashable, Sendable {
+  /// The shortest and the longest time to come up.
+  package var start: ClosedRange<Duration> = .milliseconds(100) ... .milliseconds(300)
+  /// The longest time to go down by itself; the grace ends it earlier.
+  package var stop: Duration = .milliseconds(200)
+
+  /// The usual times.
+  package init() {}
+
+  /// Comes up in half to one and a half of `delay`.
+  package init(startDelay delay: Duration) {
+    start = delay / 2...delay / 2 + delay
+    stop = delay
+  }
+}
+
+/// The simulated machines of one node.
+package final class SimulatedVMs: VMBackend {
+  private struct Machine {
+    let order: VMOrder
+    /// When it has come up, or failed to.
+    let upAt: Duration
+    /// Whether it fails instead of coming up.
+    let fails: Bool
+    /// When it dies by itself.
+    let diesAt: Duration?
+    /// When it is down after it was asked.
+    var downAt: Duration?
+    /// What became final, kept because the faults may change.
+    var ended: ObservedVM.Phase?
+    var detail = ""
+  }
+
+  /// What goes wrong from now on.
+  package var faults = SimulatedFaults.none
+  private let times: SimulatedTimes
+  private let clock: () -> Duration
+  private var random: UInt64
+  private var machines: [VMID: Machine] = [:]
+
+  /// No machines yet; `clock` gives the time since any instant and never goes back.
+  package init(seed: UInt64, times: SimulatedTimes = SimulatedTimes(), clock: @escaping () -> Duration) {
+    (random, self.times, self.clock) = (seed, times, clock)
+  }
+
+  /// `simulated`.
+  package static let backendName = BackendName(trusted: "simulated")
+  /// `simulated`.
+  package var name: BackendName { Self.backendName }
+  /// Whatever can be pretended.
+  package var capabilities: VMCapabilities {
+    VMCapabilities(stopsGracefully: true, migratesLive: true, pins: true, passesDevices: true)
+  }
+
+  /// All machines, in order of their ids.
+  package func observe() -> [ObservedVM] {
+    let now = clock()
+    return machines.keys.sorted().map { id in
+      settle(&machines[id]!, now)
+      let machine = machines[id]!
+      return ObservedVM(machine.order, phase(machine, now), detail: machine.detail)
+    }
+  }
+
+  /// Brings a machine up, unless one of this id is there.
+  package func ensure(_ order: VMOrder) {
+    guard machines[order.id] == nil else { return }
+    let now = clock()
+    let upAt = now + draw(times.start)
+    let fails = draw(1_000_000) < faults.startFailuresPerMillion
+    let dies = draw(1_000_000) < faults.crashesPerMillion
+    let diesAt = upAt + draw(.zero ... .seconds(60))
+    machines[order.id] = Machine(order: order, upAt: upAt, fails: fails, diesAt: dies ? diesAt : nil)
+  }
+
+  /// Brings a machine down.
+  package func stop(_ id: VMID, epoch: UInt64, graceSeconds: UInt32) {
+    guard var machine = machines[id], machine.order.epoch == epoch else { return }
+    let now = clock()
+    settle(&machine, now)
+    if machine.ended == nil {
+      let wanted = now + min(.seconds(graceSeconds), times.stop)
+      machine.downAt = min(machine.downAt ?? wanted, wanted)
+      // At once means now, not at the next look.
+      settle(&machine, now)
+    }
+    machines[id] = machine
+  }
+
+  /// Clears away a machine that is down.
+  package func remove(_ id: VMID, epoch: UInt64) {
+    guard var machine = machines[id], machine.order.epoch == epoch else { return }
+    settle(&machine, clock())
+    machines[id] = machine.ended == nil ? machine : nil
+  }
+
+  /// Until the first of them changes by itself.
+  package var quietFor: Duration? {
+    let now = clock()
+    let next = machines.values.compactMap { machine -> Duration? in
+      guard machine.ended == nil else { return nil }
+      if let down = machine.downAt { return faults.stopsHang ? nil : down }
+      return now < machine.upAt ? machine.upAt : machine.diesAt
+    }.min()
+    return next.map { max(.zero, $0 - now) } ?? .seconds(3_600)
+  }
+
+  private func phase(_ machine: Machine, _ now: Duration) -> ObservedVM.Phase {
+    if let ended = machine.ended { return ended }
+    if machine.downAt != nil { return .stopping }
+    return now < machine.upAt ? .starting : .running
+  }
+
+  /// Makes final what has become so by now.
+  private func settle(_ machine: inout Machine, _ now: Duration) {
+    guard machine.ended == nil else { return }
+    if let down = machine.downAt {
+      if !faults.stopsHang, now >= down { machine.ended = .down }
+    } else if machine.fails, now >= machine.upAt {
+      (machine.ended, machine.detail) = (.failed, "simulated: it did not come up")
+    } else if let dies = machine.diesAt, now >= dies {
+      (machine.ended, machine.detail) = (.failed, "simulated: it died")
+    }
+  }
+
+  private func draw(_ range: ClosedRange<Duration>) -> Duration {
+    let span = (range.upperBound - range.lowerBound).components
+    let microseconds = UInt64(span.seconds * 1_000_000 + span.attoseconds / 1_000_000_000_000)
+    return range.lowerBound + .microseconds(Int64(draw(microseconds + 1)))
+  }
+
+  /// SplitMix64, as in TestSupport; a number below `bound`.
+  private func draw(_ bound: UInt64) -> UInt64 {
+    random &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = random
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return (mixed ^ (mixed >> 31)) % bound
+  }
+}

@@ -1,0 +1,114 @@
+import Agent
+import AgentHost
+import Domain
+import Testing
+import VMM
+
+@Suite struct NodeLoopTests {
+  @Test func aNodeRegistersStartsWhatIsWantedAndTellsWhenItRuns() {
+    let stage = Stage()
+    stage.answer = content([wanted(1), wanted(2)])
+    stage.play(.seconds(1))
+    #expect(stage.registrations == 1)
+    #expect(stage.backend.observe().map(\.phase) == [.running, .running])
+    // Asked once, told within 300 ms of the start, long before the next heartbeat.
+    #expect(stage.reports.flatMap(\.vms).filter { $0.fact == .running }.count == 2)
+    #expect(stage.reports.count <= 4)
+  }
+
+  @Test func inPeaceThereIsOneReportAHeartbeatAndItSaysNothingNew() {
+    let stage = Stage()
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(1))
+    stage.heard = []
+    stage.play(.seconds(20))
+    #expect((9...11).contains(stage.reports.count), "\(stage.reports.count)")
+    #expect(stage.reports.allSatisfy { $0.vms.isEmpty && $0.seenRevision == 5 })
+  }
+
+  @Test func whoIsWokenReportsAtOnce() {
+    let stage = Stage()
+    stage.answer = content([])
+    stage.play(.seconds(1))
+    let before = stage.reports.count
+    stage.loop.wake()
+    stage.play(.milliseconds(1))
+    #expect(stage.reports.count == before + 1)
+  }
+
+  @Test func whenNobodyAnswersItAsksMoreAndMoreSeldom() {
+    let stage = Stage()
+    stage.play(.seconds(60))
+    let gaps = zip(stage.heard, stage.heard.dropFirst()).map { $1.at - $0.at }
+    #expect(gaps.first == .milliseconds(200) && gaps.last == .seconds(5))
+    #expect(zip(gaps, gaps.dropFirst()).allSatisfy { $0 <= $1 })
+    // Being woken is no reason to hammer.
+    let before = stage.heard.count
+    for _ in 0..<50 {
+      stage.loop.wake()
+      stage.play(.milliseconds(10))
+    }
+    #expect(stage.heard.count <= before + 1)
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(10))
+    #expect(stage.loop.trouble == nil && stage.backend.observe().count == 1)
+  }
+
+  @Test func whoIsForgottenRegistersAgainAndTellsEverything() {
+    let stage = Stage()
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(1))
+    stage.heard = []
+    var epoch: UInt64 = 1
+    stage.answer = { message in
+      switch message {
+      case .register:
+        epoch += 1
+        return .registered(epoch: epoch, effective: Resources(cpu: 8_000, memory: 8_192))
+      case .report(let report, _, _):
+        guard report.epoch > 1 else { return .unknown }
+        return .answered(
+          Acknowledgement(epoch: report.epoch, lease: .seconds(15), revision: 6, desired: [wanted(1)]))
+      }
+    }
+    stage.play(.seconds(5))
+    #expect(stage.registrations == 1)
+    let told = stage.reports.filter { $0.epoch == 2 }.flatMap(\.vms)
+    #expect(told.map(\.fact) == [.running])
+    // It was not touched meanwhile.
+    #expect(stage.backend.observe().map(\.phase) == [.running])
+  }
+
+  @Test func whatMustBeCutIsCutInTimeAlsoWhileNobodyAnswers() {
+    let stage = Stage()
+    stage.answer = content([wanted(1, failover: .restart), wanted(2)])
+    stage.play(.seconds(3))
+    let sent = stage.heard.last!.at
+    stage.answer = { _ in .failed("nobody is there") }
+    stage.play(sent + .seconds(15) - stage.now - .milliseconds(1))
+    #expect(stage.backend.observe().map(\.phase) == [.running, .running])
+    stage.play(.milliseconds(2))
+    #expect(stage.backend.observe().map(\.phase) == [.down, .running])
+    stage.answer = content([wanted(1, failover: .restart), wanted(2)])
+    stage.play(.seconds(10))
+    // Berth hears that it is down, and decides.
+    #expect(stage.reports.last { !$0.vms.isEmpty }?.vms.map(\.fact) == [.failed])
+  }
+
+  @Test func aNodeThatPollsLeavesItsReportAndNeverLongerThanItsMachinesAllow() {
+    let stage = Stage(polls: true)
+    var waits: [Duration] = []
+    stage.answer = { [unowned stage] message in
+      guard case .report(_, _, let wait) = message else { return content([])(message) }
+      waits.append(wait)
+      stage.now += wait
+      return content([wanted(1)])(message)
+    }
+    stage.play(.seconds(10))
+    #expect(waits.contains { $0 > .zero && $0 <= .milliseconds(300) })
+    #expect(waits.max() == .seconds(1))
+    #expect(stage.reports.flatMap(\.vms).contains { $0.fact == .running })
+    // About as many questions as waits fit into the time.
+    #expect(waits.count < 25, "\(waits)")
+  }
+}

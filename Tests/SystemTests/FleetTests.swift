@@ -1,0 +1,143 @@
+import Foundation
+import TestSupport
+import Testing
+import Wire
+
+/// A `berth agent` process; killed with the object.
+private func agent(_ berth: Berth, _ words: String) throws -> ChildProcess {
+  try ChildProcess(
+    Berth.binary, ["agent", "--server", berth.url] + words.split(separator: " ").map(String.init))
+}
+
+extension Berth {
+  /// Runs a command of the command line against this server.
+  fileprivate func command(_ line: String) throws -> Ended {
+    try Berth.run(line.split(separator: " ").map(String.init) + ["--server", url])
+  }
+
+  fileprivate func vm(_ name: String) throws -> JSONValue { try get("/api/v1/vms/\(name)").json }
+
+  /// What there is to say of a VM that is not as it should be.
+  fileprivate func told(_ name: String) -> String { (try? get("/api/v1/vms/\(name)").text) ?? "no answer" }
+
+  fileprivate func state(_ name: String) throws -> String { try vm(name)["state"]?.string ?? "none" }
+
+  fileprivate func ready(_ count: Int) throws -> Bool {
+    try get("/api/v1/nodes?state=ready&limit=1000").json["items"]?.elements?.count == count
+  }
+}
+
+/// VMs on simulated nodes: the real server, the real agent, the real command line.
+@Suite struct FleetTests {
+  @Test func s0_65_aVMIsMadeGetsItsAddressRunsAndGivesItBack() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    let agents = try agent(berth, "--nodes 3 --datacenters 3 --start-delay 50ms")
+    #expect(try eventually { try berth.ready(3) }, "\(agents.errors) \(berth.errors)")
+
+    #expect(try berth.command("pool create edge --cidr 10.1.0.0/16").status == .exited(0))
+    let made = try berth.command("vm create web-1 --vcpus 2 --memory 4G --ip-pool edge --ip 10.1.0.9 --wait")
+    #expect(made.status == .exited(0), "\(made.errors)")
+    let vm = try berth.vm("web-1")
+    #expect(vm["state"]?.string == "running")
+    #expect(vm["addresses"]?[0]?["ip"]?.string == "10.1.0.9")
+    let node = vm["node"]?.string ?? ""
+    #expect(node.hasPrefix("sim-"))
+    let listed = try berth.command("vm list")
+    #expect(listed.output.contains("10.1.0.9") && listed.output.contains(node), "\(listed.output)")
+    #expect(try berth.command("vm why web-1").output.contains("web-1 is running on \(node)"))
+
+    // The address is the VM's: somebody else who asks for it hears who has it, and no VM is left behind.
+    let second = try berth.command("vm create web-2 --vcpus 1 --memory 1G --ip-pool edge --ip 10.1.0.9")
+    #expect(second.status == .exited(1) && second.errors.contains("web-1"), "\(second.errors)")
+    #expect(try berth.get("/api/v1/vms/web-2").status == 404)
+    let outside = try berth.command("vm create web-2 --vcpus 1 --memory 1G --ip-pool edge --ip 10.2.0.9")
+    #expect(outside.status == .exited(1) && outside.errors.contains("edge"), "\(outside.errors)")
+
+    let many = try berth.command("vm create app --count 10 --vcpus 0.5 --memory 512M --ip-pool edge --wait")
+    #expect(many.status == .exited(0), "\(many.errors)")
+    let given = try (1...10).map { try berth.vm("app-\($0)")["addresses"]?[0]?["ip"]?.string ?? "" }
+    #expect(Set(given).count == 10 && !given.contains(""))
+
+    let stopped = try berth.command("vm stop web-1 --wait")
+    #expect(stopped.status == .exited(0), "\(stopped.errors)")
+    #expect(try berth.vm("web-1")["addresses"]?[0]?["ip"]?.string == "10.1.0.9")
+    #expect(try berth.command("vm start web-1 --wait").status == .exited(0))
+
+    let deleted = try berth.command("vm delete web-1 --yes --wait")
+    #expect(deleted.status == .exited(0), "\(deleted.errors)")
+    #expect(try berth.get("/api/v1/addresses/10.1.0.9").json["matches"]?[0]?["allocation"]?.isNull == true)
+    #expect(try berth.command("ip allocate router --pool edge --ip 10.1.0.9").status == .exited(0))
+  }
+
+  @Test func aVMThatFindsNoRoomWaitsSaysWhyAndRunsWhenANodeComes() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    #expect(try berth.command("vm create db --vcpus 8 --memory 16G").status == .exited(0))
+    #expect(try berth.state("db") == "pending")
+    let why = try berth.vm("db")["why"]?.string
+    #expect(why?.isEmpty == false)
+    let large = try agent(berth, "--node large --vcpus 16 --start-delay 50ms")
+    #expect(try eventually { try berth.state("db") == "running" }, "\(large.errors) \(berth.told("db"))")
+    #expect(try berth.vm("db")["node"]?.string == "large")
+  }
+
+  @Test func whatFailsToStartIsTriedElsewhere() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    let bad = try agent(berth, "--node a-bad --failure-rate 1 --start-delay 20ms")
+    #expect(try eventually { try berth.ready(1) }, "\(bad.errors)")
+    #expect(try berth.command("vm create web --vcpus 1 --memory 1G").status == .exited(0))
+    #expect(
+      try eventually { try berth.vm("web")["why"]?.string?.contains("did not come up") == true },
+      "\(berth.told("web"))")
+    let good = try agent(berth, "--node b-good --start-delay 20ms")
+    #expect(try eventually { try berth.ready(2) }, "\(good.errors)")
+    #expect(try berth.command("node cordon a-bad").status == .exited(0))
+    #expect(try eventually(deadline: .seconds(60)) { try berth.state("web") == "running" }, "\(berth.told("web"))")
+    #expect(try berth.vm("web")["node"]?.string == "b-good")
+  }
+
+  @Test func s3_70_whenANodeIsKilledItsVMsRunElsewhereWithTheirAddresses() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path, ["--node-lease-seconds", "3"])
+    let doomed = try agent(berth, "--node doomed --start-delay 50ms")
+    #expect(try eventually { try berth.ready(1) }, "\(doomed.errors)")
+    for name in ["moves", "stays"] {
+      let policy = name == "moves" ? "restart" : "never"
+      let made = try berth.command("vm create \(name) --vcpus 1 --memory 1G --failover \(policy) --wait")
+      #expect(made.status == .exited(0), "\(made.errors)")
+    }
+    let address = try berth.vm("moves")["addresses"]?[0]?["ip"]?.string
+    #expect(address != nil)
+    let others = try agent(berth, "--nodes 2 --prefix other --start-delay 50ms")
+    #expect(try eventually { try berth.ready(3) }, "\(others.errors)")
+    doomed.kill(SIGKILL)
+    #expect(
+      try eventually(deadline: .seconds(60)) {
+        let vm = try berth.vm("moves")
+        return vm["state"]?.string == "running" && vm["node"]?.string?.hasPrefix("other") == true
+      }, "\(berth.told("moves")) \(berth.errors)")
+    #expect(try berth.vm("moves")["addresses"]?[0]?["ip"]?.string == address)
+    // Nobody has said that the node is off, so what must not run twice waits.
+    #expect(try berth.state("stays") == "lost")
+    #expect(try berth.command("node fence doomed --yes").status == .exited(0))
+    #expect(try eventually { try berth.state("stays") == "running" }, "\(berth.told("stays"))")
+  }
+
+  @Test func anAgentThatIsToldToStopEndsInGoodOrderAndSaysWhatVanishes() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    let agents = try agent(berth, "--nodes 2 --start-delay 20ms")
+    #expect(try eventually { try berth.ready(2) }, "\(agents.errors)")
+    #expect(try berth.command("vm create a --vcpus 1 --memory 1G --wait").status == .exited(0))
+    agents.kill(SIGTERM)
+    #expect(agents.waitForExit(deadline: .seconds(10)) == .exited(0))
+    #expect(agents.errors.contains("1 simulated VMs vanish"), "\(agents.errors)")
+    // The same nodes again: they register anew and bring up what they are to have.
+    let again = try agent(berth, "--nodes 2 --start-delay 20ms")
+    #expect(try eventually { try berth.get("/api/v1/nodes/sim-1").json["epoch"]?.integer() == 2 }, "\(again.errors)")
+    #expect(eventually { again.errors.contains("2 nodes in touch") })
+    #expect(try berth.state("a") == "running")
+  }
+}

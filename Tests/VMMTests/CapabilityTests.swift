@@ -1,0 +1,18 @@
+import Domain
+import Testing
+import VMM
+
+@Suite struct CapabilityTests {
+  @Test func whatABackendCannotDoIsSaidInWords() {
+    let little = VMCapabilities(stopsGracefully: false, mostCPU: 2_000)
+    #expect(little.flaw(in: order(1)) == nil)
+    #expect(little.flaw(in: order(1, cpu: 2_001))?.contains("at most 2 vCPUs") == true)
+    var pinned = order(1)
+    pinned.seat.cpus = CPUSet(0..<2)
+    #expect(little.flaw(in: pinned)?.contains("processors of its own") == true)
+    var device = order(1)
+    device.seat.devices = [DeviceID(trusted: "0000:3b:00.0")]
+    #expect(little.flaw(in: device)?.contains("devices") == true)
+    #expect(VMCapabilities(stopsGracefully: true, pins: true, passesDevices: true).flaw(in: device) == nil)
+  }
+}

@@ -1,0 +1,84 @@
+import Domain
+import Testing
+import VMM
+
+/// What every backend does, whatever it runs.
+@Suite struct VMMConformanceTests {
+  @Test(arguments: backends) func whatWasOrderedIsSeenAtOnceAndRunsInTheEnd(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    #expect(backend.observe().isEmpty)
+    backend.ensure(order(1, epoch: 3))
+    #expect(backend.observe().map(\.order) == [order(1, epoch: 3)])
+    #expect([.starting, .running].contains(backend.phase(1)))
+    settle()
+    #expect(backend.phase(1) == .running)
+  }
+
+  @Test(arguments: backends) func everyVerbMayBeRepeated(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    for _ in 0..<3 { backend.ensure(order(1)) }
+    settle()
+    #expect(backend.observe().count == 1)
+    for _ in 0..<3 { backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 5) }
+    settle()
+    #expect(backend.phase(1) == .down)
+    for _ in 0..<3 { backend.remove(VMID(raw: 1), epoch: 1) }
+    #expect(backend.observe().isEmpty)
+    // What is not there is not there: nothing to say.
+    backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
+    #expect(backend.observe().isEmpty)
+  }
+
+  @Test(arguments: backends) func thereIsNeverASecondMachineOfAnID(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    backend.ensure(order(1, epoch: 1))
+    backend.ensure(order(1, epoch: 2))
+    settle()
+    #expect(backend.observe().map(\.epoch) == [1])
+    backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
+    settle()
+    // Down is still there.
+    backend.ensure(order(1, epoch: 2))
+    #expect(backend.observe().map(\.epoch) == [1])
+    backend.remove(VMID(raw: 1), epoch: 1)
+    backend.ensure(order(1, epoch: 2))
+    #expect(backend.observe().map(\.epoch) == [2])
+  }
+
+  @Test(arguments: backends) func anOrderForAnotherEpochHitsNobody(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    backend.ensure(order(1, epoch: 2))
+    settle()
+    for epoch: UInt64 in [1, 3] {
+      backend.stop(VMID(raw: 1), epoch: epoch, graceSeconds: 0)
+      backend.remove(VMID(raw: 1), epoch: epoch)
+    }
+    settle()
+    #expect(backend.phase(1) == .running)
+  }
+
+  @Test(arguments: backends) func onlyWhatIsDownCanBeRemoved(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    backend.ensure(order(1))
+    backend.remove(VMID(raw: 1), epoch: 1)
+    #expect(backend.phase(1) != nil)
+    settle()
+    backend.remove(VMID(raw: 1), epoch: 1)
+    #expect(backend.phase(1) == .running)
+  }
+
+  @Test(arguments: backends) func oneCanBeStoppedWhileItComesUp(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    backend.ensure(order(1))
+    backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
+    settle()
+    #expect(backend.phase(1) == .down)
+  }
+
+  @Test(arguments: backends) func observingIsCompleteAndInOrder(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    for id: UInt64 in [5, 3, 9, 1] { backend.ensure(order(id)) }
+    settle()
+    #expect(backend.observe().map(\.id.raw) == [1, 3, 5, 9])
+  }
+}

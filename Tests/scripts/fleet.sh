@@ -1,0 +1,78 @@
+#!/bin/bash
+# One Berth and a simulated fleet on this machine, for a first try: `make fleet`.
+# Everything is below ./berth-fleet and stays there: the next start goes on with it. Ctrl-C stops everything.
+#   FLEET_DIRECTORY  the directory (./berth-fleet)
+#   FLEET_PORT       the port of Berth (8080)
+#   FLEET_NODES      nodes in each of the three datacenters (7)
+set -uo pipefail
+binary=${1:-.build/release/berth}
+directory=${FLEET_DIRECTORY:-./berth-fleet}
+port=${FLEET_PORT:-8080}
+each=${FLEET_NODES:-7}
+url=http://127.0.0.1:$port
+[ -x "$binary" ] || { echo "there is no $binary: make build" >&2; exit 1; }
+mkdir -p "$directory" || exit 1
+declare -A names=()
+server= agents=()
+
+stop() {
+  trap - EXIT INT TERM
+  [ ${#agents[@]} = 0 ] || kill -TERM "${agents[@]}" 2>/dev/null
+  [ ${#agents[@]} = 0 ] || wait "${agents[@]}" 2>/dev/null
+  [ -z "$server" ] || kill -TERM "$server" 2>/dev/null
+  [ -z "$server" ] || wait "$server" 2>/dev/null
+  echo "all stopped; the data is in $directory, the simulated VMs are gone"
+}
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM
+trap stop EXIT
+
+"$binary" serve --listen "127.0.0.1:$port" --data-dir "$directory/data" \
+  >"$directory/serve.out" 2>>"$directory/serve.log" &
+server=$!
+names[$server]="Berth (see $directory/serve.log)"
+served=
+for _ in $(seq 300); do
+  grep -qs "^berth serves" "$directory/serve.out" && { served=1; break; }
+  kill -0 "$server" 2>/dev/null || break
+  sleep 0.1
+done
+[ -n "$served" ] || { echo "Berth did not come up:" >&2; tail -3 "$directory/serve.log" >&2; exit 1; }
+"$binary" pool show edge --server "$url" >/dev/null 2>&1 ||
+  "$binary" pool create edge --cidr 10.1.0.0/16 --server "$url" >/dev/null || exit 1
+# A process for each datacenter, so that one can be lost.
+for number in 1 2 3; do
+  "$binary" agent --server "$url" --nodes "$each" --prefix "sim-$number" --datacenter "dc-$number" --zones 2 --racks 2 \
+    --vcpus 16 --memory 64G --price-vcpu "0.0$number" --price-memory "0.00$number" --seed "$number" \
+    >>"$directory/agents-$number.log" 2>&1 &
+  agents+=($!)
+  names[$!]="the nodes of dc-$number (see $directory/agents-$number.log)"
+done
+ready=
+for _ in $(seq 100); do
+  [ "$("$binary" node list --state ready -o name --server "$url" 2>/dev/null | wc -l)" -ge $((3 * each)) ] &&
+    { ready=1; break; }
+  sleep 0.1
+done
+[ -n "$ready" ] || { echo "not all nodes have come: see $directory/agents-1.log" >&2; exit 1; }
+cat <<TEXT
+Berth:        $url
+fleet:        $((3 * each)) simulated nodes in dc-1, dc-2 and dc-3; 16 vCPUs and 64G each
+pool:         edge, 10.1.0.0/16
+try:          export BERTH_SERVER=$url
+              $binary vm create web-1 --vcpus 2 --memory 4G --ip-pool edge --ip 10.1.0.9 --wait
+              $binary vm create web --count 6 --vcpus 1 --memory 1G --ip-pool edge --group web --spread-of web:datacenter:3
+              $binary vm list
+              $binary vm why web-1
+              $binary plan what-if lose dc-1
+              kill -9 ${agents[0]}   # dc-1 falls silent; VMs made with --failover restart start elsewhere
+guide:        docs/guide-fleet.md
+Ctrl-C stops everything; the data stays in $directory
+TEXT
+while sleep 0.5; do
+  for pid in "${!names[@]}"; do
+    kill -0 "$pid" 2>/dev/null && continue
+    echo "ended: ${names[$pid]}"
+    unset "names[$pid]"
+  done
+done

@@ -36,6 +36,7 @@ package final class BerthAPI: Sendable {
   let waits: RevisionWaits
   let agents: AgentWaits
   let costs: Costs
+  let usage = UsageHistory()
   let cluster: ClusterNode?
   let security: Security
   let logins = LoginGuard()
@@ -81,7 +82,7 @@ package final class BerthAPI: Sendable {
     simpleEndpoints + poolEndpoints + reservationEndpoints + allocationEndpoints + searchEndpoints + spaceEndpoints
     + addressEndpoints + eventEndpoints + transferEndpoints + adminEndpoints + tokenEndpoints + enrolmentEndpoints
     + securityEndpoints + nodeEndpoints + agentEndpoints + vmEndpoints + planEndpoints + tenantEndpoints
-    + costEndpoints + clusterEndpoints + healthEndpoints
+    + costEndpoints + recommendationEndpoints + clusterEndpoints + healthEndpoints
 
   /// The version that health and the OpenAPI document tell.
   package static let version = "0.1.0"

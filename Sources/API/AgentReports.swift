@@ -58,6 +58,14 @@ private struct Report: Sendable {
     }
   }
 
+  /// Keeps what was measured of the VMs that the node has.
+  func keepUsage() {
+    guard let usage = body.usage, !usage.vms.isEmpty else { return }
+    let used = Dictionary(usage.vms.map { ($0.id, $0.amounts) }, uniquingKeysWith: { one, _ in one })
+    let vms = call.api.engine.read { $0.vms(on: node) }
+    call.api.usage.add(vms.compactMap { vm in used[vm.id].map { (vm, $0) } })
+  }
+
   /// Answers, at once or when something of the node changes.
   func answer() {
     let changed = call.api.engine.read { $0.changed(node) }
@@ -137,12 +145,15 @@ extension Tables {
     guard let row = call.api.engine.read({ $0.node(report.node) }) else { throw .noNode(report.node) }
     if row.epoch != report.body.epoch { throw .staleEpoch(report.node, row.epoch) }
   } else {
-    switch call.api.engine.heartbeat(report.node, epoch: report.body.epoch, usage: report.body.usage.map(NodeUsage.init)) {
+    switch call.api.engine.heartbeat(
+      report.node, epoch: report.body.epoch, usage: report.body.usage.map(NodeUsage.init))
+    {
     case .taken(let lease): report.lease = lease
     case .unknownNode: throw .noNode(report.node)
     case .staleEpoch(let epoch): throw .staleEpoch(report.node, epoch)
     case .notLeading: return try passReport(call)
     }
+    report.keepUsage()
   }
   let news = report.news()
   if news.isEmpty { return report.answer() }

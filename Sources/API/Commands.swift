@@ -59,7 +59,8 @@ extension Call {
       asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: try idempotencyKey(), dryRun: isDry)
     let taken = api.engine.submit(submission) { answer in
       switch answer {
-      case .outcome(.rejected(let rejection), let revision): refuse(Problem(principal.told(rejection)), revision: revision)
+      case .outcome(.rejected(let rejection), let revision):
+        refuse(Problem(principal.told(rejection)), revision: revision)
       case .outcome: then()
       case .unavailable(.notLeading) where mayPassOn: passOnOrRefuse()
       case .unavailable(let reason): refuse(Problem(reason))

@@ -32,7 +32,8 @@ let costEndpoints: [Endpoint] = [
       """,
     query: period + [.init("format", "Default `json`.", .oneOf(["json", "csv"]))],
     answers: [
-      .init(200, "A page of intervals.", Schemas.bill), .init(200, "As lines.", .text(), type: "text/csv; charset=utf-8")
+      .init(200, "A page of intervals.", Schemas.bill),
+      .init(200, "As lines.", .text(), type: "text/csv; charset=utf-8")
     ],
     refusals: refused, handler: billing)
 ]
@@ -75,7 +76,9 @@ private struct CostQuery: Sendable {
         case .success(let found): send(found)
         case .failure(let fault): call.refuse(fault.problem)
         }
-      } where: { tenant == nil || $0.key.tenant == tenant }
+      } where: {
+        tenant == nil || $0.key.tenant == tenant
+      }
       if !isTaken { throw .historyBusy }
     }
   }

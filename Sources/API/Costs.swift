@@ -112,7 +112,9 @@ final class Costs: @unchecked Sendable {
   private func read(
     _ cursor: LogCursor, _ revision: Revision
   ) throws(CostFault) -> (entries: [LoggedEntry], next: Revision, time: LogTime)? {
-    do throws(LogFault) { return try cursor.fleetEntries(from: revision, limit: Costs.piece) } catch { throw .log(error) }
+    do throws(LogFault) { return try cursor.fleetEntries(from: revision, limit: Costs.piece) } catch {
+      throw .log(error)
+    }
   }
 }
 

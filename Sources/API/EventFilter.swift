@@ -56,7 +56,8 @@ package struct EventFilter: Sendable {
     case .pool(let row): isOfPoolAlone && row.name == pool
     case .reservation(let row): isOfPoolAlone && row.pool == pool
     case .released(let row):
-      tenant == nil && node == nil && vm == nil && (pool == nil || row.pool == pool) && (owner == nil || row.owner == owner)
+      tenant == nil && node == nil && vm == nil && (pool == nil || row.pool == pool)
+        && (owner == nil || row.owner == owner)
     case .cursor, .answered, .token: false
     case .fleet(let row): pool == nil && owner == nil && wants(row)
     }

@@ -96,7 +96,8 @@ extension Schemas {
         .nullable(
           .object(
             amounts(vcpusAsked, isWhole: false) + [
-              .may("vms", .list(.object([.must("id", .count)] + amounts(vcpusAsked, isWhole: false)), max: Limits.reports))
+              .may(
+                "vms", .list(.object([.must("id", .count)] + amounts(vcpusAsked, isWhole: false)), max: Limits.reports))
             ]))),
       .may(
         "latencies",

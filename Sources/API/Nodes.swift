@@ -13,7 +13,8 @@ let nodeEndpoints: [Endpoint] = [
     summary: "Nodes in the order of their names; in a cluster the leader answers, who hears their heartbeats.",
     query: [
       .limit, .cursor, .label, .init("state", "Only in this state.", Schemas.nodeState),
-      .init("datacenter", "Only in this datacenter.", Schemas.level), .init("zone", "Only in this zone.", Schemas.level),
+      .init("datacenter", "Only in this datacenter.", Schemas.level),
+      .init("zone", "Only in this zone.", Schemas.level),
       .init("rack", "Only in this rack.", Schemas.level)
     ],
     answers: [.init(200, "A page of nodes.", .page(of: Schemas.fleetNode))], asksLeader: true, handler: listNodes),
@@ -42,9 +43,13 @@ let nodeEndpoints: [Endpoint] = [
     method: .delete, pattern: "/api/v1/nodes/{node}", id: "deleteNode", tag: "nodes", permission: .nodesWrite,
     summary: "Forget a node that carries nothing.", answers: [.init(200, "The node that is gone.", Schemas.fleetNode)],
     refusals: [gone, .init(409, "node_in_use")], isCommand: true, handler: deleteNode),
-  action("cordon", "cordonNode", "Let a node take no new VMs; it keeps those it has.", .cordoned),
-  action("uncordon", "uncordonNode", "Let a node take VMs again.", .ready),
-  action("drain", "drainNode", "Let a node take no new VMs, and send those it has elsewhere.", .draining),
+  action(
+    pattern: "/api/v1/nodes/{node}/cordon", "cordonNode", "Let a node take no new VMs; it keeps those it has.",
+    .cordoned),
+  action(pattern: "/api/v1/nodes/{node}/uncordon", "uncordonNode", "Let a node take VMs again.", .ready),
+  action(
+    pattern: "/api/v1/nodes/{node}/drain", "drainNode", "Let a node take no new VMs, and send those it has elsewhere.",
+    .draining),
   Endpoint(
     method: .post, pattern: "/api/v1/nodes/{node}/fence", id: "fenceNode", tag: "nodes", permission: .nodesWrite,
     summary: """
@@ -55,9 +60,9 @@ let nodeEndpoints: [Endpoint] = [
     handler: { (call) throws(Problem) in try call.submit(.fenceNode(try call.node()), render: rendered) })
 ]
 
-private func action(_ word: String, _ id: String, _ summary: String, _ wish: NodeWish) -> Endpoint {
+private func action(pattern: String, _ id: String, _ summary: String, _ wish: NodeWish) -> Endpoint {
   Endpoint(
-    method: .post, pattern: "/api/v1/nodes/{node}/\(word)", id: id, tag: "nodes", permission: .nodesWrite,
+    method: .post, pattern: pattern, id: id, tag: "nodes", permission: .nodesWrite,
     summary: summary, answers: [.init(200, "The node.", Schemas.fleetNode)],
     refusals: [gone, .init(409, "node_state")], isCommand: true,
     handler: { (call) throws(Problem) in try call.submit(.setNode(try call.node(), wish), render: rendered) })

@@ -27,7 +27,8 @@ extension Schemas {
     ]))
   private static let interfaces = Schema.list(
     .object([
-      .may("name", .nullable(interface), "Default eth0, eth1, ..."), .may("pool", .nullable(poolName), "From this pool."),
+      .may("name", .nullable(interface), "Default eth0, eth1, ..."),
+      .may("pool", .nullable(poolName), "From this pool."),
       .may("families", .nullable(.array(family, min: 1, max: 2)), "Or of these families; default ipv4."),
       .may("pool_labels", .nullable(labels), "From pools that carry these labels."),
       .may("ip", .nullable(ip), "Exactly this address."), .may("mac", .nullable(mac))

@@ -5,7 +5,8 @@ internal import HTTPServer
 internal import Ledger
 internal import Wire
 
-private let tenant = Endpoint.Parameter("tenant", "Whose it is; default: the caller's own, or `default`.", Schemas.poolName)
+private let tenant = Endpoint.Parameter(
+  "tenant", "Whose it is; default: the caller's own, or `default`.", Schemas.poolName)
 private let gone = Endpoint.Refused(404, "vm_not_found")
 private let placing: [Endpoint.Refused] = [
   .init(400, "address_outside_pool"), .init(404, "pool_not_found", "node_not_found"),
@@ -59,17 +60,24 @@ let vmEndpoints: [Endpoint] = [
       .init(200, "The VM that is gone, and what was given back.", Schemas.vm), .init(202, "It ends.", Schemas.vm)
     ],
     refusals: [gone, .init(409, "vm_state")], isCommand: true, handler: deleteVM),
-  action("start", "startVM", "Wish that a VM runs.", more: ["no_placement", "quota_exceeded"]) {
+  action(
+    pattern: "/api/v1/vms/{vm}/start", "startVM", "Wish that a VM runs.", more: ["no_placement", "quota_exceeded"]
+  ) {
     (call) throws(Problem) in .startVM(try call.vmKey())
   },
-  action("stop", "stopVM", "Wish that a VM is down; it keeps its addresses and gives up its room.") {
+  action(
+    pattern: "/api/v1/vms/{vm}/stop", "stopVM", "Wish that a VM is down; it keeps its addresses and gives up its room."
+  ) {
     (call) throws(Problem) in .stopVM(try call.vmKey())
   },
-  action("restart", "restartVM", "Bring a VM down and up again, perhaps elsewhere.") {
+  action(
+    pattern: "/api/v1/vms/{vm}/restart", "restartVM", "Bring a VM down and up again, perhaps elsewhere."
+  ) {
     (call) throws(Problem) in .restartVM(try call.vmKey())
   },
   action(
-    "migrate", "migrateVM", "Move a running VM to another node: the named one, or whichever is best.",
+    pattern: "/api/v1/vms/{vm}/migrate", "migrateVM",
+    "Move a running VM to another node: the named one, or whichever is best.",
     more: ["no_placement", "node_state"], body: Schemas.migrate
   ) { (call) throws(Problem) in
     let node = try call.body(decodeMigration)
@@ -82,13 +90,13 @@ let vmEndpoints: [Endpoint] = [
 ]
 
 private func action(
-  _ word: String, _ id: String, _ summary: String, more: [String] = [], body: Schema? = nil,
+  pattern: String, _ id: String, _ summary: String, more: [String] = [], body: Schema? = nil,
   _ command: @escaping @Sendable (Call) throws(Problem) -> FleetCommand
 ) -> Endpoint {
   var refused = [gone, Endpoint.Refused(409, "vm_state")] + more.map { Endpoint.Refused(409, $0) }
   if body != nil { refused.append(Endpoint.Refused(404, "node_not_found")) }
   return Endpoint(
-    method: .post, pattern: "/api/v1/vms/{vm}/\(word)", id: id, tag: "vms", permission: .vmsWrite, summary: summary,
+    method: .post, pattern: pattern, id: id, tag: "vms", permission: .vmsWrite, summary: summary,
     query: [tenant], body: body, bodyIsOptional: true,
     answers: [.init(200, "The VM as it is now.", Schemas.vm)],
     refusals: refused, isCommand: true,
@@ -122,7 +130,7 @@ struct VMFilter {
 
 extension Cursor {
   /// Where a list of VMs goes on.
-  fileprivate init(_ key: VMKey) { self.init("\(key.tenant) \(key.name)") }
+  init(_ key: VMKey) { self.init("\(key.tenant) \(key.name)") }
 
   fileprivate var vmKey: VMKey? {
     let parts = key.split(separator: " ", omittingEmptySubsequences: false)
@@ -130,6 +138,15 @@ extension Cursor {
       return nil
     }
     return VMKey(tenant: tenant, name: name)
+  }
+}
+
+extension Call {
+  /// Where a list of VMs begins.
+  func vmCursor() throws(Problem) -> VMKey? {
+    guard let cursor = try cursor() else { return nil }
+    guard let key = cursor.vmKey else { throw .badCursor }
+    return key
   }
 }
 
@@ -177,10 +194,7 @@ struct VMWalk {
 @Sendable private func listVMs(_ call: Call) throws(Problem) {
   let limit = try call.limit()
   let filter = try VMFilter(call)
-  let after = try call.cursor().map { (cursor) throws(Problem) in
-    guard let key = cursor.vmKey else { throw .badCursor }
-    return key
-  }
+  let after = try call.vmCursor()
   // One more than the page, so that a list ends where its last item is.
   var walk = VMWalk(filter, after: after)
   var items: [VMView] = []

@@ -102,7 +102,8 @@ import Wire
     try house.call("PUT", "/api/v1/nodes/n1", body, key: agent, expect: 201)
     try house.call("POST", "/api/v1/nodes/n1/report", #"{"epoch":1}"#, key: agent, expect: 200)
     for (method, path) in [
-      ("DELETE", "/api/v1/nodes/n1"), ("POST", "/api/v1/nodes/n1/fence"), ("GET", "/api/v1/vms"), ("GET", "/api/v1/cost"),
+      ("DELETE", "/api/v1/nodes/n1"), ("POST", "/api/v1/nodes/n1/fence"), ("GET", "/api/v1/vms"),
+      ("GET", "/api/v1/cost"),
       ("POST", "/api/v1/nodes/n1/drain")
     ] {
       try house.call(method, path, key: agent, expect: 403)
@@ -115,7 +116,10 @@ import Wire
   @Test(arguments: [
     ("PUT", "nodes/n1", #"{}"#, "capacity"), ("PUT", "nodes/n1", #"{"capacity":{"cores":1}}"#, "capacity.cores"),
     ("PUT", "nodes/n1", #"{"capacity":{"vcpus":"1e3","memory_mib":1}}"#, "capacity.vcpus"),
-    ("PUT", "nodes/n1", #"{"capacity":{"vcpus":1,"memory_mib":1},"numa":[{"cpus":"0-x","memory_mib":1}]}"#, "numa[0].cpus"),
+    (
+      "PUT", "nodes/n1", #"{"capacity":{"vcpus":1,"memory_mib":1},"numa":[{"cpus":"0-x","memory_mib":1}]}"#,
+      "numa[0].cpus"
+    ),
     ("PUT", "nodes/n1", #"{"capacity":{"vcpus":1,"memory_mib":1},"prices":{"peak_from":24}}"#, "prices.peak_from"),
     ("PUT", "nodes/n1", #"{"capacity":{"vcpus":1,"memory_mib":1},"profile":"reckless"}"#, "profile"),
     ("POST", "nodes/n1/report", #"{"vms":[]}"#, "epoch"),
@@ -126,9 +130,15 @@ import Wire
     ("POST", "vms", #"{"name":"a b","vcpus":1,"memory_mib":1}"#, "name"),
     ("POST", "vms", #"{"name":"a","vcpus":1.2345,"memory_mib":1}"#, "vcpus"),
     ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"colour":"red"}"#, "colour"),
-    ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"interfaces":[{"pool":"p","families":["ipv4"]}]}"#, "interfaces[0]"),
+    (
+      "POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"interfaces":[{"pool":"p","families":["ipv4"]}]}"#,
+      "interfaces[0]"
+    ),
     ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"affinity":[{"group":"g","most":2}]}"#, "affinity[0].most"),
-    ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"locality":{"spread":{"scope":"zone"}}}"#, "locality.spread.group"),
+    (
+      "POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"locality":{"spread":{"scope":"zone"}}}"#,
+      "locality.spread.group"
+    ),
     ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"priority":1001}"#, "priority"),
     ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"pinned":"yes"}"#, "pinned"),
     ("POST", "vms", #"{"name":"a","vcpus":1,"memory_mib":1,"strategy":"clever"}"#, "strategy"),

@@ -61,7 +61,8 @@ import Wire
     let middle = Instant.text(began + Billing.hour / 7)
     let first = try house.get("/api/v1/cost?from=\(Instant.text(began - 1))&to=\(middle)")
     let second = try house.get("/api/v1/cost?from=\(middle)&to=\(Instant.text(began + 8 * Billing.hour))")
-    #expect((first["total_micros"].flatMap { Int($0) } ?? 0) + (second["total_micros"].flatMap { Int($0) } ?? 0) == total)
+    #expect(
+      (first["total_micros"].flatMap { Int($0) } ?? 0) + (second["total_micros"].flatMap { Int($0) } ?? 0) == total)
     let page = try house.get("/api/v1/billing?\(period)&limit=2")
     let rest = try house.get("/api/v1/billing?\(period)&limit=2&cursor=\(page["next_cursor"] ?? "")")
     #expect(page.column("vm") + rest.column("vm") == ["a", "a", "b"] && rest["next_cursor"] == nil)
@@ -72,5 +73,24 @@ import Wire
     try house.get("/api/v1/cost?from=yesterday", expect: 400)
     try house.get("/api/v1/cost?by=moon", expect: 400)
     try house.get("/api/v1/billing?format=xml", expect: 400)
+  }
+
+  @Test func s3_74_aVMThatUsesLittleIsNamedWithASmallerSizeAndWhatItSaves() throws {
+    let house = try House()
+    let epoch = try house.register("n1", more: #","prices":{"off_peak":{"vcpu_micros":1000}}"#)
+    let idle = try house.vm("idle")
+    let busy = try house.vm("busy")
+    try house.report("n1", epoch, [(idle, "running"), (busy, "running")])
+    let usage =
+      #"{"epoch":\#(epoch),"usage":{"vcpus":2,"vms":[{"id":\#(idle["id"] ?? ""),"vcpus":0.2,"memory_mib":900},{"id":\#(busy["id"] ?? ""),"vcpus":2,"memory_mib":1000},{"id":77,"vcpus":1}]}}"#
+    for round in 1...100 {
+      try house.post("/api/v1/nodes/n1/report", usage, expect: 200)
+      if round == 50 { #expect(try house.get("/api/v1/recommendations").list("items").isEmpty) }
+    }
+    let found = try house.get("/api/v1/recommendations")
+    #expect(found.column("name") == ["idle"])
+    #expect(found["items.0.usual.vcpus"] == "0.2" && found["items.0.advised.vcpus"] == "0.25")
+    #expect(found["items.0.advised.memory_mib"] == "1024" && found["items.0.saves_hourly_micros"] == "1750")
+    #expect(try house.get("/api/v1/recommendations?tenant=acme").list("items").isEmpty)
   }
 }

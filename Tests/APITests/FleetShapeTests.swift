@@ -36,8 +36,10 @@ struct FleetShapeTests {
     var seat = Seat()
     (seat.cpus, seat.numa, seat.devices) = (CPUSet(2..<5), 1, [DeviceID(trusted: "0000:3b:00.0")])
     return VM(
-      key: VMKey(tenant: TenantName(trusted: "acme"), name: VMName(trusted: "web-1")), id: VMID(revision: 9), spec: spec,
-      state: .migrating, isWanted: true, isEnding: true, node: NodeName(trusted: "n1"), leaving: NodeName(trusted: "n2"),
+      key: VMKey(tenant: TenantName(trusted: "acme"), name: VMName(trusted: "web-1")), id: VMID(revision: 9),
+      spec: spec,
+      state: .migrating, isWanted: true, isEnding: true, node: NodeName(trusted: "n1"),
+      leaving: NodeName(trusted: "n2"),
       seat: seat, epoch: 4, preemptions: 2, why: "because", createdAt: 1_234_567, revision: 12)
   }()
 
@@ -75,8 +77,9 @@ struct FleetShapeTests {
   @Test func nodesComeBackWithAllTheirFields() throws {
     let load = NodeLoad(
       allocated: Resources(cpu: 1), vms: 2, lastHeartbeatSeconds: 3, usage: Resources(cpu: 4, memory: 5))
-    for view in [NodeView(Self.node), NodeView(Self.node, load), NodeView(Self.node, NodeLoad(allocated: .none, vms: 0))]
-    {
+    for view in [
+      NodeView(Self.node), NodeView(Self.node, load), NodeView(Self.node, NodeLoad(allocated: .none, vms: 0))
+    ] {
       var out = JSONWriter()
       out.node(view)
       var reader = JSONReader(out.finish())
@@ -110,7 +113,8 @@ struct FleetShapeTests {
 
   @Test func theListOfAnAgentComesBack() throws {
     let address = DesiredAddress(
-      ip: IPAddress("10.1.0.9")!, prefixLength: 24, gateway: IPAddress("10.1.0.1"), dns: [IPAddress("9.9.9.9")!], vlan: 7,
+      ip: IPAddress("10.1.0.9")!, prefixLength: 24, gateway: IPAddress("10.1.0.1"), dns: [IPAddress("9.9.9.9")!],
+      vlan: 7,
       mtu: 1_500, pool: PoolName(trusted: "edge"))
     let interface = DesiredInterface(
       name: .standard, mac: Self.strange.mac(of: .standard), addresses: [address])

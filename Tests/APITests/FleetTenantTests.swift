@@ -93,4 +93,18 @@ import Wire
     try house.call("DELETE", "/api/v1/capacity/black-friday", key: admin, expect: 200)
     try house.call("DELETE", "/api/v1/capacity/black-friday", key: admin, expect: 404)
   }
+
+  @Test func whoGivesWayToAnotherTenantsVMIsNotToldItsName() throws {
+    let house = try House()
+    try house.register("n1")
+    try house.vm("low", more: #","priority":1,"preemptible":true,"interfaces":[]"#)
+    try house.post(
+      "/api/v1/vms",
+      #"{"name":"secret","tenant":"rival","vcpus":14,"memory_mib":1024,"priority":900,"interfaces":[]}"#, expect: 201)
+    let gone = try house.look("low")
+    #expect(gone["preemptions"] == "1", "\(gone.text)")
+    #expect(!gone.text.contains("secret") && !gone.text.contains("rival"), "\(gone.text)")
+    let acme = try house.key(.clusterAdmin)
+    #expect(try !house.call("GET", "/api/v1/vms/low/why", key: acme).text.contains("rival"))
+  }
 }

@@ -86,6 +86,7 @@ private let declared = """
   DELETE /api/v1/capacity/{name} | OC |
   GET /api/v1/cost | VOPUC | t
   GET /api/v1/billing | VOPUC | t
+  GET /api/v1/recommendations | VOPUC | t
   GET /healthz | * | tp
   GET /readyz | * | tp
   GET /metrics | VOPUC |
@@ -283,7 +284,8 @@ private struct Probe {
       }
     }
     switch rule.pattern {
-    case "/api/v1/vms" where rule.method == "GET", "/api/v1/cost", "/api/v1/billing":
+    case "/api/v1/vms" where rule.method == "GET", "/api/v1/cost", "/api/v1/billing",
+      "/api/v1/recommendations":
       return [
         Probe(target: path),
         Probe(target: path + "?tenant=rival", tenant: MatrixTests.rival, namesTenant: true)

@@ -31,7 +31,7 @@ import Wire
     try house.call("GET", "/api/v1/pools", key: key, expect: 200)
     let me = try house.call("GET", "/api/v1/whoami", key: key, expect: 200)
     #expect(me["principal"] == "token/\(publicHalf(key))" && me["role"] == "cluster-admin" && me["tenant"] == nil)
-    #expect(me.list("permissions").count == 20)
+    #expect(me.list("permissions").count == 32)
   }
 
   @Test func aTokenIsShownOnceListedWithoutItsSecretAndRevoked() throws {

@@ -14,18 +14,27 @@ import Testing
         Usage: berth COMMAND [arguments] [flags]
 
         Nouns, each with verbs:
-          pool     Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
-                   unreserve, list, show, reservations, allocations, free, suggest, heatmap.
-          ip       Addresses and who has them. allocate, release, renew, update, show, list, suggest,
-                   who-has, history.
-          cluster  The nodes, their leader, and etcd. status, depose, rejoin, migrate.
-          token    Tokens: who may come in. create, list, revoke.
-          cert     Certificates for those who have no CA. ca, node, agent, enrol.
-          config   Settings and where they come from. show.
-          log      The log of a stopped Berth. dump.
+          pool      Pools of addresses. create, update, expand, rollback, delete, enable, disable, reserve,
+                    unreserve, list, show, reservations, allocations, free, suggest, heatmap.
+          ip        Addresses and who has them. allocate, release, renew, update, show, list, suggest,
+                    who-has, history.
+          vm        Virtual machines: what is wanted, where it is, and why. create, list, show, why, update,
+                    start, stop, restart, migrate, delete.
+          node      The hosts that carry VMs. list, show, register, update, delete, cordon, uncordon, drain,
+                    fence.
+          tenant    Who has what, and how much at most. list, quota.
+          capacity  Room on nodes that is kept for a tenant. list, reserve, release.
+          cost      What VMs cost. report, billing.
+          plan      What would happen if. what-if.
+          cluster   The nodes, their leader, and etcd. status, depose, rejoin, migrate.
+          token     Tokens: who may come in. create, list, revoke.
+          cert      Certificates for those who have no CA. ca, node, agent, enrol.
+          config    Settings and where they come from. show.
+          log       The log of a stopped Berth. dump.
 
         Commands:
           serve       Run a server.
+          agent       Speak for a node, or for a fleet of simulated ones.
           import      Take over addresses that are in use, from a CSV or JSON file.
           export      Write everything, as of one moment, as JSON.
           events      Follow the changes as they happen.

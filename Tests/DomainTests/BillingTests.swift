@@ -117,3 +117,26 @@ import Testing
     return log
   }
 }
+
+@Suite("What size would do") struct SizeAdviceTests {
+  private let size = Resources(cpu: 4_000, memory: 8_192, disk: 9, bandwidth: 7)
+
+  @Test func adviceLeavesRoomOverWhatWasUsedMostOfTheTime() {
+    var histogram = UsageHistogram()
+    for step in 0..<100 {
+      #expect(histogram.advice(for: size) == nil)
+      // Five peaks of a hundred do not count.
+      histogram.add(Resources(cpu: step < 5 ? 4_000 : 390, memory: 4_096), of: size)
+    }
+    #expect(histogram.usual(of: size) == Resources(cpu: 400, memory: 4_096))
+    #expect(histogram.advice(for: size) == Resources(cpu: 500, memory: 4_928, disk: 9, bandwidth: 7))
+    histogram.add(Resources(cpu: 4_000, memory: 0), of: size)
+    #expect(histogram.usual(of: size).cpu == 4_000)
+  }
+
+  @Test func aBusyVMIsLeftAlone() {
+    var histogram = UsageHistogram()
+    for _ in 0..<200 { histogram.add(Resources(cpu: 3_900, memory: 9_000), of: size) }
+    #expect(histogram.advice(for: size) == nil)
+  }
+}

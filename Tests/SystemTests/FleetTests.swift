@@ -140,4 +140,34 @@ extension Berth {
     #expect(eventually { again.errors.contains("2 nodes in touch") })
     #expect(try berth.state("a") == "running")
   }
+
+  /// `make fleet`, as a new user tries it.
+  @Test func theFleetOfTheFirstTryTakesAVMAndLeavesNoProcess() throws {
+    let place = TemporaryDirectory()
+    let port = freePort()
+    /// The processes that serve there or report there.
+    func processes() -> [String] {
+      Files.names(in: "/proc").filter { name in
+        guard UInt32(name) != nil, let words = Files.read("/proc/\(name)/cmdline") else { return false }
+        return String(decoding: words, as: UTF8.self).contains("127.0.0.1:\(port)")
+      }
+    }
+    defer { for name in processes() { _ = Int32(name).map { kill($0, SIGKILL) } } }
+    let script = try ChildProcess(
+      "bash", ["\(Repository.root)/Tests/scripts/fleet.sh", Berth.binary],
+      environment: ["FLEET_DIRECTORY": place.file("fleet"), "FLEET_PORT": "\(port)", "FLEET_NODES": "2"])
+    #expect(
+      eventually(deadline: .seconds(60)) { script.output.contains("Ctrl-C stops") || script.poll() != nil },
+      "\(script.output)\(script.errors)")
+    #expect(processes().count == 4)
+    let made = try Berth.run([
+      "vm", "create", "web-1", "--vcpus", "2", "--memory", "4G", "--ip-pool", "edge", "--ip", "10.1.0.9", "--wait",
+      "--server", "http://127.0.0.1:\(port)"
+    ])
+    #expect(made.status == .exited(0) && made.output.contains("10.1.0.9"), "\(made.output)\(made.errors)")
+    script.kill(SIGINT)
+    #expect(script.waitForExit() == .exited(130), "\(script.output)\(script.errors)")
+    #expect(script.output.contains("all stopped"))
+    #expect(processes().isEmpty, "no process is left")
+  }
 }

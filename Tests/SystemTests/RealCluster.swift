@@ -44,7 +44,8 @@ final class RealCluster {
         "--name", "e\(index)", "--data-dir", directory.file("etcd-\(index)"), "--listen-client-urls", urls[index],
         "--advertise-client-urls", urls[index], "--listen-peer-urls", peerURLs[index],
         "--initial-advertise-peer-urls", peerURLs[index], "--initial-cluster", peers,
-        "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap", "--log-level", "error"
+        "--election-timeout", "500", "--heartbeat-interval", "50", "--pre-vote", "--logger", "zap", "--log-level",
+        "error"
       ] + (quota.map { ["--quota-backend-bytes", "\($0)"] } ?? []) + (try papers?.member("etcd-\(index)") ?? [])
     }
     self.members = try memberArguments.map { try ChildProcess("etcd", $0) }

@@ -86,9 +86,11 @@ extension Ledger {
   /// Takes a VM's room away; it is still on its node until that says that it is gone.
   private func giveWay(_ vm: VM, to other: VM, _ draft: inout FleetDraft) -> VM? {
     let context = draft.context
+    // Its tenant reads this, who must not learn what others call their VMs.
+    let winner = vm.key.tenant == other.key.tenant ? "\(other.key.name)" : "a VM of another tenant"
     let moved = vm.moved(
       to: .preempted, node: nil, leaving: vm.leaving ?? vm.node,
-      why: "gave way to \(other.key.name) of tenant \(other.key.tenant) (priority \(other.spec.priority))"
+      why: "gave way to \(winner) (priority \(other.spec.priority))"
         + (other.spec.isForced ? ", at once" : ""), revision: context.revision, at: context.time)
     guard let gone = moved?.changed(isHurried: other.spec.isForced, revision: context.revision) else { return nil }
     put(gone, &draft)

@@ -120,7 +120,7 @@ final class World {
 
   /// nil = it must register again.
   private func take(_ report: AgentReport, from index: Int) -> Acknowledgement? {
-    guard report.epoch == nodeEpochs[index], !isLost[index] else { return nil }
+    guard report.epoch > 0, report.epoch == nodeEpochs[index], !isLost[index] else { return nil }
     heardAt[index] = clock.now
     for vm in report.vms {
       guard let row = rows[vm.id], row.node == index, row.order.epoch == vm.epoch else { continue }

@@ -51,7 +51,7 @@ import Testing
     #expect(berth("serve", around: around).out == "127.0.0.1 7000 ./berth-data 10.0.0 10.0.0.9 false false []\n")
     #expect(berth("serve -p 1", around: around).out.hasPrefix("127.0.0.1 1 "))
     let shown = berth("config show --origin", around: around).out
-    #expect(shown.contains("port             7000                   b.toml:1"), "\(shown)")
+    #expect(shown.contains("port                7000                   b.toml:1"), "\(shown)")
     #expect(shown.contains("environment BERTH_NETWORK") && shown.contains("default"))
     #expect(shown.contains("server "))
     #expect(!berth("config show", around: around).out.contains("ORIGIN"))

@@ -36,8 +36,8 @@ let vmCommands: [Command] = [
       Flag("tenant", value: "TENANT", help: "Only of this tenant."),
       Flag("node", value: "NODE", help: "Only on this node."),
       Flag(
-        "state", value: "pending|placed|starting|running|stopping|stopped|failed|preempted|migrating|lost",
-        help: "Only in this state."),
+        "state", value: "STATE",
+        help: "Only in this state: pending, placed, starting, running, stopping, stopped, failed, preempted, lost, ..."),
       Flag("group", value: "NAME", help: "Only members of this group."),
       CommonFlag.label, CommonFlag.limit, CommonFlag.cursor
     ],

@@ -39,7 +39,8 @@ struct HeartbeatTests {
     _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in false }
     heartbeats.restart(at: at(100))
     #expect(heartbeats.due(among: nodes, at: at(114), timing) { _ in false } == Heartbeats.Due())
-    #expect(heartbeats.due(among: nodes, at: at(119), timing) { _ in true }.ended == [], "nor is a lost one's lease over")
+    #expect(
+      heartbeats.due(among: nodes, at: at(119), timing) { _ in true }.ended == [], "nor is a lost one's lease over")
     #expect(heartbeats.due(among: nodes, at: at(115), timing) { _ in false }.silent == nodes)
   }
 

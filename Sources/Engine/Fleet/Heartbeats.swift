@@ -112,7 +112,9 @@ struct Heartbeats {
       guard known.at + timing.lease <= now, let isLost = isLost(node) else { continue }
       if !isLost {
         due.silent.append(node)
-      } else if known.at + timing.lease + timing.margin <= now, known.endedAt.map({ $0 + Heartbeats.again <= now }) ?? true {
+      } else if known.at + timing.lease + timing.margin <= now,
+        known.endedAt.map({ $0 + Heartbeats.again <= now }) ?? true
+      {
         heard[node]?.endedAt = now
         due.ended.append(node)
       }

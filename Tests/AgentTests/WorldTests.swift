@@ -37,13 +37,15 @@ import VMMSimulated
 
   @Test func noVMHasTwoCarriersAndNoneOutlivesItsLeaseWhateverHappens() {
     var seeds = SeededRandom(announcedAs: "agents in a storm")
+    var (isRegisteredAgain, isPlacedAgain) = (false, false)
     for _ in 0..<15 {
       let seed = seeds.next()
       let world = storm(seed: seed, seconds: 60)
       #expect(world.broken.isEmpty, "seed \(seed): \(world.broken.prefix(3))")
-      // Else nothing was shown.
-      #expect(world.nodeEpochs.contains { $0 > 1 } && world.rows.values.contains { $0.order.epoch > 2 }, "seed \(seed)")
+      isRegisteredAgain = isRegisteredAgain || world.nodeEpochs.contains { $0 > 1 }
+      isPlacedAgain = isPlacedAgain || world.rows.values.contains { $0.order.epoch > 2 }
     }
+    #expect(isRegisteredAgain && isPlacedAgain, "else nothing was shown")
   }
 
   @Test func whenFaultsEndEveryVMRunsOnceWhereItBelongs() {

@@ -13,9 +13,16 @@ struct FleetCheck {
 
   init(_ tables: Tables) {
     self.tables = tables
-    var check = self
-    tables.forEachRow { check.take($0) }
-    self = check
+    var rows: [Row] = []
+    tables.forEachRow { row in if FleetCheck.looks(at: row) { rows.append(row) } }
+    for row in rows { take(row) }
+  }
+
+  private static func looks(at row: Row) -> Bool {
+    switch row {
+    case .fleet, .allocation: true
+    default: false
+    }
   }
 
   private mutating func take(_ row: Row) {

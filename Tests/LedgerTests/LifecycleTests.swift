@@ -248,7 +248,7 @@ import Testing
     let desk = Desk()
     desk.node("n1", cpus: 2_000, memory: 2_000)
     desk.node("n2", cpus: 2_000, memory: 2_000)
-    desk.create("v", cpus: 1, memory: 1, count: 1_000) { $0.interfaces = [] }
+    for name in ["v", "w"] { desk.create(name, cpus: 1, memory: 1, count: 1_000) { $0.interfaces = [] } }
     let before = desk.entries.count
     desk.ask(.fleet(.nodesLost([nodeName("n1")])))
     desk.schedule()

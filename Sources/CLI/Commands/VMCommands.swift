@@ -58,6 +58,13 @@ let vmCommands: [Command] = [
 ]
 
 extension Invocation {
+  /// Prints an explanation in pieces, which are easier to read than one line.
+  fileprivate func tell(_ why: String) {
+    for piece in why.split(whereSeparator: { $0 == ";" || $0 == "\n" }) {
+      io.print("  " + printable(String(piece.drop { $0 == " " })) + "\n")
+    }
+  }
+
   /// A call about the VM that was named.
   func vm(_ method: Call.Method, _ path: String..., body: Body? = nil) -> Call {
     Call(method, ["api", "v1", "vms", needed(0)] + path, body: body?.value).asking("tenant", self["tenant"])
@@ -115,14 +122,11 @@ private func explainVM(_ run: Invocation) throws(Failure) -> ExitCode {
   let (name, state) = (value["name"]?.string ?? run.needed(0), cellText(value.at("state")))
   let node = value["node"]?.string
   run.io.print(printable("\(name) is \(state)" + (node.map { " on \($0)" } ?? "")) + "\n")
-  // What is one text in the row is easier to read in pieces.
-  for piece in cellText(value.at("why")).split(whereSeparator: { $0 == ";" || $0 == "\n" }) {
-    run.io.print("  " + printable(String(piece.drop { $0 == " " })) + "\n")
-  }
+  run.tell(cellText(value.at("why")))
   guard let now = value["now"], !now.isNull else { return .ok }
   run.io.print("and now:\n")
-  if now["fitting"]?.integer() ?? 0 > 0 { run.io.print("  there is room; it is tried again soon\n") }
-  for note in now["notes"]?.elements ?? [] { run.io.print("  " + printable(cellText(note)) + "\n") }
+  if now["fitting"]?.integer() ?? 0 > 0 { run.tell("there is room; it is tried again soon") }
+  for note in now["notes"]?.elements ?? [] { run.tell(cellText(note)) }
   return .ok
 }
 

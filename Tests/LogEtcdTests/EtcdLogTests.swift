@@ -184,7 +184,7 @@ import Testing
       let late = TestNode("n9", [real.endpoint], after: head)
       defer { late.log.close() }
       #expect(late.until { late.lost != nil })
-      #expect(late.lost?.contains(word) == true && late.lost?.contains("berth restore") == true)
+      #expect(late.lost?.contains(word) == true && late.lost?.contains("berth cluster migrate --from") == true)
       if case .failed = late.barrier() {} else { Issue.record("a lost node passed a barrier") }
     }
   }

@@ -35,7 +35,7 @@ struct ClusterScriptTests {
       eventually(deadline: .seconds(60)) { script.output.contains("Ctrl-C stops") || script.poll() != nil },
       "\(script.output)\(script.errors)")
     #expect(script.poll() == nil, "\(script.output)\(script.errors)")
-    #expect(processes(in: directory).count == 6)
+    #expect(eventually { processes(in: directory).count == 6 }, "\(script.output)\(script.errors)")
     let node = HTTPClient(.tcp(host: "127.0.0.1", port: base + 1), options: HTTPClientOptions())
     var status = 0
     #expect(

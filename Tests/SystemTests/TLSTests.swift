@@ -23,7 +23,9 @@ import Wire
     let berth = try Berth(
       temporary.file("data"), files + ["--tls-clients", "optional"],
       tls: .client(authorities: file("ca.pem")))
-    #expect(eventually { berth.errors.contains("\(file("a.pem")) (server) ends in 19 days") }, "\(berth.errors)")
+    // Within the second in which it was made it has all of its twenty days.
+    func isSaid(_ text: String) -> Bool { [19, 20].contains { text.contains("(server) ends in \($0) days") } }
+    #expect(eventually { berth.errors.contains(file("a.pem")) && isSaid(berth.errors) }, "\(berth.errors)")
     #expect(!berth.errors.contains("client_ca"), "ten years are not soon")
     func seconds(_ use: String) throws -> Double {
       let lines = try berth.get("/metrics").text.split(separator: "\n")
@@ -34,7 +36,7 @@ import Wire
     #expect(try seconds("client_ca") > 3_000 * 86_400)
     func doctor() throws -> Ended { try Berth.run(["doctor", "--server", berth.url, "--ca", file("ca.pem")]) }
     let ill = try doctor()
-    #expect(ill.status == .exited(7) && ill.output.contains("(server) ends in 19 days"), "\(ill)")
+    #expect(ill.status == .exited(7) && isSaid(ill.output), "\(ill)")
     for name in ["pem", "key"] { try FileSystem.rename(file("b.\(name)"), to: file("a.\(name)")) }
     #expect(try doctor().output.contains("none ends within 30 days"))
     #expect(berth.stop() == .exited(0))

@@ -37,20 +37,21 @@ import VMMSimulated
 
   @Test func noVMHasTwoCarriersAndNoneOutlivesItsLeaseWhateverHappens() {
     var seeds = SeededRandom(announcedAs: "agents in a storm")
-    var (isRegisteredAgain, isPlacedAgain) = (false, false)
-    for _ in 0..<15 {
+    var lively = 0
+    for _ in 0..<10 {
       let seed = seeds.next()
-      let world = storm(seed: seed, seconds: 60)
+      let world = storm(seed: seed, seconds: 40)
       #expect(world.broken.isEmpty, "seed \(seed): \(world.broken.prefix(3))")
-      isRegisteredAgain = isRegisteredAgain || world.nodeEpochs.contains { $0 > 1 }
-      isPlacedAgain = isPlacedAgain || world.rows.values.contains { $0.order.epoch > 2 }
+      let isLively = world.nodeEpochs.contains { $0 > 1 } && world.rows.values.contains { $0.order.epoch > 1 }
+      lively += isLively ? 1 : 0
     }
-    #expect(isRegisteredAgain && isPlacedAgain, "else nothing was shown")
+    // Else nothing was shown.
+    #expect(lively >= 5, "only \(lively) runs lost a node and moved a VM")
   }
 
   @Test func whenFaultsEndEveryVMRunsOnceWhereItBelongs() {
     var seeds = SeededRandom(announcedAs: "agents after a storm")
-    for _ in 0..<15 {
+    for _ in 0..<10 {
       let seed = seeds.next()
       let world = storm(seed: seed, seconds: 20)
       world.isUnfair = false

@@ -173,6 +173,9 @@ package struct Fleet: ~Copyable {
   /// What a node has left to promise, kept capacity taken off.
   package func free(on name: NodeName) -> Resources? { numbers[name].map { Resources(free[Int($0)]) } }
 
+  /// The names of the reservations on a node, used up ones included, in order.
+  package func kept(on name: NodeName) -> [CapacityName] { numbers[name].flatMap { reservationsOn[$0] } ?? [] }
+
   /// What is in use on a node.
   package func used(on name: NodeName) -> Resources? { numbers[name].map { Resources(used[Int($0)]) } }
 

@@ -243,6 +243,19 @@ import Testing
     #expect(desk.tables.capacities.isEmpty && desk.vm("a").state == .placed)
   }
 
+  @Test func keptCapacityThatIsUsedUpGoesWithItsNode() {
+    let desk = house(nodes: 1)
+    let row = CapacityReservation(
+      name: CapacityName(trusted: "launch"), tenant: TenantName(trusted: "acme"), node: nodeName("n1"),
+      asked: Resources(cpu: 1_000), priority: 700)
+    desk.ask(.fleet(.reserveCapacity(row)))
+    #expect(desk.create("b", cpus: 1, memory: 1, tenant: "acme").vms[0].vm.state == .placed)
+    #expect(desk.tables.capacities[0].left == .none)
+    desk.ask(.fleet(.fenceNode(nodeName("n1"))))
+    guard case .fleet(.nodeDeleted) = desk.ask(.fleet(.deleteNode(nodeName("n1")))) else { return #expect(Bool(false)) }
+    #expect(desk.tables.capacities.isEmpty)
+  }
+
   /// Leases, fencing and losing of many VMs is done in several entries, none of which is too large.
   @Test func aLargeNodeIsLostInSeveralEntries() {
     let desk = Desk()

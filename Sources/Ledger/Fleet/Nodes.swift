@@ -80,6 +80,8 @@ extension Ledger {
       throw Rejection(.nodeInUse, "capacity is kept on node \(name): release it first (`berth capacity list`)")
     }
     var draft = FleetDraft(context)
+    // Of what is kept there nothing is left, or it would not have come this far.
+    for used in fleet.fleet.kept(on: name) { if let row = capacity(used, draft) { remove(row, &draft) } }
     remove(node, &draft)
     return decided(.nodeDeleted, draft)
   }

@@ -114,7 +114,8 @@ extension Tables {
     var action = DesiredVM.Action.run
     var grace = vm.spec.graceSeconds
     switch duty {
-    case .run, .receive, .keep: break
+    case .run, .receive: break
+    case .keep: action = .keep
     case .wait: return nil
     case .stop(let seconds): (action, grace) = (.stop, seconds)
     }
@@ -176,8 +177,7 @@ extension Engine {
 /// well as the leader when something has changed and the threads that pass requests on are few.
 @Sendable private func passReport(_ call: Call) throws(Problem) {
   let report = try Report(call)
-  let kept = call.request.queryItems.filter { $0.name != "wait_ms" }.map { "\($0.name)=\($0.value)" }
-  let target = call.request.path + (kept.isEmpty ? "" : "?" + kept.joined(separator: "&"))
+  let target = call.request.path + (try call.flag("dry_run") ? "?dry_run=true" : "")
   try call.passOn(target: target) { passed in
     guard passed.status == 200, report.until > .now, let answer = try? ReportAnswer(decoding: passed.body),
       answer.desired == nil

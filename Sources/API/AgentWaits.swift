@@ -25,6 +25,8 @@ final class AgentWaits: @unchecked Sendable {
   private let lock = Lock()
   private let changed = Condition()
   private var waiting: [Waiting] = []
+  /// How many were taken out to be looked at.
+  private var looking = 0
   private var hasMoved = false
   private var isStopping = false
   private var thread: Thread?
@@ -32,7 +34,7 @@ final class AgentWaits: @unchecked Sendable {
   init(_ engine: Engine) { self.engine = engine }
 
   /// How many wait.
-  var count: Int { lock.withLock { waiting.count } }
+  var count: Int { lock.withLock { waiting.count + looking } }
 
   /// Calls `then` on the waiting thread: true when something of the node has changed after `seen`, false when time is
   /// over. False when too many wait, and then `then` is never called.
@@ -40,7 +42,7 @@ final class AgentWaits: @unchecked Sendable {
     for node: NodeName, after seen: Revision, until: MonotonicTime, then: @escaping @Sendable (Bool) -> Void
   ) -> Bool {
     lock.withLock {
-      guard !isStopping, waiting.count < AgentWaits.most else { return false }
+      guard !isStopping, waiting.count + looking < AgentWaits.most else { return false }
       waiting.append(Waiting(node: node, seen: seen, until: until, then: then))
       if thread == nil { thread = Thread(name: "berth-agents") { self.run() } }
       hasMoved = true
@@ -52,7 +54,8 @@ final class AgentWaits: @unchecked Sendable {
   /// Something was published; cheap, for the engine's thread.
   func notify() {
     lock.withLock {
-      guard !waiting.isEmpty, !hasMoved else { return }
+      // Also while nobody is in the list: those who are being looked at were taken out of it.
+      guard thread != nil, !hasMoved else { return }
       hasMoved = true
       changed.signal()
     }
@@ -72,6 +75,7 @@ final class AgentWaits: @unchecked Sendable {
     while true {
       let (items, isLast) = lock.withLock { () -> ([Waiting], Bool) in
         hasMoved = false
+        looking = waiting.count
         defer { waiting = [] }
         return (waiting, isStopping)
       }
@@ -80,6 +84,7 @@ final class AgentWaits: @unchecked Sendable {
       let began = MonotonicTime.now
       let isOver = lock.withLock { () -> Bool in
         waiting += rest
+        looking = 0
         if isLast { return true }
         while !isStopping {
           let next = hasMoved ? began + AgentWaits.pace : waiting.map(\.until).min()

@@ -55,7 +55,9 @@ private struct CostQuery: Sendable {
     if let cursor {
       // The end is that of the first page, so that the pages fit together.
       let parts = cursor.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2, let end = LogTime(parts[0]), end >= 0 else { throw .badCursor }
+      guard parts.count == 2, let end = LogTime(parts[0]), (0...now).contains(end) else {
+        throw .badCursor
+      }
       (to, after) = (end, String(parts[1]))
     } else {
       (to, after) = (min(now, try call.time("to") ?? now), nil)
@@ -99,7 +101,7 @@ extension Call {
   try query.ask(call) { intervals in
     var (sums, total): ([String: CostSum], Money) = ([:], 0)
     for item in intervals {
-      total += item.amount
+      total = total.adding(item.amount)
       let key = grouping.key(of: item)
       sums[key, default: CostSum(grouping.item(for: item))].add(item)
     }
@@ -124,7 +126,7 @@ private struct CostSum {
     let time = UInt128(interval.to - interval.from)
     cpu += UInt128(interval.resources.cpu) * time
     memory += UInt128(interval.resources.memory) * time
-    item.amount += interval.amount
+    item.amount = item.amount.adding(interval.amount)
   }
 
   var whole: CostItem {

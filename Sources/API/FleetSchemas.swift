@@ -97,7 +97,7 @@ extension Schemas {
           .object(
             amounts(vcpusAsked, isWhole: false) + [
               .may(
-                "vms", .list(.object([.must("id", .count)] + amounts(vcpusAsked, isWhole: false)), max: Limits.reports))
+                "vms", .list(.object([.must("id", .count)] + amounts(vcpusAsked, isWhole: false)), max: Limits.count))
             ]))),
       .may(
         "latencies",

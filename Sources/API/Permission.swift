@@ -56,8 +56,9 @@ enum Permission: String, Sendable, CaseIterable {
     switch self {
     case .open, .identity: Role.allCases
     case .enrol: []
-    case .poolsRead, .allocationsRead, .historyRead: Role.allCases
-    case .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead, .capacityRead,
+    case .poolsRead, .historyRead: Role.allCases
+    case .allocationsRead, .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead,
+      .capacityRead,
       .costRead:
       [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]

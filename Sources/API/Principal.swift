@@ -65,7 +65,9 @@ enum Principal: Sendable {
     switch self {
     case .token(let token):
       return Visibility(
-        token.scope, seesTokens: seesTokens && token.scope == .global, token: token.id, expiresAt: token.expiresAt)
+        token.scope, seesTokens: seesTokens && token.scope == .global, agent: token.role == .agent ? .anyNode : nil,
+        token: token.id, expiresAt: token.expiresAt)
+    case .certificate(.agent(let name)): return Visibility(.global, agent: .node(name))
     default: return Visibility(.global, seesTokens: seesTokens)
     }
   }
@@ -120,6 +122,8 @@ package struct Visibility: Hashable, Sendable {
   package let pool: PoolName?
   /// Whether tokens are seen.
   let seesTokens: Bool
+  /// Of an agent: nodes and VMs alone, and with a certificate those of its own node.
+  let agent: AgentView?
   /// The token that it comes from; it ends with it.
   let token: TokenID?
   let expiresAt: LogTime?
@@ -127,13 +131,18 @@ package struct Visibility: Hashable, Sendable {
   /// Everything, for ever.
   package static let all = Visibility(.global, seesTokens: true)
 
-  init(_ scope: Scope, seesTokens: Bool = false, token: TokenID? = nil, expiresAt: LogTime? = nil) {
+  /// What an agent may see.
+  enum AgentView: Hashable, Sendable { case anyNode, node(NodeName) }
+
+  init(
+    _ scope: Scope, seesTokens: Bool = false, agent: AgentView? = nil, token: TokenID? = nil, expiresAt: LogTime? = nil
+  ) {
     switch scope {
     case .global: (tenant, pool) = (nil, nil)
     case .tenant(let name): (tenant, pool) = (name, nil)
     case .pool(let name): (tenant, pool) = (nil, name)
     }
-    (self.seesTokens, self.token, self.expiresAt) = (seesTokens, token, expiresAt)
+    (self.seesTokens, self.agent, self.token, self.expiresAt) = (seesTokens, agent, token, expiresAt)
   }
 
   /// Whether nothing is hidden.
@@ -141,12 +150,13 @@ package struct Visibility: Hashable, Sendable {
 
   /// Whether an allocation may be seen.
   func sees(_ row: Allocation) -> Bool {
-    (tenant == nil || row.tenant == tenant) && (pool == nil || row.pool == pool)
+    agent == nil && (tenant == nil || row.tenant == tenant) && (pool == nil || row.pool == pool)
   }
 
   /// Whether a row may be seen; releases do not say whose they were, so a tenant sees none.
   func sees(_ row: Row) -> Bool {
-    switch row {
+    if agent != nil, row.isOfAddresses { return false }
+    return switch row {
     case .allocation(let row): sees(row)
     case .pool(let row): pool == nil || row.name == pool
     case .reservation(let row): pool == nil || row.pool == pool
@@ -159,7 +169,8 @@ package struct Visibility: Hashable, Sendable {
 
   /// Nodes are for those who see everything; the rest is its tenant's.
   private func sees(_ row: FleetRow) -> Bool {
-    switch row {
+    if let agent { return agent.sees(row) }
+    return switch row {
     case .node: tenant == nil && pool == nil
     case .vm(let vm): pool == nil && (tenant == nil || vm.key.tenant == tenant)
     case .quota(let quota): pool == nil && (tenant == nil || quota.tenant == tenant)
@@ -177,6 +188,28 @@ package struct Visibility: Hashable, Sendable {
   package func pool(named: PoolName?) throws(Problem) -> PoolName? {
     guard let pool, let named, named != pool else { return named ?? pool }
     throw .outsideScope("pool", "this token is for pool \(pool) alone")
+  }
+}
+
+extension Visibility.AgentView {
+  /// Whether a row is an agent's business.
+  fileprivate func sees(_ row: FleetRow) -> Bool {
+    switch (self, row) {
+    case (_, .quota), (_, .capacity): false
+    case (.anyNode, _): true
+    case (.node(let own), .node(let node)): node.name == own
+    case (.node(let own), .vm(let vm)): vm.node == own || vm.leaving == own
+    }
+  }
+}
+
+extension Row {
+  /// Whether it says who holds which address, or held it.
+  fileprivate var isOfAddresses: Bool {
+    switch self {
+    case .allocation, .reservation, .released: true
+    case .pool, .token, .cursor, .answered, .fleet: false
+    }
   }
 }
 

@@ -82,7 +82,9 @@ extension Tables {
 extension Quota {
   /// How much of the monthly budget a month of what runs now costs, in percent; nil without a budget.
   func budgetUsedPercent(_ usage: Usage) -> Int? {
-    self[.money].map { $0 == 0 ? (usage[.money] == 0 ? 0 : 100) : Int(usage[.money] * 100 / $0) }
+    self[.money].map {
+      $0 == 0 ? (usage[.money] == 0 ? 0 : 100) : Int(clamping: UInt128(usage[.money]) * 100 / UInt128($0))
+    }
   }
 }
 

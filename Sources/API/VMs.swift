@@ -224,7 +224,7 @@ struct VMWalk {
   // As if it were asked for anew, without the addresses that it holds itself.
   var request = VMRequest(VMKey(tenant: key.tenant, name: key.name), vm.spec)
   for index in request.spec.interfaces.indices { request.spec.interfaces[index].address = nil }
-  try call.submit(.plan(.fit(request))) { outcome in
+  try call.submit(.plan(.fit(request, most: 1))) { outcome in
     guard case .plan(let report) = outcome else { unexpected(.fleet(outcome)) }
     return Rendered { $0.why(vm, now: report) }
   }

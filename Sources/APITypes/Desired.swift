@@ -30,6 +30,8 @@ package struct DesiredVM: Hashable, Sendable {
   package enum Action: String, Hashable, Sendable, CaseIterable {
     /// It is to run.
     case run
+    /// It runs on until the node that it goes to has taken it over; it is not started.
+    case keep
     /// It is to go down, within its grace period, and be cleared away.
     case stop
   }

@@ -163,8 +163,8 @@ extension UsageBody {
           id = try reader.integer()
         }
         guard let id else { throw reader.missing("id") }
-        guard ids.count < Limits.reports, ids.insert(VMID(raw: id)).inserted else {
-          throw reader.invalid("at most \(Limits.reports) VMs, each once")
+        guard ids.count < Limits.count, ids.insert(VMID(raw: id)).inserted else {
+          throw reader.invalid("at most \(Limits.count) VMs, each once")
         }
         read.add(VMID(raw: id), amounts)
       }

@@ -41,10 +41,15 @@ package struct WantedVM: Hashable, Sendable {
   package let graceSeconds: UInt32
   /// Whether it comes from another node, on which it still runs.
   package let isIncoming: Bool
+  /// Whether it only runs on, under an older epoch, until it has arrived elsewhere: it is not started.
+  package let isKept: Bool
 
   /// Joins them.
-  package init(_ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isIncoming: Bool = false) {
-    (self.order, self.isWanted, self.graceSeconds, self.isIncoming) = (order, isWanted, graceSeconds, isIncoming)
+  package init(
+    _ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isIncoming: Bool = false, isKept: Bool = false
+  ) {
+    (self.order, self.isWanted, self.graceSeconds) = (order, isWanted, graceSeconds)
+    (self.isIncoming, self.isKept) = (isIncoming, isKept)
   }
 }
 
@@ -124,6 +129,7 @@ package struct Agent: Sendable {
   /// Whether a machine is the one that is wanted.
   func isTheOne(_ machine: ObservedVM, _ want: WantedVM) -> Bool {
     machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
+      || want.isKept && machine.epoch < want.order.epoch
   }
 
   /// What to do now; carried out, it is asked again, until there is nothing.
@@ -172,7 +178,7 @@ package struct Agent: Sendable {
     var out: [AgentAction] = []
     for id in desired.keys.sorted() where !present.contains(id) {
       let vm = desired[id]!
-      guard vm.isWanted, capabilities.flaw(in: vm.order) == nil else { continue }
+      guard vm.isWanted, !vm.isKept, capabilities.flaw(in: vm.order) == nil else { continue }
       var after = used
       after.add(vm.order.resources)
       // Berth gave the room of those that go down away already, and only this node knows when it is really free.

@@ -56,6 +56,8 @@ final class Crew: @unchecked Sendable {
       for name in names { byName[name]?.wake() }
       for loop in loops where loop.due <= agentClock() {
         if lock.withLock({ isStopping }) { return }
+        // Many short calls are as long as one long one: nobody's lease ends while others are served.
+        lookAfter(loops)
         let before = agentClock()
         let end = loops.lazy.compactMap(\.deadline).filter { $0 > before }.min()
         let limit = end.map { min(patience, max(Self.shortestCall, $0 - before)) } ?? patience

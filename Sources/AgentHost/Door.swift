@@ -60,7 +60,9 @@ extension WantedVM {
           return one
         })
     }
-    self.init(order, isWanted: vm.action == .run, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming)
+    self.init(
+      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming,
+      isKept: vm.action == .keep)
   }
 }
 

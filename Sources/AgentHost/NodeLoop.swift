@@ -141,7 +141,8 @@ package final class NodeLoop {
       let after = clock()
       notBefore = now + Self.spacing
       // An answer that was kept back is followed by the next question; from all others on counts the heartbeat.
-      nextCall = polls ? (wait > .zero ? after : after + min(heartbeat, .milliseconds(100))) : now + heartbeat
+      let wasHeld = wait > .zero && (answer.desired != nil || after - now >= wait / 2)
+      nextCall = !polls ? now + heartbeat : wasHeld ? after : after + min(heartbeat, .milliseconds(100))
     case .unknown:
       isRegistered = false
       (nextCall, notBefore) = (.zero, .zero)
@@ -156,7 +157,8 @@ package final class NodeLoop {
     case .registered(let epoch, let effective):
       agent.registered(epoch: epoch)
       agent.capacity = effective
-      (isRegistered, failures, trouble) = (true, 0, nil)
+      // Only an answered report shows that all is well: two agents of one name register again and again.
+      (isRegistered, trouble) = (true, nil)
       (nextCall, notBefore) = (.zero, .zero)
     case .failed(let why): fail(why)
     case .answered, .unknown: fail("Berth did not register it")

@@ -18,6 +18,8 @@ package enum Limits {
   package static let perOwner = 4_096
   /// Bytes of one row; the largest legal one, a pool with all its lists full, is under 20,000.
   package static let rowBytes = 65_535
+  /// How much a row of the fleet may grow by itself: a VM's seat, its nodes and why it is there.
+  package static let rowGrowth = 8_192
   /// Bytes of effects one command may have.
   package static let effectBytes = 512 * 1024
   /// Rows one entry of actor `system` may end.
@@ -67,6 +69,8 @@ package enum Limits {
   package static let customResources = 32
   /// The highest rate, in millionths for an hour of one unit.
   package static let rate: Money = 1 << 33
+  /// What an hour of a whole node may cost: so that a month of all nodes that there may be is still a number.
+  package static let hourly: Money = 1 << 37
   /// The highest priority of a VM.
   package static let priority: UInt16 = 1_000
   /// Interfaces of a VM.
@@ -94,5 +98,5 @@ package enum Limits {
   /// How long a draining node whose VMs find no room waits, in microseconds of log time.
   package static let drainRest: LogTime = 5_000_000
   /// VMs of one report of an agent.
-  package static let reports = 1_024
+  package static let reports = 128
 }

@@ -378,7 +378,8 @@ package final class Engine: @unchecked Sendable {
   private func lookAfterNodes() {
     guard core.leadership.decides else { return }
     let now = MonotonicTime.now
-    for command in watch.commands(published.tables, at: now) {
+    // One look at a time: what was asked for and is not decided yet would be asked for again.
+    for command in core.isAppending ? [] : watch.commands(published.tables, at: now) {
       let asked = Submission(.fleet(command), actor: "system", requestID: "", asked: "")
       core.add([Waiting(submission: asked) { _ in }])
     }

@@ -101,6 +101,12 @@ package final class Ledger {
       let rule = "the command changes \(size) bytes of rows, over \(Limits.effectBytes): split it"
       return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
     }
+    if let largest = decided.effects.map(\.bytes.count).max(), largest > Ledger.rowLimit(submission.command) {
+      undo(to: mark)
+      let rule =
+        "a row would take \(largest) bytes, over \(Ledger.rowLimit(submission.command)): fewer or shorter labels"
+      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+    }
     if submission.dryRun {
       undo(to: mark)
       return Decision(outcome: decided.outcome, entry: nil)
@@ -111,6 +117,15 @@ package final class Ledger {
       revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
       asked: submission.asked, effects: decided.effects, told: decided.told)
     return Decision(outcome: decided.outcome, entry: entry)
+  }
+
+  /// What a row may take: what somebody asks for leaves room for what is noted in it later.
+  private static func rowLimit(_ command: Command) -> Int {
+    switch command {
+    case .fleet(.createVM), .fleet(.updateVM), .fleet(.registerNode), .fleet(.updateNode):
+      Limits.rowBytes - Limits.rowGrowth
+    default: Limits.rowBytes
+    }
   }
 
   private func decide(_ submission: Submission, _ context: Context) throws(Rejection) -> Decided {

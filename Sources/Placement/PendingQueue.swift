@@ -15,6 +15,8 @@ package struct PendingQueue {
     package let order: UInt64
     /// How often it was refused.
     package fileprivate(set) var attempts: UInt32 = 0
+    /// Whether it rests because it failed, and not for want of room: room wakes it not.
+    fileprivate var hasFailed = false
   }
 
   /// The first rest, in microseconds of log time; doubled with each refusal.
@@ -28,6 +30,8 @@ package struct PendingQueue {
   private var resting: [VMKey: (item: Item, until: LogTime)] = [:]
   private var known: [VMKey: UInt16] = [:]
   private var nextWake = LogTime.max
+  /// How often those failed that have not run since.
+  private var failures: [VMKey: UInt32] = [:]
 
   /// Nobody waits.
   package init() {}
@@ -89,20 +93,39 @@ package struct PendingQueue {
     nextWake = min(nextWake, time + rest)
   }
 
-  /// Something has become free: all may try again at once.
-  package mutating func wakeAll() { wake(at: .max - 1) }
+  /// One that waits had been started and failed: it rests, longer each time, whatever room there is.
+  package mutating func failed(_ key: VMKey, at time: LogTime) {
+    guard let priority = known[key], let items = ready[priority]?[key.tenant],
+      var item = items.first(where: { $0.key == key })
+    else { return }
+    drop(priority, key.tenant) { $0.key == key }
+    let count = failures[key, default: 0]
+    failures[key] = min(count + 1, 20)
+    item.hasFailed = true
+    let until = time + min(PendingQueue.longestRest, PendingQueue.firstRest << LogTime(count))
+    resting[key] = (item, until)
+    nextWake = min(nextWake, until)
+  }
+
+  /// It runs, or is gone: what failed before counts no more.
+  package mutating func forgive(_ key: VMKey) { failures[key] = nil }
+
+  /// Something has become free: all who wait for room may try again at once.
+  package mutating func wakeAll() { wake(at: .max - 1, isForRoom: true) }
 
   /// When the next one has rested; nil = none rests.
   package var nextTime: LogTime? { nextWake == .max ? nil : nextWake }
 
-  private mutating func wake(at time: LogTime) {
+  private mutating func wake(at time: LogTime, isForRoom: Bool = false) {
     guard nextWake <= time else { return }
     nextWake = .max
     // The order in which they are put back does not matter: each has its own.
     for (key, rest) in resting where rest.until < .max {
-      if rest.until <= time {
+      if rest.until <= time, !(isForRoom && rest.item.hasFailed) {
         resting[key] = nil
-        insert(rest.item)
+        var item = rest.item
+        item.hasFailed = false
+        insert(item)
       } else {
         nextWake = min(nextWake, rest.until)
       }

@@ -52,7 +52,9 @@ enum AgentCommand {
   private static func body(_ node: AgentOptions.Node, _ options: AgentOptions) -> NodeBody {
     var body = NodeBody(
       Resources(cpu: options.cpu, memory: options.memory, disk: options.disk, bandwidth: options.bandwidth))
-    body.topology = Topology(datacenter: node.datacenter, zone: node.zone, rack: node.rack)
+    // What is not said stays as Berth knows it.
+    let place = Topology(datacenter: node.datacenter, zone: node.zone, rack: node.rack)
+    if place != Topology() { body.topology = place }
     body.backends = [SimulatedVMs.backendName]
     if let prices = options.prices { body.prices = Prices(Rates(cpu: prices.cpu, memory: prices.memory)) }
     return body

@@ -13,8 +13,8 @@ private let declared = """
   POST /api/v1/ip/allocate | OPC | tp
   DELETE /api/v1/ip/release/{vm_id} | OPC | tp
   DELETE /api/v1/ip/release-by-ip/{ip} | OPC | tp
-  GET /api/v1/ip/{vm_id} | VOPUAC | tp
-  GET /api/v1/ip/allocations | VOPUAC | tp
+  GET /api/v1/ip/{vm_id} | VOPUC | tp
+  GET /api/v1/ip/allocations | VOPUC | tp
   GET /api/v1/ip/stats | VOPUC | p
   GET /api/v1/pools | VOPUAC | tp
   POST /api/v1/pools | PC |
@@ -26,19 +26,19 @@ private let declared = """
   GET /api/v1/pools/{pool}/reservations | VOPUAC | tp
   POST /api/v1/pools/{pool}/reservations | PC | p
   DELETE /api/v1/pools/{pool}/reservations/{first} | PC | p
-  GET /api/v1/pools/{pool}/allocations | VOPUAC | tp
+  GET /api/v1/pools/{pool}/allocations | VOPUC | tp
   POST /api/v1/pools/{pool}/allocations | OPC | tp
-  GET /api/v1/pools/{pool}/allocations/{ip} | VOPUAC | tp
+  GET /api/v1/pools/{pool}/allocations/{ip} | VOPUC | tp
   PATCH /api/v1/pools/{pool}/allocations/{ip} | OPC | tp
   DELETE /api/v1/pools/{pool}/allocations/{ip} | OPC | tp
   POST /api/v1/pools/{pool}/allocations/{ip}/renew | OPC | tp
-  GET /api/v1/allocations | VOPUAC | tp
+  GET /api/v1/allocations | VOPUC | tp
   POST /api/v1/allocations | OPC | t
   DELETE /api/v1/allocations | OPC | tp
   GET /api/v1/pools/{pool}/suggestion | VOPUAC | tp
   GET /api/v1/pools/{pool}/usage | VOPUC | p
   GET /api/v1/pools/{pool}/free | VOPUC | p
-  GET /api/v1/addresses/{ip} | VOPUAC | tp
+  GET /api/v1/addresses/{ip} | VOPUC | tp
   GET /api/v1/events | VOPUAC | tp
   GET /api/v1/history | VOPUAC | tp
   POST /api/v1/imports | PC |

@@ -107,6 +107,23 @@ extension Agent {
     #expect(agent.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
   }
 
+  @Test func aVMThatIsOnlyKeptIsNeverStartedAndRunsOnUnderAnyRegistration() {
+    func kept(_ epoch: UInt64) -> WantedVM {
+      WantedVM(order(1, epoch: epoch), isWanted: true, graceSeconds: 30, isKept: true)
+    }
+    var agent = agent()
+    agent.hear([run(order(1, epoch: 1))])
+    let there = [ObservedVM(order(1, epoch: 1), .running)]
+    agent.hear([kept(2)], there, revision: 2)
+    #expect(agent.actions(there, now: .zero) == [])
+    // Registered anew it knows nothing of before, and still leaves it alone.
+    agent.registered(epoch: 2)
+    agent.hear([kept(2)], there, revision: 3)
+    #expect(agent.actions(there, now: .zero) == [])
+    // After a restart of the agent the machine is gone: the other node has it, or will.
+    #expect(agent.actions([], now: .zero) == [] && agent.report([], now: .zero).vms == [])
+  }
+
   @Test func oneThatFailedAndIsPlacedHereAgainIsStartedAnew() {
     var agent = agent()
     agent.hear([run(order(1, epoch: 1))])

@@ -109,4 +109,23 @@ import Testing
     node.numa = [NUMANode(cpus: CPUSet(0..<3), memory: 1), NUMANode(cpus: CPUSet(2..<4), memory: 1)]
     #expect(node.flaw?.field == "numa")
   }
+
+  /// Whatever is legal by itself comes to numbers that there are.
+  @Test func theLargestAmountsAndPricesNeverRunOver() {
+    let most = Resources(
+      cpu: Limits.resource, memory: Limits.resource, disk: Limits.resource, bandwidth: Limits.resource)
+    var node = Node(name: NodeName(trusted: "n"), physical: most)
+    node.numa = (0..<Limits.numaNodes).map { _ in NUMANode(cpus: CPUSet(), memory: Limits.resource) }
+    #expect(node.flaw?.field == "numa")
+    node.numa = []
+    let rates = Rates(cpu: Limits.rate, memory: Limits.rate, disk: Limits.rate, bandwidth: Limits.rate)
+    node.prices = Prices(peak: rates, offPeak: rates, peakFrom: 8, peakUntil: 20)
+    #expect(node.flaw?.field == "prices", "an hour of it would cost over \(Limits.hourly)")
+    #expect(node.prices.monthly(most) > 0)
+    #expect(Billing.cost(most, node.prices, from: 0, to: 3_600_000_000 * 24 * 365) > 0)
+    #expect(Money.max.adding(1) == .max)
+    // A month of all nodes that there may be, times the hundred of a percentage's reckoning in wide numbers.
+    let month = Prices(Rates(cpu: Limits.hourly)).monthly(Resources(cpu: 1_000))
+    #expect(!UInt64(month).multipliedReportingOverflow(by: UInt64(Limits.nodes)).overflow)
+  }
 }

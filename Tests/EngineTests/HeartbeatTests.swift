@@ -39,9 +39,20 @@ struct HeartbeatTests {
     _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in false }
     heartbeats.restart(at: at(100))
     #expect(heartbeats.due(among: nodes, at: at(114), timing) { _ in false } == Heartbeats.Due())
+    #expect(heartbeats.due(among: nodes, at: at(115), timing) { _ in false }.silent == nodes)
     #expect(
       heartbeats.due(among: nodes, at: at(119), timing) { _ in true }.ended == [], "nor is a lost one's lease over")
-    #expect(heartbeats.due(among: nodes, at: at(115), timing) { _ in false }.silent == nodes)
+    #expect(heartbeats.due(among: nodes, at: at(120), timing) { _ in true }.ended == nodes)
+  }
+
+  @Test func aNodeThatWasLostAndRegistersHasALeaseToReport() {
+    var heartbeats = Heartbeats()
+    _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in false }
+    #expect(heartbeats.due(among: nodes, at: at(15), timing) { _ in false }.silent == nodes)
+    _ = heartbeats.due(among: nodes, at: at(60), timing) { _ in true }
+    #expect(heartbeats.due(among: nodes, at: at(61), timing) { _ in false } == Heartbeats.Due())
+    #expect(heartbeats.due(among: nodes, at: at(75), timing) { _ in false } == Heartbeats.Due())
+    #expect(heartbeats.due(among: nodes, at: at(76), timing) { _ in false }.silent == nodes)
   }
 
   @Test func aNodeThatIsNoneIsForgotten() {

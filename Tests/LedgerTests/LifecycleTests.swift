@@ -47,7 +47,50 @@ import Testing
     desk.report("a", .failed, detail: "no such image")
     #expect(desk.vm("a").state == .failed && desk.vm("a").why == "no such image" && desk.vm("a").node == nil)
     desk.schedule()
+    #expect(desk.vm("a").state == .failed, "not at once")
+    desk.time += 100_000
+    desk.schedule()
     #expect(desk.vm("a").state == .placed && desk.vm("a").epoch == 2 && desk.addresses("a") == address)
+    desk.report("a", .failed)
+    desk.time += 100_000
+    desk.schedule()
+    #expect(desk.vm("a").state == .failed, "and longer each time")
+    desk.time += 100_000
+    desk.schedule()
+    #expect(desk.vm("a").state == .placed && desk.vm("a").epoch == 3)
+  }
+
+  @Test func aVMWhoseGoalFallsSilentStaysWhereItRuns() {
+    let desk = house()
+    desk.create("a")
+    desk.run("a")
+    desk.ask(.fleet(.migrateVM(vmKey("a"), to: nodeName("n2"))))
+    #expect(desk.vm("a").state == .migrating && desk.vm("a").leaving == nodeName("n1"))
+    desk.ask(.fleet(.nodesLost([nodeName("n2")])))
+    #expect(desk.vm("a").state == .running && desk.vm("a").node == nodeName("n1") && desk.vm("a").leaving == nil)
+    #expect(desk.vm("a").duty(of: nodeName("n2")) == nil, "so nobody else ever runs it")
+  }
+
+  @Test func aVMBetweenTwoSilentNodesRunsNowhereUntilOneHasLetGo() {
+    let desk = house()
+    desk.create("a")
+    desk.run("a")
+    desk.ask(.fleet(.migrateVM(vmKey("a"), to: nodeName("n2"))))
+    desk.ask(.fleet(.nodesLost([nodeName("n1"), nodeName("n2")])))
+    #expect(desk.vm("a").state == .lost && desk.vm("a").duty(of: nodeName("n2")) == .wait)
+    #expect(desk.vm("a").duty(of: nodeName("n1")) == .stop(graceSeconds: 30))
+  }
+
+  /// What would not fit a row is refused before it is in the log, where nobody could read it any more.
+  @Test func aVMTooLargeForARowIsRefused() {
+    let desk = house()
+    var spec = VMSpec(Resources(cpu: 1_000, memory: 1_024))
+    let labels = Labels((0..<32).map { (key: "k\($0)", value: String(repeating: "v", count: 128)) })!
+    spec.interfaces = (0..<16).map {
+      VMInterface(name: InterfaceName(trusted: "eth\($0)"), source: .choose([.ipv4], labels))
+    }
+    #expect(desk.ask(.fleet(.createVM(VMRequest(vmKey("fat"), spec)))).code == .tooLarge)
+    #expect(desk.tables.vmCount == 0)
   }
 
   @Test func movingAVMKeepsItRunningAndItsAddresses() {

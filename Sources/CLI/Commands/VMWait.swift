@@ -51,7 +51,12 @@ struct VMWait {
       do throws(ClientFault) { now = try answer.value() } catch { throw Failure(error) }
       let state = cellText(now.at("state"))
       tell("\(name): \(state)" + (now["node"]?.string.map { " on \($0)" } ?? ""), &said)
-      if isThere(now, state, since: vm) { return answer }
+      if isThere(now, state, since: vm) {
+        guard goal != .runningAnew || cellText(vm.at("state")) != "migrating" || now["node"] != vm["leaving"] else {
+          throw Failure(.refused, "\(name) did not move", hints: [cellText(now.at("why"))])
+        }
+        return answer
+      }
       guard left > .zero else {
         throw Failure(
           .refused, "\(name) is still \(state) after \(describe(limit))",

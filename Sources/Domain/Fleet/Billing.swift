@@ -12,12 +12,10 @@ package enum Billing {
 
   /// What one price costs from one instant to another.
   package static func cost(hourly rate: Money, from: LogTime, to: LogTime) -> Money {
-    from < to ? step(rate, to) - step(rate, from) : 0
+    from < to ? Money(clamping: step(rate, to) - step(rate, from)) : 0
   }
 
-  private static func step(_ rate: Money, _ time: LogTime) -> Money {
-    Money(truncatingIfNeeded: Int128(rate) * Int128(time) / Int128(hour))
-  }
+  private static func step(_ rate: Money, _ time: LogTime) -> Int128 { Int128(rate) * Int128(time) / Int128(hour) }
 
   /// What resources cost on a node with these prices from one instant to another, by the hour of the day.
   package static func cost(_ resources: Resources, _ prices: Prices, from: LogTime, to: LogTime) -> Money {
@@ -27,11 +25,16 @@ package enum Billing {
     var at = from
     while at < to {
       let end = min(to, prices.nextChange(after: at))
-      total += cost(hourly: prices.rates(hour: Prices.hour(of: at)).hourly(resources), from: at, to: end)
+      total = total.adding(cost(hourly: prices.rates(hour: Prices.hour(of: at)).hourly(resources), from: at, to: end))
       at = end
     }
     return total
   }
+}
+
+extension Money {
+  /// The sum, or the largest amount that there is.
+  package func adding(_ other: Money) -> Money { Money(clamping: Int128(self) + Int128(other)) }
 }
 
 extension Prices {

@@ -20,12 +20,12 @@ extension VM {
       return switch state {
       case .migrating: .receive
       case .stopping: .stop(graceSeconds: spec.graceSeconds)
-      case .lost: isUnwanted ? .stop(graceSeconds: spec.graceSeconds) : .run
+      case .lost: isUnwanted ? .stop(graceSeconds: spec.graceSeconds) : leaving == nil ? .run : .wait
       default: leaving == nil ? .run : .wait
       }
     }
     guard leaving == node else { return nil }
-    if !isUnwanted, state == .migrating || state == .lost { return .keep }
+    if !isUnwanted, state == .migrating { return .keep }
     return .stop(graceSeconds: isHurried ? 0 : spec.graceSeconds)
   }
 }

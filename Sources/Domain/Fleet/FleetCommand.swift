@@ -175,8 +175,8 @@ package enum WhatIf: Sendable {
   case add(Node, count: Int)
   /// Which moves would save money, and how much.
   case cheaper(tenant: TenantName?)
-  /// How many more VMs like this one fit, and what stops the next.
-  case fit(VMRequest)
+  /// How many more VMs like this one fit, and what stops the next; no further than `most`.
+  case fit(VMRequest, most: Int = Limits.planTries)
 }
 
 /// What would happen.

@@ -82,11 +82,15 @@ package struct Node: Hashable, Sendable {
       if part.memory < 0 || !seen.isDisjoint(with: part.cpus) { return ("numa", "no processor in two NUMA nodes") }
       seen.formUnion(part.cpus)
     }
-    if !numa.isEmpty, Int32(seen.count) * 1_000 > physical.cpu || numa.reduce(0, { $0 + $1.memory }) > physical.memory {
+    let inParts = numa.reduce(0) { $0 + Int($1.memory) }
+    if !numa.isEmpty, Int32(seen.count) * 1_000 > physical.cpu || inParts > Int(physical.memory) {
       return ("numa", "no more processors and memory than the node has")
     }
     if !prices.peak.isLegal || !prices.offPeak.isLegal || prices.peakFrom > 23 || prices.peakUntil > 23 {
       return ("prices", "rates from 0 to \(Limits.rate) millionths, hours from 0 to 23")
+    }
+    if max(prices.peak.hourly(effective), prices.offPeak.hourly(effective)) > Limits.hourly {
+      return ("prices", "an hour of all that the node may promise must not cost over \(Limits.hourly) millionths")
     }
     return nil
   }

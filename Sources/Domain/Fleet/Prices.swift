@@ -57,8 +57,9 @@ package struct Prices: Hashable, Sendable, BitwiseCopyable {
 extension Prices {
   /// What a month of `amounts` costs: 730 hours, the peak's share of them as in a day; rounded down.
   package func monthly(_ amounts: Resources) -> Money {
-    let peakHours = Money((Int(peakUntil) - Int(peakFrom) + 24) % 24)
-    return (peakHours * peak.hourly(amounts) + (24 - peakHours) * offPeak.hourly(amounts)) * 730 / 24
+    let peakHours = Int128((Int(peakUntil) - Int(peakFrom) + 24) % 24)
+    let day = peakHours * Int128(peak.hourly(amounts)) + (24 - peakHours) * Int128(offPeak.hourly(amounts))
+    return Money(clamping: day * 730 / 24)
   }
 
   /// The hour of the day of a log time.

@@ -70,6 +70,8 @@ struct Heartbeats {
     var usage: NodeUsage?
     /// When it was last asked for that its lease has ended.
     var endedAt: MonotonicTime?
+    /// Whether it was lost when it was last looked at.
+    var wasLost = false
   }
 
   /// What has become due.
@@ -110,7 +112,11 @@ struct Heartbeats {
         continue
       }
       guard known.at + timing.lease <= now, let isLost = isLost(node) else { continue }
-      if !isLost {
+      if isLost { heard[node]?.wasLost = true }
+      if !isLost, known.wasLost {
+        // It has been registered again: a lease from now on to report.
+        heard[node] = Heard(at: now)
+      } else if !isLost {
         due.silent.append(node)
       } else if known.at + timing.lease + timing.margin <= now,
         known.endedAt.map({ $0 + Heartbeats.again <= now }) ?? true

@@ -74,6 +74,7 @@ final class FleetIndex {
       let stays = old?.waits == true && new?.waits == true && old?.spec.priority == new?.spec.priority
       if !stays {
         if old?.waits == true { queue.remove(key) }
+        if new == nil { queue.forgive(key) }
         if let new, new.waits { queue.add(key, priority: new.spec.priority, order: new.id.raw) }
       }
     }
@@ -83,8 +84,8 @@ final class FleetIndex {
     }
     if let new { mayBeUnsettled(new) }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
-      // Whoever comes up on a draining node, or could not leave it, is looked at again.
-      if new?.state == .running { draining[name] = 0 }
+      // Whoever comes up on a draining node is looked at again; who could not leave it waits until the node's time.
+      if new?.state == .running, old?.state != .migrating { draining[name] = 0 }
     }
   }
 

@@ -57,7 +57,19 @@ extension Ledger {
       // The node was never allowed to start it.
       return release(step(vm, to: .pending, "node \(name) is lost", context), &draft)
     }
+    if vm.state == .migrating, vm.isWanted, !vm.isEnding, let source = vm.leaving, carries(source) {
+      // Where it was to go is silent, where it came from runs it: it stays there, in the room that it still has.
+      return goBack(vm, to: source, "node \(name) is lost", &draft)
+    }
     put(step(vm, to: .lost, "node \(name) is lost", context), &draft)
+  }
+
+  /// Whether a node is neither silent nor certainly off.
+  private func carries(_ name: NodeName) -> Bool {
+    switch fleet.fleet.node(name)?.state {
+    case .ready, .cordoned, .draining: true
+    case .lost, .fenced, nil: false
+    }
   }
 
   /// A VM's node, or the one it was leaving, certainly carries nothing any more.
@@ -68,7 +80,7 @@ extension Ledger {
   /// A VM certainly does not run on its node.
   private func off(_ vm: VM, _ why: String, _ draft: inout FleetDraft) {
     let context = draft.context
-    if !vm.isEnding, vm.isWanted, let source = vm.leaving, vm.state == .migrating || vm.state == .lost {
+    if !vm.isEnding, vm.isWanted, let source = vm.leaving, vm.state == .migrating {
       return goBack(vm, to: source, why, &draft)
     }
     let lost = vm.state == .lost ? vm : step(vm, to: .lost, why, context)

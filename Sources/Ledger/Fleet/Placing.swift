@@ -57,6 +57,10 @@ extension Ledger {
   private func seat(
     _ vm: VM, _ placement: Placement, _ victims: [Victim], _ draft: inout FleetDraft, _ words: Words
   ) throws(Rejection) -> VM {
+    guard victims.count <= Limits.placementsPerEntry else {
+      throw Rejection(
+        .noPlacement, "\(victims.count) VMs would have to give way, over \(Limits.placementsPerEntry) at once")
+    }
     let before = usage(of: vm.key.tenant, draft)
     let gone = victims.compactMap { self.vm($0.key, draft) }.compactMap { giveWay($0, to: vm, &draft) }
     let context = draft.context

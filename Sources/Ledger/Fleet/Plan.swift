@@ -22,7 +22,7 @@ extension Ledger {
       evacuate(names, mayPreempt: true, context, &report)
     case .add(let node, let count): try add(node, count, context, &report)
     case .cheaper(let tenant): findCheaper(tenant, context, &report)
-    case .fit(let request): try fit(request, context, &report)
+    case .fit(let request, let most): try fit(request, min(most, Limits.planTries), context, &report)
     }
     return Decided(outcome: .fleet(.plan(report)))
   }
@@ -128,10 +128,12 @@ extension Ledger {
   }
 
   /// Places VMs like this one until one finds no room, by itself and without driving out others.
-  private func fit(_ request: VMRequest, _ context: Context, _ report: inout PlanReport) throws(Rejection) {
+  private func fit(
+    _ request: VMRequest, _ most: Int, _ context: Context, _ report: inout PlanReport
+  ) throws(Rejection) {
     if let flaw = request.spec.flaw { throw .invalid(flaw.field, flaw.rule) }
     let draft = FleetDraft(context)
-    for number in 0..<Limits.planTries {
+    for number in 0..<most {
       let key = VMKey(tenant: request.key.tenant, name: VMName(trusted: "\(request.key.name)-\(number)"))
       let vm = VM(key: key, id: VMID(raw: (1 << 62) | UInt64(number)), spec: request.spec)
       var question = self.request(for: vm, context)
@@ -147,7 +149,7 @@ extension Ledger {
       case .pending(let why): return report.notes.append(why.text)
       }
     }
-    report.notes.append("\(Limits.planTries) and more")
+    report.notes.append("\(most) and more")
   }
 }
 

@@ -47,9 +47,12 @@ extension Ledger {
 
   private func runs(_ vm: VM, _ draft: inout FleetDraft) {
     let context = draft.context
+    fleet.queue.forgive(vm.key)
     switch vm.state {
     case .placed, .starting: if vm.leaving == nil { put(step(vm, to: .running, vm.why, context), &draft) }
     case .lost:
+      // While another node has not let go of it, it was not to run here.
+      guard vm.leaving == nil else { return }
       let isUnwanted = vm.isEnding || !vm.isWanted
       put(step(vm, to: isUnwanted ? .stopping : .running, "its node is back", context), &draft)
     case .migrating:
@@ -75,6 +78,7 @@ extension Ledger {
       return restart(step(vm, to: .stopped, why, context), &draft)
     }
     release(step(vm, to: .failed, why, context), &draft)
+    fleet.queue.failed(vm.key, at: context.time)
   }
 
   /// The move is off: the VM is again where it was, at a placement of its own.

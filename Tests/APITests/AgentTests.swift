@@ -103,14 +103,34 @@ import Wire
     try house.call("POST", "/api/v1/nodes/n1/report", #"{"epoch":1}"#, key: agent, expect: 200)
     for (method, path) in [
       ("DELETE", "/api/v1/nodes/n1"), ("POST", "/api/v1/nodes/n1/fence"), ("GET", "/api/v1/vms"),
-      ("GET", "/api/v1/cost"),
+      ("GET", "/api/v1/cost"), ("GET", "/api/v1/allocations"), ("GET", "/api/v1/addresses/172.16.0.2"),
       ("POST", "/api/v1/nodes/n1/drain")
     ] {
       try house.call(method, path, key: agent, expect: 403)
     }
+    // Of who has which address it learns nothing, in whatever way it asks.
+    try house.call("POST", "/api/v1/ip/allocate", #"{"vm_id":"secret"}"#, key: admin, expect: 201)
+    let past = try house.call("GET", "/api/v1/history?owner=secret", key: agent, expect: 200)
+    #expect(past.list("items").isEmpty, "\(past.text)")
     let viewer = try house.key(.viewer)
     try house.call("POST", "/api/v1/nodes/n1/report", #"{"epoch":1}"#, key: viewer, expect: 403)
     try house.call("GET", "/api/v1/nodes/n1", key: admin, expect: 200)
+  }
+
+  @Test func theLargestBodiesAreRefusedAndNothingRunsOver() throws {
+    let house = try House()
+    let part = #"{"cpus":"","memory_mib":268435456}"#
+    let parts = [String](repeating: part, count: 16).joined(separator: ",")
+    let capacity = #""capacity":{"vcpus":1,"memory_mib":1}"#
+    try house.call("PUT", "/api/v1/nodes/n1", "{\(capacity),\"numa\":[\(parts)]}", expect: 400)
+    try house.call("POST", "/api/v1/plan", "{\"add\":{\(capacity),\"numa\":[\(parts)],\"count\":1}}", expect: 400)
+    let large = #""capacity":{"vcpus":200000,"memory_mib":268435456,"disk_mib":268435456}"#
+    let price = #""prices":{"off_peak":{"vcpu_micros":8589934592,"disk_gib_micros":8589934592}}"#
+    try house.call("PUT", "/api/v1/nodes/n1", "{\(large),\(price)}", expect: 400)
+    for end in ["9223372036854775807 ", "-1 ", "99999999999999999 x"] {
+      try house.call("GET", "/api/v1/cost?cursor=\(Cursor(end).text)", expect: 400)
+    }
+    try house.call("GET", "/api/v1/health", expect: 200)
   }
 
   @Test(arguments: [

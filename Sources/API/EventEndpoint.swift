@@ -31,7 +31,7 @@ let eventEndpoints: [Endpoint] = [
       }
     }),
   Endpoint(
-    method: .get, pattern: "/api/v1/history", id: "history", tag: "history", permission: .historyRead,
+    method: .get, pattern: "/api/v1/history", id: "history", tag: "history", permission: .allocationsRead,
     summary:
       "Who had an address, or what an owner or a MAC had: intervals of ownership, in the order in which they began.",
     query: [

@@ -40,7 +40,7 @@ private let declared = """
   GET /api/v1/pools/{pool}/free | VOPUC | p
   GET /api/v1/addresses/{ip} | VOPUC | tp
   GET /api/v1/events | VOPUAC | tp
-  GET /api/v1/history | VOPUAC | tp
+  GET /api/v1/history | VOPUC | tp
   POST /api/v1/imports | PC |
   GET /api/v1/export | VOPUC | tp
   GET /api/admin/stats | VOPUC | p

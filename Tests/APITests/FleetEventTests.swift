@@ -74,6 +74,17 @@ import Wire
     #expect(own.contains("vm acme/b") && !own.contains { $0.hasPrefix("node") || $0.hasPrefix("vm default") })
   }
 
+  @Test func anAgentHearsOfNodesAndVMsAndOfNothingElse() throws {
+    let house = try House()
+    try house.register("n1")
+    try house.call("PUT", "/api/v1/tenants/default/quota", #"{"limits":{"vms":3}}"#, expect: 200)
+    try house.vm("a")
+    let agent = try house.key(.agent)
+    let heard = try events(house, "", key: agent, until: "default/a").flatMap(changes)
+    #expect(heard.contains("node n1") && heard.contains("vm default/a"))
+    #expect(heard.allSatisfy { $0.hasPrefix("node ") || $0.hasPrefix("vm ") || $0.hasPrefix("pool ") }, "\(heard)")
+  }
+
   @Test func theFleetsStatesAndPlacementsAreCounted() throws {
     let house = try House()
     try house.vm("waits")

@@ -79,6 +79,7 @@ import Wire
     try house.register("n1")
     try house.call("PUT", "/api/v1/tenants/default/quota", #"{"limits":{"vms":3}}"#, expect: 200)
     try house.vm("a")
+    _ = try house.key(.clusterAdmin)
     let agent = try house.key(.agent)
     let heard = try events(house, "", key: agent, until: "default/a").flatMap(changes)
     #expect(heard.contains("node n1") && heard.contains("vm default/a"))

@@ -22,7 +22,7 @@ import Testing
       guard let failure = FleetModelTests.failure(of: steps),
         !FleetModelTests.hasFailed.exchange(true, ordering: .relaxed)
       else { continue }
-      let (short, why) = FleetModelTests.shrunk(steps, failure)
+      let (short, why) = shrunk(steps, failure) { FleetModelTests.failure(of: $0) }
       Issue.record("BERTH_SEED=\(seed) fails with \(short.count) steps:\n\(FleetModelTests.trace(short))\n\(why)")
       return
     }
@@ -53,18 +53,6 @@ import Testing
       try FleetHarness().run(steps)
       return nil
     } catch { return "\(error)" }
-  }
-
-  /// Drops steps for as long as what is left still fails.
-  private static func shrunk(_ steps: [FleetStep], _ failure: String) -> (steps: [FleetStep], why: String) {
-    var (steps, why) = (steps, failure)
-    var place = 0
-    while place < steps.count {
-      var fewer = steps
-      fewer.remove(at: place)
-      if let still = self.failure(of: fewer) { (steps, why, place) = (fewer, still, 0) } else { place += 1 }
-    }
-    return (steps, why)
   }
 
   private static func trace(_ steps: [FleetStep]) -> String {

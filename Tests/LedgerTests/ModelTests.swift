@@ -22,7 +22,7 @@ import Testing
       guard let failure = ModelTests.failure(of: steps), !ModelTests.hasFailed.exchange(true, ordering: .relaxed) else {
         continue
       }
-      let (short, why) = ModelTests.shrunk(steps, failure)
+      let (short, why) = shrunk(steps, failure) { ModelTests.failure(of: $0) }
       Issue.record("BERTH_SEED=\(seed) fails with \(short.count) steps:\n\(ModelTests.trace(short))\n\(why)")
       return
     }
@@ -54,18 +54,6 @@ import Testing
       try Harness().run(steps)
       return nil
     } catch { return "\(error)" }
-  }
-
-  /// Drops steps for as long as what is left still fails.
-  private static func shrunk(_ steps: [Step], _ failure: String) -> (steps: [Step], why: String) {
-    var (steps, why) = (steps, failure)
-    var place = 0
-    while place < steps.count {
-      var fewer = steps
-      fewer.remove(at: place)
-      if let still = self.failure(of: fewer) { (steps, why, place) = (fewer, still, 0) } else { place += 1 }
-    }
-    return (steps, why)
   }
 
   private static func trace(_ steps: [Step]) -> String {

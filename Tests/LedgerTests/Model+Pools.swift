@@ -79,6 +79,9 @@ extension Model {
     let inherited = inherited(after, excluded, time)
     if !inherited.isEmpty { try check(after.extent, after, present + inherited) }
     reservations[after.name] = present + inherited
+    if after.cidr.family != pools[after.name]?.cidr.family {
+      released = released.filter { $0.key.pool != after.name }
+    }
     pools[after.name] = after
     cursors[after.name] = nil
     changed(after.name)

@@ -9,6 +9,27 @@ import Testing
 
   // MARK: Capacity
 
+  /// The order of releases is kept by an address's bits, which mean another address in the other family.
+  @Test func aPoolOfAnotherFamilyRemembersNothingOfTheOldOne() {
+    let desk = Desk()
+    let pool = desk.pool("p", "::a00:0/125", gateway: .some(nil), strategy: .oldest)
+    desk.ask(.allocate(AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "a")))))
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "a"), pool: nil, interface: nil)))
+    var patch = PoolPatch()
+    (patch.cidr, patch.gateway) = (cidr("10.0.0.0/29"), .some(nil))
+    desk.ask(.updatePool(pool, patch, ifMatch: nil))
+    #expect(desk.tables.pools[pool]?.family == .ipv4)
+    let request = AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "b")))
+    for _ in 0..<6 {
+      guard case .granted = desk.ask(.allocate(request)) else { return #expect(Bool(false)) }
+      desk.ask(.release(.owner(.standard, OwnerName(trusted: "b"), pool: nil, interface: nil)))
+    }
+    guard case .poolDeleted = desk.ask(.deletePool(pool, ifMatch: nil)) else { return #expect(Bool(false)) }
+    var left = 0
+    desk.tables.forEachRow { row in if case .released = row { left += 1 } }
+    #expect(left == 0)
+  }
+
   @Test func aFreshSlash24GivesExactly253AddressesInOrder() {
     let pool = desk.pool("default", "172.16.0.0/24")
     let given = (0..<253).flatMap { desk.give(pool, "vm-\($0)") }

@@ -81,7 +81,7 @@ extension Ledger {
     guard count <= UInt128(Limits.perOwner) else {
       throw Rejection(
         .poolInUse,
-        "pool \(name) remembers the order of \(count) released addresses: set its strategy to lowest, wait a moment, delete again"
+        "pool \(name) remembers the order of \(count) released addresses: set its strategy to lowest, wait a moment, ask again"
       )
     }
     var effects: [Effect] = []
@@ -140,6 +140,8 @@ extension Ledger {
     }
     var effects: [Effect] = [.put(.pool(pool))]
     if let cursor = state.cursor { effects.append(.delete(.cursor(pool.name, cursor))) }
+    // What was released of the other family never comes back, and by its bits it could be taken for one of this.
+    if extent.cidr.family != state.family { effects += try endOfMemory(state) }
     effects += needless.map { .delete(.reservation($0)) }
     effects += inherited.map { .put(.reservation($0)) }
     return Decided(outcome: .pool(pool), kind: kind, effects: effects)

@@ -61,11 +61,11 @@ fleet:        $((3 * each)) simulated nodes in dc-1, dc-2 and dc-3; 16 vCPUs and
 pool:         edge, 10.1.0.0/16
 try:          export BERTH_SERVER=$url
               $binary vm create web-1 --vcpus 2 --memory 4G --ip-pool edge --ip 10.1.0.9 --wait
-              $binary vm create web --count 6 --vcpus 1 --memory 1G --ip-pool edge --group web --spread-of web:datacenter:3
+              $binary vm create app --count 6 --vcpus 1 --memory 1G --ip-pool edge --group app --spread-of app:datacenter:3 --failover restart
               $binary vm list
               $binary vm why web-1
               $binary plan what-if lose dc-1
-              kill -9 ${agents[0]}   # dc-1 falls silent; VMs made with --failover restart start elsewhere
+              kill -9 ${agents[0]}   # dc-1 falls silent; in 20 s what was made with --failover restart runs elsewhere
 guide:        docs/guide-fleet.md
 Ctrl-C stops everything; the data stays in $directory
 TEXT

@@ -66,7 +66,11 @@ extension Shape {
       Field("DRIVES OUT") { move in
         (move["victims"]?.elements ?? []).map { cellText($0.at("name")) }.joined(separator: ",")
       },
-      Field("SAVES/H", isRight: true) { money($0["saves_hourly_micros"]) }, Field("WHY", "why")
+      Field("SAVES/H", isRight: true) { money($0["saves_hourly_micros"]) },
+      Field("WHY") { move in
+        // In lines for reading, in one for a table.
+        cellText(move.at("why")).split(separator: "\n").joined(separator: ";")
+      }
     ], name: "vm.name")
 
   /// Of a VM that does not run as it should the beginning of why; `berth vm why` has all of it.

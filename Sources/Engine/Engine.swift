@@ -158,6 +158,7 @@ package final class Engine: @unchecked Sendable {
     var wishes = CoreOptions(random: options.random, metrics: metrics)
     wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
     wishes.answering = { body in options.answering(body) }
+    wishes.storageFull = { isFull in inbox.flags.storageFull = isFull }
     if case .shared(_, let archiver, _) = medium {
       wishes.isShared = true
       wishes.archive = { stored in

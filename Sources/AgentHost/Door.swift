@@ -62,7 +62,7 @@ extension WantedVM {
     }
     self.init(
       order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming,
-      isKept: vm.action == .keep)
+      isKept: vm.action == .keep, isStandby: vm.action == .prepare)
   }
 }
 

@@ -31,7 +31,8 @@ struct Asked {
 
   /// Whether nothing but the class and what is free decides.
   var isOfClassAlone: Bool {
-    rules == nil && only == nil && avoid < 0 && perNode == .max && vetoes.isEmpty && hints.isEmpty
+    rules == nil && only == nil && avoid < 0 && request.apart == nil && perNode == .max && vetoes.isEmpty
+      && hints.isEmpty
   }
 
   /// Whether others may be driven out.
@@ -125,7 +126,7 @@ extension Fleet {
       vetoes: Set(request.vetoes.compactMap { numbers[$0].map { Int($0) } }), hints: hints,
       bestHint: hints.values.max() ?? 0, needsAddresses: addresses != nil && !request.spec.interfaces.isEmpty,
       labels: request.spec.nodeLabels, strategy: request.spec.strategy, wantsDevices: !request.spec.devices.isEmpty,
-      isPicky: request.spec.node != nil || request.avoid != nil || !request.vetoes.isEmpty
+      isPicky: request.spec.node != nil || request.avoid != nil || request.apart != nil || !request.vetoes.isEmpty
         || !request.spec.nodeLabels.pairs.isEmpty || request.spec.budget != nil || request.vmsPerNode != nil,
       hasWishes: ruleSet != nil || !hints.isEmpty || shape.wishes?.hasPlaces == true || !extensions.isEmpty)
     asked.canSpread = canSpread(asked)

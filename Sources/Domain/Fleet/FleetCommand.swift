@@ -128,6 +128,8 @@ package struct VMPatch: Sendable {
   package var failover: FailoverPolicy?
   /// The most that an hour may cost.
   package var budget: Money??
+  /// Whether it has a standby.
+  package var hasStandby: Bool?
 
   /// Changes nothing yet.
   package init() {}

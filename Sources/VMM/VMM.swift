@@ -36,10 +36,6 @@ package protocol VMBackend: AnyObject {
 
 /// What a backend can do; more is added as something needs it.
 package struct VMCapabilities: Hashable, Sendable {
-  /// Whether a machine can be asked to go down by itself.
-  package var stopsGracefully: Bool
-  /// Whether a machine can come up on another node without going down on this one.
-  package var migratesLive: Bool
   /// Whether machines can have processors of their own.
   package var pins: Bool
   /// Whether machines can have devices.
@@ -48,11 +44,7 @@ package struct VMCapabilities: Hashable, Sendable {
   package var mostCPU: Int32?
 
   /// Names them.
-  package init(
-    stopsGracefully: Bool, migratesLive: Bool = false, pins: Bool = false, passesDevices: Bool = false,
-    mostCPU: Int32? = nil
-  ) {
-    (self.stopsGracefully, self.migratesLive) = (stopsGracefully, migratesLive)
+  package init(pins: Bool = false, passesDevices: Bool = false, mostCPU: Int32? = nil) {
     (self.pins, self.passesDevices, self.mostCPU) = (pins, passesDevices, mostCPU)
   }
 

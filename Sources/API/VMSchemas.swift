@@ -108,6 +108,7 @@ extension Schemas {
               .must("network", cidr), .must("mac", mac)
             ]))),
         .may("hourly_price_micros", .nullable(money), "Where it is, in this hour; only in answers to GET."),
+        .may("usage", .nullable(resources), "As its node last measured; only with `usage=true`."),
         .must("why", .text(), "Why it is where it is, or why it waits.")
       ] + [
         .must("vcpus", .number), .must("memory_mib", .count), .must("disk_mib", .count), .must("bandwidth_mbps", .count)

@@ -85,9 +85,9 @@ package struct Agent: Sendable {
     let fact: VMReport.Fact
   }
 
-  /// Knows of nothing yet but, after a restart, when the lease ends that the process before had.
-  package init(capacity: Resources, capabilities: VMCapabilities, leaseEnd: Duration? = nil) {
-    (self.capacity, self.capabilities, self.leaseEnd) = (capacity, capabilities, leaseEnd)
+  /// Knows of nothing yet.
+  package init(capacity: Resources, capabilities: VMCapabilities) {
+    (self.capacity, self.capabilities) = (capacity, capabilities)
   }
 
   /// Berth has registered the node: everything is told and asked for again.

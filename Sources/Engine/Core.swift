@@ -31,6 +31,10 @@ package struct CoreOptions {
   package var storageFull: (Bool) -> Void = { _ in }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// Schedulers outside that VMs wait for.
+  package var schedulers: [String] = []
+  /// Told of VMs that these are to be asked about.
+  package var wantAdvice: ([VMKey]) -> Void = { _ in }
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -90,6 +94,7 @@ package final class Core {
   private var newestForeign: UInt64 = 0
   private var loading: Loading?
   private var barriers = BarrierQueue()
+  private var observer: FleetObserver
   /// The epoch that is to be taken over as soon as nothing is in flight.
   private var claimed: UInt64?
 
@@ -111,6 +116,8 @@ package final class Core {
     (self.ledger, self.published, self.head, self.options) = (ledger, published, head, options)
     self.clock = LogClock(clock)
     leadership = options.isShared ? .following(nil) : .alone
+    observer = FleetObserver(options.metrics)
+    ledger.advice.names = options.schedulers
   }
 
   /// What is durable; for the thread that drives the core.
@@ -172,6 +179,8 @@ package final class Core {
     // Before the commands that wait: what has become free belongs to those who waited for it.
     if hasWork { schedule(&draft) }
     fill(&draft)
+    let wanted = ledger.advice.takeWanted()
+    if !wanted.isEmpty { options.wantAdvice(wanted) }
     draft.seal(ledger)
     guard !draft.entries.isEmpty else {
       answer(unchanged: draft.answers, barrier)
@@ -253,6 +262,7 @@ package final class Core {
       isStorageFull = false
       let stored = StoredBatch(batch: flight.batch, hash: flight.batch.hash)
       head = head.advanced(by: stored.batch, hash: stored.hash)
+      observer.see(flight.entries, published.tables, time: flight.batch.time)
       published.publish(flight.entries, time: flight.batch.time, head: head)
       ledger.published(flight.entries)
       archive(stored)
@@ -364,6 +374,7 @@ package final class Core {
     loading = nil
     published.replace(tables, head: head)
     ledger = Ledger(tables)
+    ledger.advice.names = options.schedulers
   }
 
   /// Takes an epoch over: an empty batch after the head, so that nothing of an older epoch can follow. A follower keeps
@@ -373,6 +384,8 @@ package final class Core {
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
     ledger = Ledger(published.tables)
+    ledger.advice.names = options.schedulers
+    observer = FleetObserver(options.metrics)
     let time = max(published.tables.time, head.time)
     let batch = Batch(
       sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),

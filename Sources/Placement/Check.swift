@@ -21,7 +21,7 @@ extension Fleet {
       if reason != .none { return reason }
     }
     if asked.needsAddresses, !hasAddresses(Int(rack[node]), asked, &scratch) { return .addresses }
-    if asked.isPicky, asked.vetoes.contains(node) { return .rule }
+    if asked.isPicky, asked.vetoes.contains(node) || asked.among?.contains(node) == false { return .rule }
     if !extensions.isEmpty, let row = nodes[node] {
       for rule in extensions where !rule.accepts(row, for: asked.request) { return .rule }
     }

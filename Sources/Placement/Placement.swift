@@ -127,25 +127,12 @@ package struct PlacementRequest: Sendable {
   package var apart: String?
   /// Whether others may be driven out, if the spec says so too; false for whoever gave way itself.
   package var mayPreempt = true
-  /// What scorers outside think, 0...1000; the more the better. Their word counts among nodes that will do.
-  package var hints: [Hint] = []
-  /// Nodes that filters outside refuse.
-  package var vetoes: [NodeName] = []
+  /// What schedulers outside say. Scores count among nodes that will do.
+  package var advice: Advice?
 
   /// Asks for a VM.
   package init(_ key: VMKey, _ spec: VMSpec, time: LogTime = 0) {
     (self.key, self.spec, self.time) = (key, spec, time)
-  }
-
-  /// What a scorer outside thinks of a node.
-  package struct Hint: Hashable, Sendable {
-    /// The node.
-    package let node: NodeName
-    /// 0...1000.
-    package let score: UInt16
-
-    /// Joins the two.
-    package init(_ node: NodeName, _ score: UInt16) { (self.node, self.score) = (node, score) }
   }
 }
 

@@ -27,10 +27,12 @@ package struct ObservedVM: Hashable, Sendable {
   package let phase: Phase
   /// More, in words.
   package let detail: String
+  /// What it really uses of what it was given; nil = the backend cannot tell.
+  package let used: Resources?
 
   /// Joins them.
-  package init(_ order: VMOrder, _ phase: Phase, detail: String = "") {
-    (self.order, self.phase, self.detail) = (order, phase, detail)
+  package init(_ order: VMOrder, _ phase: Phase, detail: String = "", used: Resources? = nil) {
+    (self.order, self.phase, self.detail, self.used) = (order, phase, detail, used)
   }
 
   /// Which VM.

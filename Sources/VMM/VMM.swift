@@ -46,10 +46,6 @@ extension VMBackend {
 
 /// What a backend can do; more is added as something needs it.
 package struct VMCapabilities: Hashable, Sendable {
-  /// Whether a machine can be asked to go down by itself.
-  package var stopsGracefully: Bool
-  /// Whether a machine can come up on another node without going down on this one.
-  package var migratesLive: Bool
   /// Whether it can have at hand what a machine needs without starting it.
   package var prepares: Bool
   /// Whether machines can have processors of their own.
@@ -60,12 +56,8 @@ package struct VMCapabilities: Hashable, Sendable {
   package var mostCPU: Int32?
 
   /// Names them.
-  package init(
-    stopsGracefully: Bool, migratesLive: Bool = false, prepares: Bool = false, pins: Bool = false,
-    passesDevices: Bool = false,
-    mostCPU: Int32? = nil
-  ) {
-    (self.stopsGracefully, self.migratesLive, self.prepares) = (stopsGracefully, migratesLive, prepares)
+  package init(prepares: Bool = false, pins: Bool = false, passesDevices: Bool = false, mostCPU: Int32? = nil) {
+    self.prepares = prepares
     (self.pins, self.passesDevices, self.mostCPU) = (pins, passesDevices, mostCPU)
   }
 

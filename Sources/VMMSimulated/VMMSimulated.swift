@@ -46,6 +46,24 @@ package struct SimulatedTimes: Hashable, Sendable {
   }
 }
 
+/// How busy simulated machines are: each about so much of what it has, another one somewhat more or less.
+package struct SimulatedLoad: Hashable, Sendable {
+  /// Of a thousand parts.
+  package let permille: UInt32
+
+  /// So many parts of a thousand.
+  package init(permille: UInt32) { self.permille = min(1_000, permille) }
+
+  /// Always the same for one machine: three quarters to five quarters of the part, and never more than it has.
+  func used(by order: VMOrder) -> Resources {
+    let own = 750 + Int64((order.id.raw &* 0x9E37_79B9_7F4A_7C15) >> 55) * 500 / 511
+    func part(_ amount: Int32) -> Int32 { Int32(min(Int64(amount), Int64(amount) * Int64(permille) * own / 1_000_000)) }
+    let all = order.resources
+    return Resources(
+      cpu: part(all.cpu), memory: part(all.memory), disk: part(all.disk), bandwidth: part(all.bandwidth))
+  }
+}
+
 /// The simulated machines of one node.
 package final class SimulatedVMs: VMBackend {
   private struct Machine {
@@ -67,6 +85,8 @@ package final class SimulatedVMs: VMBackend {
 
   /// What goes wrong from now on.
   package var faults = SimulatedFaults.none
+  /// How busy machines pretend to be; nil = that is not told.
+  package var load: SimulatedLoad?
   private let times: SimulatedTimes
   private let clock: () -> Duration
   private var random: UInt64
@@ -83,7 +103,7 @@ package final class SimulatedVMs: VMBackend {
   package var name: BackendName { Self.backendName }
   /// Whatever can be pretended.
   package var capabilities: VMCapabilities {
-    VMCapabilities(stopsGracefully: true, migratesLive: true, prepares: true, pins: true, passesDevices: true)
+    VMCapabilities(prepares: true, pins: true, passesDevices: true)
   }
 
   /// All machines, in order of their ids.
@@ -92,7 +112,9 @@ package final class SimulatedVMs: VMBackend {
     return machines.keys.sorted().map { id in
       settle(&machines[id]!, now)
       let machine = machines[id]!
-      return ObservedVM(machine.order, phase(machine, now), detail: machine.detail)
+      let phase = phase(machine, now)
+      return ObservedVM(
+        machine.order, phase, detail: machine.detail, used: phase == .running ? load?.used(by: machine.order) : nil)
     }
   }
 

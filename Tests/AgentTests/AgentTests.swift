@@ -3,7 +3,7 @@ import Domain
 import Testing
 import VMM
 
-private let here = VMCapabilities(stopsGracefully: true, pins: true, passesDevices: true)
+private let here = VMCapabilities(pins: true, passesDevices: true)
 private let room = Resources(cpu: 8_000, memory: 8_192, disk: 1 << 20, bandwidth: 10_000)
 
 /// An agent that Berth has registered as epoch 1.
@@ -111,7 +111,7 @@ extension Agent {
     func standby(_ epoch: UInt64) -> WantedVM {
       WantedVM(order(1, epoch: epoch), isWanted: true, graceSeconds: 30, isStandby: true)
     }
-    var agent = agent(capabilities: VMCapabilities(stopsGracefully: true, prepares: true))
+    var agent = agent(capabilities: VMCapabilities(prepares: true))
     agent.hear([standby(3)])
     #expect(agent.actions([], now: .zero) == [.prepare(order(1, epoch: 3))])
     let ready = [ObservedVM(order(1, epoch: 3), .prepared)]
@@ -278,7 +278,7 @@ extension Agent {
   }
 
   @Test func whatTheBackendCannotDoFailsVisibly() {
-    var agent = agent(capabilities: VMCapabilities(stopsGracefully: true))
+    var agent = agent(capabilities: VMCapabilities())
     var pinned = order(1)
     pinned.seat.cpus = CPUSet(0..<1)
     agent.hear([run(pinned)])

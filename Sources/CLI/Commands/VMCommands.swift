@@ -52,7 +52,7 @@ let vmCommands: [Command] = [
   Command(
     "vm show", "Show all that is known of a VM.", [vmArgument], flags: [CommonFlag.tenant],
     examples: [Example("berth vm show web-1", "all of it"), Example("berth vm show web-1 -o json", "for a script")]
-  ) { run throws(Failure) in try run.show(run.vm(.get), name: "name") },
+  ) { run throws(Failure) in try run.show(run.vm(.get).asking("usage", "true"), name: "name") },
   Command(
     "vm why", "Say why a VM is where it is, or why it waits.", [vmArgument], flags: [CommonFlag.tenant],
     examples: [Example("berth vm why web-1", "in words")], action: explainVM)

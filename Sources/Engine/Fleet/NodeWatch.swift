@@ -13,6 +13,7 @@ final class NodeWatch: @unchecked Sendable {
   private let timing: FleetTiming
   private let lock = Lock()
   private var heartbeats = Heartbeats()
+  private var distances = LatencyBook()
   /// When this node was last certain to lead; nil = it does not.
   private var proven: MonotonicTime?
   private var lastLook = MonotonicTime(nanoseconds: 0)
@@ -30,6 +31,14 @@ final class NodeWatch: @unchecked Sendable {
     }
   }
 
+  /// A node has measured how far other datacenters are.
+  func hear(_ node: NodeName, in datacenter: String, _ measured: [Latency], at now: MonotonicTime = .now) {
+    lock.withLock { distances.hear(node, in: datacenter, measured, at: now) }
+  }
+
+  /// How far datacenters are from each other.
+  func latencies(at now: MonotonicTime = .now) -> [MeasuredLatency] { lock.withLock { distances.all(at: now) } }
+
   /// How long a node has been silent, and what it said last.
   func health(of node: NodeName, at now: MonotonicTime = .now) -> (silent: Duration, usage: NodeUsage?)? {
     lock.withLock { heartbeats.health(of: node, at: now) }
@@ -39,6 +48,7 @@ final class NodeWatch: @unchecked Sendable {
   func begin(at now: MonotonicTime, proven: MonotonicTime) {
     lock.withLock {
       heartbeats.restart(at: now)
+      distances.restart()
       self.proven = proven
     }
   }
@@ -74,6 +84,7 @@ final class NodeWatch: @unchecked Sendable {
       var commands: [FleetCommand] = []
       if !due.silent.isEmpty { commands.append(.nodesLost(due.silent)) }
       if !due.ended.isEmpty { commands.append(.leasesEnded(due.ended)) }
+      if let news = distances.news(at: now) { commands.append(.measured(news)) }
       return commands
     }
   }

@@ -33,6 +33,8 @@ final class FleetIndex {
   private(set) var nextExpiry: LogTime?
   /// Whether something has become free since the queue was looked at.
   var hasNews = false
+  /// The newest row of a node that takes VMs: schedulers outside that were asked before know nothing of it.
+  private(set) var newestReady: Revision = 0
   /// Nodes.
   private(set) var nodeCount = 0
 
@@ -106,6 +108,7 @@ final class FleetIndex {
   func put(_ node: Node) {
     if let old = fleet.node(node.name) { reprice(old, node) } else { nodeCount += 1 }
     fleet.put(node)
+    if node.state == .ready { newestReady = max(newestReady, node.revision) }
     stand(node.name, node.state)
   }
 

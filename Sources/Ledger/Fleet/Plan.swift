@@ -24,6 +24,10 @@ extension Ledger {
     case .cheaper(let tenant): findCheaper(tenant, context, &report)
     case .fit(let request, let most): try fit(request, min(most, Limits.planTries), context, &report)
     }
+    if case .fit = question {
+    } else if !advice.names.isEmpty {
+      report.notes.append("the schedulers outside were not asked: \(advice.names.joined(separator: ", "))")
+    }
     return Decided(outcome: .fleet(.plan(report)))
   }
 
@@ -67,7 +71,7 @@ extension Ledger {
   private func tryOn(
     _ vm: VM, _ question: PlacementRequest, from: NodeName?, _ draft: FleetDraft
   ) -> PlanReport.Move {
-    let decision = look(question, draft)
+    let decision = look(question, draft, isQuestion: true)
     var gone: [VMKey] = []
     let placement: Placement
     switch decision {
@@ -122,7 +126,9 @@ extension Ledger {
       else { continue }
       var question = request(for: vm, context)
       (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
-      guard case .placed(let placement) = look(question, draft), placement.price < now else { continue }
+      guard case .placed(let placement) = look(question, draft, isQuestion: true), placement.price < now else {
+        continue
+      }
       fleet.fleet.remove(vm: vm.id)
       fleet.fleet.put(vm.moved(onto: placement))
       report.add(
@@ -142,8 +148,8 @@ extension Ledger {
       let key = VMKey(tenant: request.key.tenant, name: VMName(trusted: "\(request.key.name)-\(number)"))
       let vm = VM(key: key, id: VMID(raw: (1 << 61) | UInt64(number)), spec: request.spec)
       var question = self.request(for: vm, context)
-      question.mayPreempt = false
-      switch look(question, draft) {
+      (question.mayPreempt, question.advice) = (false, request.advice)
+      switch look(question, draft, isQuestion: true) {
       case .placed(let placement):
         fleet.fleet.put(vm.moved(onto: placement))
         if let place = fleet.fleet.node(placement.node)?.topology {

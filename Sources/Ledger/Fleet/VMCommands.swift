@@ -9,7 +9,10 @@ extension Ledger {
     try checkRevision(ifMatch, vm.revision, "VM \(key.name)")
     var spec = vm.spec
     if let labels = patch.labels { spec.labels = labels }
-    if let priority = patch.priority { spec.priority = priority }
+    if let priority = patch.priority {
+      if patch.isOfTenant, priority > spec.priority { spec.preemption = spec.preemption.withinTenant }
+      spec.priority = priority
+    }
     if let isPreemptible = patch.isPreemptible { spec.isPreemptible = isPreemptible }
     if let failover = patch.failover { spec.failover = failover }
     if let budget = patch.budget { spec.budget = budget }
@@ -144,6 +147,7 @@ extension Ledger {
         why: Words(before: "moves to ").text(placement.explanation), revision: context.revision, at: context.time)
     else { return (nil, placement.explanation) }
     put(moved, &draft)
+    advice.forget(moved.key)
     use(placement, &draft)
     try provide(moved, &draft)
     carry(moved, &draft)

@@ -117,9 +117,12 @@ extension Tables {
     case .run, .receive: break
     case .keep: action = .keep
     case .wait: return nil
+    case .prepare: action = .prepare
     case .stop(let seconds): (action, grace) = (.stop, seconds)
     }
-    var desired = DesiredVM(vm, action: action, isIncoming: duty == .receive, interfaces: interfaces(of: vm))
+    // A standby has no address before it takes over.
+    let interfaces = duty == .prepare ? [] : interfaces(of: vm)
+    var desired = DesiredVM(vm, action: action, isIncoming: duty == .receive, interfaces: interfaces)
     desired.graceSeconds = grace
     return desired
   }

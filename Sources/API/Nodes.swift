@@ -145,7 +145,7 @@ private func action(pattern: String, _ id: String, _ summary: String, _ wish: No
 }
 
 @Sendable private func registerNode(_ call: Call) throws(Problem) {
-  let name = try call.node()
+  let name: NodeName = try call.newName(0, "node")
   try call.checkAgent(of: name)
   let body = try call.body(NodeBody.init(decoding:))
   let known = call.api.engine.read { $0.node(name) }

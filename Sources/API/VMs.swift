@@ -250,6 +250,8 @@ extension JSONWriter {
       out.field("state", vm.state.name)
       out.field("node", vm.node)
       out.field("why", vm.why)
+      out.field("standby_node", vm.standby)
+      out.field("standby_why", vm.standbyWhy.isEmpty ? nil : vm.standbyWhy)
       out.key("now")
       guard let now else { return out.null() }
       out.object { out in

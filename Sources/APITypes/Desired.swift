@@ -32,6 +32,8 @@ package struct DesiredVM: Hashable, Sendable {
     case run
     /// It runs on until the node that it goes to has taken it over; it is not started.
     case keep
+    /// Another node has it; what it needs is to be at hand here, and it is not started.
+    case prepare
     /// It is to go down, within its grace period, and be cleared away.
     case stop
   }

@@ -79,6 +79,8 @@ extension JSONWriter {
       out.field("why", vm.why)
       out.spec(vm.spec)
       out.field("required_node", vm.spec.node)
+      out.field("standby_node", vm.standby)
+      out.field("standby_why", vm.standbyWhy.isEmpty ? nil : vm.standbyWhy)
       out.field("seat", vm.seat)
       out.field("preemptions", vm.preemptions)
       out.field("created_at", time: vm.createdAt)
@@ -134,7 +136,8 @@ extension JSONReader {
     let vm = VM(
       key: VMKey(tenant: read.tenant, name: name), id: VMID(raw: read.id),
       spec: try fields.whole(self, interfaces: []), state: read.state, isWanted: read.isWanted,
-      isEnding: read.isEnding, node: read.node, leaving: read.leaving, seat: read.seat, epoch: read.epoch,
+      isEnding: read.isEnding, node: read.node, leaving: read.leaving, standby: read.standby,
+      standbyWhy: read.standbyWhy, seat: read.seat, epoch: read.epoch,
       preemptions: read.preemptions, why: read.why, createdAt: read.createdAt, revision: read.revision)
     var view = VMView(vm, addresses: read.addresses, hourlyPrice: read.hourlyPrice)
     view.usage = read.usage
@@ -174,6 +177,8 @@ private struct VMFields {
   var isEnding = false
   var node: NodeName?
   var leaving: NodeName?
+  var standby: NodeName?
+  var standbyWhy = ""
   var epoch: UInt64 = 0
   var addresses: [VMAddress]?
   var hourlyPrice: Money??
@@ -194,6 +199,8 @@ private struct VMFields {
     case "ending": isEnding = try reader.bool()
     case "node": node = try reader.nameOrNull()
     case "leaving": leaving = try reader.nameOrNull()
+    case "standby_node": standby = try reader.nameOrNull()
+    case "standby_why": standbyWhy = try reader.null() ? "" : try reader.string()
     case "epoch": epoch = try reader.integer()
     case "addresses":
       addresses = try reader.list { (reader) throws(JSONFault) in try VMAddress(decoding: &reader) }

@@ -55,7 +55,7 @@ extension WantedVM {
     order.interfaces = vm.interfaces
     self.init(
       order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming,
-      isKept: vm.action == .keep)
+      isKept: vm.action == .keep, isStandby: vm.action == .prepare)
   }
 }
 

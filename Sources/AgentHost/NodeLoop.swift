@@ -141,6 +141,7 @@ package final class NodeLoop {
     case .stop(let id, let epoch, let grace): backend.stop(id, epoch: epoch, graceSeconds: grace)
     case .remove(let id, let epoch): backend.remove(id, epoch: epoch)
     case .ensure(let order): backend.ensure(order)
+    case .prepare(let order): backend.prepare(order)
     }
   }
 

@@ -27,6 +27,8 @@ package struct CoreOptions {
   package var archive: (StoredBatch) -> Void = { _ in }
   /// Called around the answers of one batch.
   package var answering: (() -> Void) -> Void = { $0() }
+  /// Told when the log's room ends and when there is some again, before those who wait for it are answered.
+  package var storageFull: (Bool) -> Void = { _ in }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
   /// Schedulers outside that VMs wait for.
@@ -79,7 +81,9 @@ package final class Core {
   /// Whether an append is under way.
   package var isAppending: Bool { inFlight != nil }
   private(set) var expiry = ExpiryBrake()
-  private(set) var isStorageFull = false
+  private(set) var isStorageFull = false {
+    didSet { if isStorageFull != oldValue { options.storageFull(isStorageFull) } }
+  }
   /// Until then nobody who waits for a node is tried again: the last try changed nothing.
   private var restsUntil: LogTime = 0
   /// What this node may do with the log.
@@ -266,8 +270,8 @@ package final class Core {
       options.metrics.entries.add(UInt64(flight.entries.count))
       options.answering { for answer in flight.answers { answer.send() } }
     case .refused(let refusal):
-      takeBack(flight, Unavailable(refusal))
       if refusal == .storageFull { isStorageFull = true }
+      takeBack(flight, Unavailable(refusal))
       options.metrics.refused.add()
     case .unknown:
       takeBack(flight, .unknownOutcome)

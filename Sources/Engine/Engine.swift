@@ -160,6 +160,7 @@ package final class Engine: @unchecked Sendable {
     var wishes = CoreOptions(random: options.random, metrics: metrics)
     wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
     wishes.answering = { body in options.answering(body) }
+    wishes.storageFull = { isFull in inbox.flags.storageFull = isFull }
     wishes.schedulers = options.schedulers
     wishes.wantAdvice = { keys in inbox.wantAdvice(keys) }
     if case .shared(_, let archiver, _) = medium {

@@ -33,7 +33,7 @@ struct Asked {
 
   /// Whether nothing but the class and what is free decides.
   var isOfClassAlone: Bool {
-    rules == nil && only == nil && avoid < 0 && perNode == .max && request.advice == nil
+    rules == nil && only == nil && avoid < 0 && request.apart == nil && perNode == .max && request.advice == nil
   }
 
   /// Whether others may be driven out.
@@ -129,7 +129,7 @@ extension Fleet {
       vetoes: set(request.advice?.vetoes ?? []), among: request.advice?.among.map { set($0) }, hints: hints,
       bestHint: hints.values.max() ?? 0, needsAddresses: addresses != nil && !request.spec.interfaces.isEmpty,
       labels: request.spec.nodeLabels, strategy: request.spec.strategy, wantsDevices: !request.spec.devices.isEmpty,
-      isPicky: request.spec.node != nil || request.avoid != nil || request.advice != nil
+      isPicky: request.spec.node != nil || request.avoid != nil || request.apart != nil || request.advice != nil
         || !request.spec.nodeLabels.pairs.isEmpty || request.spec.budget != nil || request.vmsPerNode != nil,
       hasWishes: ruleSet != nil || !hints.isEmpty || shape.wishes?.hasPlaces == true || !extensions.isEmpty)
     asked.canSpread = canSpread(asked)

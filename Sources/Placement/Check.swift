@@ -34,7 +34,10 @@ extension Fleet {
 
   private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
     if !asked.labels.pairs.isEmpty, nodes[node]?.labels.includes(asked.labels) != true { return .labels }
-    return asked.budget != .max && price(node, verdict) > asked.budget ? .budget : .none
+    if asked.budget != .max, price(node, verdict) > asked.budget { return .budget }
+    guard let apart = asked.request.apart else { return .none }
+    let there = places.topology[Int(rack[node])].datacenter
+    return there == nil || there == apart ? .together : .none
   }
 
   /// The filters that ask what is free.

@@ -99,7 +99,8 @@ extension Fleet {
 
   private func movable(_ slot: Int, _ node: Int, _ asked: Asked) -> VictimSearch.Item? {
     if asked.request.spec.preemption == .own, key(slot).tenant != asked.request.key.tenant { return nil }
-    guard vms.isPreemptible[slot], vms.priority[slot] < asked.request.spec.priority, vms.id[slot] >> 63 == 0 else {
+    guard vms.isPreemptible[slot], vms.priority[slot] < asked.request.spec.priority, Role(of: vms.id[slot]) == .home
+    else {
       return nil
     }
     if let last = vms.preemptedAt[Int32(slot)], asked.request.time - last < Limits.preemptionRest { return nil }

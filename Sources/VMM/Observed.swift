@@ -4,6 +4,8 @@ package import Domain
 package struct ObservedVM: Hashable, Sendable {
   /// Where it is between up and down.
   package enum Phase: UInt8, Hashable, Sendable, CaseIterable {
+    /// What it needs is at hand, and it was never started.
+    case prepared
     /// Comes up.
     case starting
     /// Runs.

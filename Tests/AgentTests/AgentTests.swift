@@ -107,6 +107,39 @@ extension Agent {
     #expect(agent.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
   }
 
+  @Test func s3_16_aStandbyIsPreparedAndNeverRunUntilItTakesOver() {
+    func standby(_ epoch: UInt64) -> WantedVM {
+      WantedVM(order(1, epoch: epoch), isWanted: true, graceSeconds: 30, isStandby: true)
+    }
+    var agent = agent(capabilities: VMCapabilities(prepares: true))
+    agent.hear([standby(3)])
+    #expect(agent.actions([], now: .zero) == [.prepare(order(1, epoch: 3))])
+    let ready = [ObservedVM(order(1, epoch: 3), .prepared)]
+    #expect(agent.actions(ready, now: .zero) == [] && agent.report(ready, now: .zero, isWhole: true).vms == [])
+    // It moves, and this node is told so: nothing to do.
+    agent.hear([standby(4)], ready, revision: 2)
+    #expect(agent.actions(ready, now: .zero) == [] && agent.deadline(ready) == nil)
+    // It takes over: what was prepared is started, without being cleared away first, and only with a lease.
+    agent.hear([run(order(1, epoch: 5))], ready, revision: 3)
+    #expect(agent.actions(ready, now: .zero) == [.ensure(order(1, epoch: 5))])
+    #expect(agent.actions(ready, now: .seconds(60)) == [] && agent.report(ready, now: .zero).vms == [])
+    // It is no business of this node's any more.
+    agent.hear([], ready, revision: 4)
+    #expect(agent.actions(ready, now: .zero) == [.remove(VMID(raw: 1), epoch: 3)])
+    // Here it ran, and here it now has its standby: what runs is ended first.
+    agent.hear([standby(6)], revision: 5)
+    let runs = [ObservedVM(order(1, epoch: 5), .running)]
+    #expect(agent.actions(runs, now: .zero) == [.stop(VMID(raw: 1), epoch: 5, graceSeconds: 0)])
+    #expect(
+      agent.actions([ObservedVM(order(1, epoch: 5), .down)], now: .zero) == [.remove(VMID(raw: 1), epoch: 5)])
+  }
+
+  @Test func whoCannotPrepareIsNotAsked() {
+    var agent = agent()
+    agent.hear([WantedVM(order(1), isWanted: true, graceSeconds: 30, isStandby: true)])
+    #expect(agent.actions([], now: .zero) == [] && agent.report([], now: .zero, isWhole: true).vms == [])
+  }
+
   @Test func aVMThatIsOnlyKeptIsNeverStartedAndRunsOnUnderAnyRegistration() {
     func kept(_ epoch: UInt64) -> WantedVM {
       WantedVM(order(1, epoch: epoch), isWanted: true, graceSeconds: 30, isKept: true)

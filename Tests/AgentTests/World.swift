@@ -202,6 +202,7 @@ final class World {
       }
       host.cut.remove(order.id)
       host.backend.ensure(order)
+    case .prepare(let order): host.backend.prepare(order)
     }
   }
 

@@ -81,6 +81,7 @@ struct Model {
     if !spec.resources.fits(in: node.physical) { return .size }
     if !node.labels.includes(spec.nodeLabels) { return .labels }
     if let budget = spec.budget, price(spec, node, request.time) > budget { return .budget }
+    if let apart = request.apart, [nil, apart].contains(node.topology.datacenter) { return .together }
     if let reason = locality(node, spec.locality) { return reason }
     if let addresses, !spec.interfaces.isEmpty {
       if addresses[node.topology.datacenter ?? "", default: 0] < spec.interfaces.count { return .addresses }

@@ -120,6 +120,8 @@ package struct VMPatch: Sendable {
   package var failover: FailoverPolicy?
   /// The most that an hour may cost.
   package var budget: Money??
+  /// Whether it has a standby.
+  package var hasStandby: Bool?
   /// Whether who asks may not have others' VMs driven out: then a VM that becomes more important drives out its tenant's.
   package var isOfTenant = false
 

@@ -18,7 +18,6 @@ extension Ledger {
     try checkQuota(of: request.key.tenant, asked: asked.times(keys.count), draft)
     try checkInterfaces(request, keys, draft)
     for (number, key) in keys.enumerated() { try make(key, number, request, &draft, isBrief: keys.count > 64) }
-    reviewBursts(&draft)
     return decided(.vmCreated, draft, about: keys)
   }
 

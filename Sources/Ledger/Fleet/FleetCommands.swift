@@ -30,10 +30,13 @@ extension Ledger {
     }
   }
 
-  /// What a draft comes down to; VMs `about` are answered with their addresses, `gone` are those of a VM that is gone.
+  /// What a draft comes down to, with all that follows from it; VMs `about` are answered with their addresses, `gone` are those of a VM that is gone.
   func decided(
     _ kind: EntryKind, _ draft: FleetDraft, about keys: [VMKey] = [], gone: [Allocation] = []
   ) -> Decided {
+    var draft = draft
+    reviewStandbys(&draft)
+    reviewQuotas(&draft)
     let effects = draft.effects
     var grants = gone.map(grant)
     for key in keys { if let vm = vm(key, draft) { grants += addresses(of: vm, draft).map(grant) } }

@@ -167,7 +167,7 @@ extension Ledger {
   }
 
   /// Notes since when tenants are over their limits, or that they are not any more.
-  func reviewBursts(_ draft: inout FleetDraft) {
+  func reviewQuotas(_ draft: inout FleetDraft) {
     if fleet.quotas.isEmpty { return }
     for tenant in Set(draft.vms.map(\.tenant)).sorted() {
       guard var quota = fleet.quotas[tenant] else { continue }

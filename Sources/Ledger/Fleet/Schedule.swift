@@ -20,7 +20,7 @@ extension Ledger {
     if draft.isEmpty { moveFromEnded(&draft) }
     if draft.isEmpty { drain(&draft) }
     if draft.isEmpty { placeWaiting(&draft) }
-    reviewBursts(&draft)
+    if draft.isEmpty { seekStandbys(&draft) }
     return decided(.vmPlaced, draft)
   }
 
@@ -31,7 +31,9 @@ extension Ledger {
       var isStuck = false
       for resident in fleet.fleet.residents(of: name) {
         guard draft.vms.count < Limits.placementsPerEntry else { return }
-        guard let vm = vm(resident.key, draft), vm.node == name, vm.state == .running, !vm.isEnding else { continue }
+        guard let vm = vm(resident.key, draft) else { continue }
+        if vm.standby == name { dismiss(vm, &draft) }
+        guard vm.node == name, vm.state == .running, !vm.isEnding else { continue }
         if vm.seat != .plain {
           put(step(vm, to: .stopping, "node \(name) is draining", context), &draft)
         } else if !attempt({ (draft) throws(Rejection) in try self.move(vm, to: nil, &draft).vm != nil }, &draft) {
@@ -60,6 +62,7 @@ extension Ledger {
     if fleet.hasNews {
       fleet.hasNews = false
       fleet.queue.wakeAll()
+      fleet.untried = fleet.lacking
     }
     var tries = 0
     while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, draft.hasRoom {

@@ -16,9 +16,12 @@ extension Ledger {
     if let isPreemptible = patch.isPreemptible { spec.isPreemptible = isPreemptible }
     if let failover = patch.failover { spec.failover = failover }
     if let budget = patch.budget { spec.budget = budget }
+    if let hasStandby = patch.hasStandby { spec.hasStandby = hasStandby }
     if let flaw = spec.flaw { throw .invalid(flaw.field, flaw.rule) }
     if spec == vm.spec { return unchanged(vm, draft) }
+    let before = usage(of: key.tenant, draft)
     put(vm.changed(spec: spec, revision: context.revision), &draft)
+    try checkGrowth(of: key.tenant, since: before, draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -30,7 +33,6 @@ extension Ledger {
     if isProven {
       let gone = addresses(of: vm, draft)
       clear(vm, &draft)
-      reviewBursts(&draft)
       return decided(.vmDeleted, draft, gone: gone)
     }
     if force {
@@ -42,7 +44,6 @@ extension Ledger {
     if vm.isEnding { return unchanged(vm, draft) }
     let ending = vm.changed(isWanted: false, isEnding: true, revision: context.revision)
     put(down(ending, "is being deleted", context), &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -52,7 +53,6 @@ extension Ledger {
     if vm.isEnding { throw wrongState(vm, "there is nothing to stop") }
     if !vm.isWanted { return unchanged(vm, draft) }
     put(down(vm.changed(isWanted: false, revision: context.revision), "was stopped", context), &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -81,7 +81,6 @@ extension Ledger {
     if vm.isEnding { throw wrongState(vm, "make a new one") }
     if vm.isWanted, vm.state != .failed { return unchanged(vm, draft) }
     try start(vm, &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -112,7 +111,6 @@ extension Ledger {
     case .stopped, .failed: try start(vm, &draft)
     case .pending, .preempted, .migrating, .lost: throw wrongState(vm, "it is not running")
     }
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -131,7 +129,6 @@ extension Ledger {
     guard moved != nil else {
       throw Rejection(.noPlacement, "there is no room for \(key.name) elsewhere: \(why.text)").with("nodes", why.nodes)
     }
-    reviewBursts(&draft)
     return decided(.vmMoved, draft, about: [key])
   }
 

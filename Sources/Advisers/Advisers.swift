@@ -84,6 +84,8 @@ package final class Advisers: @unchecked Sendable {
       return self.thread
     }
     thread?.join()
+    // Each holds the other until here.
+    if !schedulers.isEmpty { engine.onAdviceWanted { _ in } }
     for line in lines { line.stop() }
     for question in lock.withLock({ open }) { question.end("the server is stopping") }
   }

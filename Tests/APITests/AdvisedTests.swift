@@ -156,6 +156,25 @@ private final class Refusals: @unchecked Sendable {
     #expect(fit["fitting"] == "7", "on one node: \(fit.text)")
   }
 
+  @Test func inAClusterTheLeaderAsksAndSoDoesTheNextOne() throws {
+    let refusals = Refusals(["n1"])
+    let outside = try Outside(refusals.answer)
+    let town = try Town(schedulers: [outside.options("licence")])
+    let node = #"{"capacity":{"vcpus":16,"memory_mib":32768}}"#
+    for name in ["n1", "n2"] { try town.call(town.follower, "PUT", "/api/v1/nodes/\(name)", node, expect: 201) }
+    func vm(_ name: String) -> String { #"{"name":"\#(name)","vcpus":1,"memory_mib":64,"interfaces":[]}"# }
+    let made = try town.call(town.follower, "POST", "/api/v1/vms", vm("a"), expect: 201)
+    #expect(made["node"] == "n2" && outside.asked.all.count == 1)
+    // Nothing of it is in the log: the next leader asks anew about a VM that waits.
+    refusals.set(["n1", "n2"])
+    #expect(try town.call(town.leader, "POST", "/api/v1/vms", vm("b"), expect: 201)["state"] == "pending")
+    refusals.set(["n2"])
+    town.leader.log.allow(toLead: false)
+    try town.call(town.leader, "POST", "/api/v1/cluster/depose", expect: 200)
+    #expect(eventually { town.follower.engine.leadership.decides })
+    #expect(try eventually { try town.call(town.follower, "GET", "/api/v1/vms/b")["node"] == "n1" })
+  }
+
   @Test func weightsAddUp() throws {
     let one = try Outside { _ in #"{"scores":[{"node":"n1","score":50}]}"# }
     let other = try Outside { _ in #"{"scores":[{"node":"n2","score":20}]}"# }

@@ -1,4 +1,5 @@
 import API
+import Advisers
 import Cluster
 import Engine
 import HTTPClient
@@ -20,9 +21,9 @@ final class Town: Sendable {
   var leader: Resident { nodes[0] }
   var follower: Resident { nodes[1] }
 
-  init(_ count: Int = 2, patience: Duration = .seconds(8)) throws {
+  init(_ count: Int = 2, patience: Duration = .seconds(8), schedulers: [SchedulerOptions] = []) throws {
     let cluster = cluster
-    nodes = try (0..<count).map { try Resident(cluster, "node-\($0)", isFirst: $0 == 0, patience) }
+    nodes = try (0..<count).map { try Resident(cluster, "node-\($0)", isFirst: $0 == 0, patience, schedulers) }
     let document = try nodes[0].client.send(ClientRequest("GET", "/openapi.json")).body
     contract = Contract(document: try JSONValue(parsing: document))
     let first = nodes[0]
@@ -71,11 +72,14 @@ final class Resident: Sendable {
   let client: HTTPClient
   let alarms = Collected<String>()
 
-  init(_ shared: MemoryCluster, _ name: String, isFirst: Bool, _ patience: Duration) throws {
+  init(
+    _ shared: MemoryCluster, _ name: String, isFirst: Bool, _ patience: Duration, _ schedulers: [SchedulerOptions]
+  ) throws {
     let port = freePort()
     log = shared.node(name, url: "http://127.0.0.1:\(port)")
     log.allow(toLead: isFirst)
-    let options = EngineOptions()
+    var options = EngineOptions()
+    options.schedulers = schedulers.map(\.name)
     engine = try Engine.join(log, archive, options: options)
     var part = ClusterOptions(node: name, url: log.url, version: "test")
     part.patience = patience
@@ -84,7 +88,8 @@ final class Resident: Sendable {
     let alarms = alarms
     part.log = { alarms.add($0) }
     cluster = ClusterNode(engine, part, options.metrics)
-    api = BerthAPI(engine: engine, history: MemoryHistory(), metrics: options.metrics, cluster: cluster)
+    api = BerthAPI(
+      engine: engine, history: MemoryHistory(), metrics: options.metrics, cluster: cluster, schedulers: schedulers)
     var serverOptions = ServerOptions()
     serverOptions.port = port
     serverOptions.onCompletion = api.onCompletion

@@ -112,6 +112,39 @@ import Testing
     #expect(desk.vm("b").state == .migrating && desk.vm("b").node == nodeName("n3"))
   }
 
+  @Test func aStandbyIsSoughtByWhatTheySayToo() {
+    let desk = house()
+    for name in ["n3", "n4"] { desk.node(name) { $0.topology = Topology(datacenter: "dc-\(name)") } }
+    var advice = refusing(desk, ["n1", "n2"])
+    advice.among = ["n1", "n2", "n3", "n4"].map(nodeName)
+    var spec = VMSpec(Resources(cpu: 2_000, memory: 4_096))
+    (spec.failover, spec.hasStandby) = (.restart, true)
+    var request = VMRequest(vmKey("db"), spec)
+    request.advice = advice
+    let made = desk.ask(.fleet(.createVM(request))).vms[0].vm
+    #expect(made.node == nodeName("n3") && made.standby == nodeName("n4"), "in the same entry: \(made.standbyWhy)")
+    // Its standby's node goes: they are asked, and what they refuse then is none.
+    desk.ask(.fleet(.fenceNode(nodeName("n4"))))
+    #expect(desk.vm("db").standby == nil)
+    desk.node("n5") { $0.topology = Topology(datacenter: "dc-n5") }
+    desk.schedule()
+    #expect(desk.vm("db").standby == nil && desk.ledger.advice.takeWanted() == [vmKey("db")])
+    advice = refusing(desk, ["n5"])
+    advice.among = ["n3", "n5"].map(nodeName)
+    desk.ask(.fleet(.advise([vmKey("db"): advice])))
+    desk.schedule()
+    #expect(desk.vm("db").standby == nil && desk.vm("db").standbyWhy.contains("licence"))
+    desk.pass(seconds: 60)
+    desk.node("n6") { $0.topology = Topology(datacenter: "dc-n6") }
+    desk.schedule()
+    #expect(desk.ledger.advice.takeWanted() == [vmKey("db")])
+    advice.revision = desk.tables.revision
+    advice.among = ["n3", "n5", "n6"].map(nodeName)
+    desk.ask(.fleet(.advise([vmKey("db"): advice])))
+    desk.schedule()
+    #expect(desk.vm("db").standby == nodeName("n6"))
+  }
+
   @Test func thePlanWaitsForNobodyAndSaysSo() {
     let desk = house()
     create(desk, "a", refusing(desk, []))

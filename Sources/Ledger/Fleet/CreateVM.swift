@@ -36,14 +36,16 @@ extension Ledger {
     var question = self.request(for: new, context)
     question.advice = request.advice
     let (placed, why) = try settle(new, question, &draft, words)
+    // What was said holds for the next tries too, and for the standby.
+    if let said = request.advice, placed == nil || request.spec.hasStandby {
+      advice.take(said, of: key, at: context.time)
+    }
     if placed != nil { return }
     let text = words.text(why)
     if request.mustPlace {
       throw Rejection(.noPlacement, "there is no room for \(key.name): \(text)").with("nodes", why.nodes)
     }
     put(vm(.pending, text), &draft)
-    // What was said holds for the next tries too.
-    if let said = request.advice { advice.take(said, of: key, at: context.time) }
   }
 
   /// The names of those asked for.

@@ -93,6 +93,7 @@ extension Ledger {
       guard let words = said[key], let vm = vm(key, draft) else { continue }
       advice.take(words, of: key, at: context.time)
       fleet.queue.wake(key)
+      if vm.lacksStandby { fleet.untried.insert(key) }
       if let node = vm.node, fleet.draining[node] != nil { fleet.draining[node] = 0 }
     }
     return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))

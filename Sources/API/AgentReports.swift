@@ -58,6 +58,34 @@ private struct Report: Sendable {
     }
   }
 
+  /// Decides what is news, in as many entries as it takes, and answers.
+  func take(_ isDry: Bool) throws(Problem) {
+    guard let seconds = body.reclaimSeconds, call.api.engine.read({ $0.node(node)?.reclaimAt }) == nil else {
+      return try takeNews(isDry)
+    }
+    try call.decide(.fleet(.reclaimNode(node, seconds: seconds)), isDry: isDry) { _ in
+      goOn { () throws(Problem) in try takeNews(isDry) }
+    }
+  }
+
+  private func takeNews(_ isDry: Bool, fewerThan before: Int = .max) throws(Problem) {
+    let news = news()
+    // An entry takes as many rows as it has room for; what is left is news still, and less than before.
+    guard !news.isEmpty, news.count < before else { return answer() }
+    try call.decide(.fleet(.reportVMs(node, epoch: body.epoch, news)), isDry: isDry) { _ in
+      goOn { () throws(Problem) in
+        if isDry { answer() } else { try takeNews(isDry, fewerThan: news.count) }
+      }
+    }
+  }
+
+  /// The next step, back on the connection's loop.
+  private func goOn(_ step: @escaping @Sendable () throws(Problem) -> Void) {
+    call.reply.resume {
+      do throws(Problem) { try step() } catch { call.refuse(error) }
+    }
+  }
+
   /// Keeps what was measured of the VMs that the node has.
   func keepUsage() {
     guard let usage = body.usage, !usage.vms.isEmpty else { return }
@@ -118,13 +146,19 @@ extension Tables {
     case .keep: action = .keep
     case .wait: return nil
     case .prepare: action = .prepare
-    case .stop(let seconds): (action, grace) = (.stop, seconds)
+    case .stop(let seconds): (action, grace) = (.stop, min(seconds, secondsLeft(of: node)))
     }
     // A standby has no address before it takes over.
     let interfaces = duty == .prepare ? [] : interfaces(of: vm)
     var desired = DesiredVM(vm, action: action, isIncoming: duty == .receive, interfaces: interfaces)
     desired.graceSeconds = grace
     return desired
+  }
+
+  /// How long a node has that its owner takes back.
+  private func secondsLeft(of node: NodeName) -> UInt32 {
+    guard let end = self.node(node)?.reclaimAt else { return .max }
+    return end > now ? UInt32(clamping: (end - now) / 1_000_000) : 0
   }
 
   private func interfaces(of vm: VM) -> [GuestInterface] {
@@ -163,12 +197,7 @@ extension Tables {
     }
     report.keepUsage()
   }
-  let news = report.news()
-  if news.isEmpty { return report.answer() }
-  let heard = report
-  try call.decide(.fleet(.reportVMs(report.node, epoch: report.body.epoch, news)), isDry: isDry) {
-    call.reply.resume { heard.answer() }
-  }
+  try report.take(isDry)
 }
 
 extension NodeUsage {

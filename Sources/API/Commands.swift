@@ -52,16 +52,17 @@ extension Call {
     }
   }
 
-  /// Submits a command whose answer is not what it came to: `then` gives it, on the engine's thread.
-  func decide(_ command: Command, isDry: Bool, then: @escaping @Sendable () -> Void) throws(Problem) {
+  /// Submits a command whose answer is not what it came to: `then` gives it, on the engine's thread. One request may
+  /// be several such commands, so it has no idempotency key; each may be repeated.
+  func decide(_ command: Command, isDry: Bool, then: @escaping @Sendable (Outcome) -> Void) throws(Problem) {
     let submission = Submission(
       command, actor: principal.text, requestID: request.requestID,
-      asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: try idempotencyKey(), dryRun: isDry)
+      asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: nil, dryRun: isDry)
     let taken = api.engine.submit(submission) { answer in
       switch answer {
       case .outcome(.rejected(let rejection), let revision):
         refuse(Problem(principal.told(rejection)), revision: revision)
-      case .outcome: then()
+      case .outcome(let outcome, _): then(outcome)
       case .unavailable(.notLeading) where mayPassOn: passOnOrRefuse()
       case .unavailable(let reason): refuse(Problem(reason))
       }

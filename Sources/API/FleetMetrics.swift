@@ -52,6 +52,16 @@ final class FleetMetrics: Sendable {
         }
       }
     }
+    metrics.readings(
+      .gauge, "berth_budget_alert_percent",
+      "The highest threshold of its monthly budget that a tenant has reached; 0 = none.", labels: ["tenant"]
+    ) {
+      engine.read { tables in
+        tables.tenants.prefix(APIMetrics.poolsMax).compactMap { tenant in
+          tables.quota(tenant).flatMap { $0[.money] == nil ? nil : Sample([tenant.text], Double($0.alerted)) }
+        }
+      }
+    }
   }
 
   /// VMs were asked for, and there they are.

@@ -66,6 +66,7 @@ extension Schemas {
       .must("capacity", resources), .must("effective", resources, "What it may promise."), .must("custom", custom),
       .must("devices", devices), .must("numa", numa), .must("topology", topology), .must("backends", .list(poolName)),
       .must("prices", prices), .must("spot", .boolean), .must("profile", profile), .must("labels", labels),
+      .must("reclaim_at", .nullable(.time), "When its owner takes it back."),
       .may("allocated", resources, "What its VMs take. With the next three only in answers to GET."),
       .may("free", resources), .may("vms", .count),
       .may(
@@ -88,6 +89,8 @@ extension Schemas {
             .must("reporters", .count, "Nodes that have measured it."), .must("age_seconds", .count, "Of the newest.")
           ])))
     ]))
+  static let reclaim = Schema.named(
+    "Reclaim", .object([.must("notice_seconds", .integer(1, Int(Limits.noticeSeconds)))]))
 
   // MARK: Reports
 
@@ -111,6 +114,9 @@ extension Schemas {
               .may(
                 "vms", .list(.object([.must("id", .count)] + amounts(vcpusAsked, isWhole: false)), max: Limits.count))
             ]))),
+      .may(
+        "reclaim_seconds", .nullable(.integer(1, Int(Limits.noticeSeconds))),
+        "In how many seconds the node's owner takes it back."),
       .may(
         "latencies",
         .list(

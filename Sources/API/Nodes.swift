@@ -61,6 +61,18 @@ let nodeEndpoints: [Endpoint] = [
     pattern: "/api/v1/nodes/{node}/drain", "drainNode", "Let a node take no new VMs, and send those it has elsewhere.",
     .draining),
   Endpoint(
+    method: .post, pattern: "/api/v1/nodes/{node}/reclaim", id: "reclaimNode", tag: "nodes", permission: .nodesWrite,
+    summary: """
+      Say that a node's owner takes it back: it drains, what cannot move goes down in time and comes up elsewhere, and \
+      when the notice is over the node counts as lost.
+      """,
+    body: Schemas.reclaim, answers: [.init(200, "The node.", Schemas.fleetNode)],
+    refusals: [gone, .init(409, "node_state")], isCommand: true,
+    handler: { (call) throws(Problem) in
+      let seconds = try call.body(decodeReclaim)
+      try call.submit(.reclaimNode(try call.node(), seconds: seconds), render: rendered)
+    }),
+  Endpoint(
     method: .post, pattern: "/api/v1/nodes/{node}/fence", id: "fenceNode", tag: "nodes", permission: .nodesWrite,
     summary: """
       Vouch that a node carries nothing any more, because it is off: its VMs start elsewhere, and an agent that comes \

@@ -99,7 +99,9 @@ extension Schemas {
         .must("id", .count, "Never used again."), .must("name", owner), .must("tenant", poolName),
         .must("state", vmState), .must("wanted", .boolean, "Whether it is meant to run."),
         .must("ending", .boolean, "Whether it is gone as soon as its node says so."), .must("node", .nullable(node)),
-        .must("leaving", .nullable(node)), .must("epoch", .count, "Counts its placements."),
+        .must("leaving", .nullable(node)),
+        .must("hurried", .boolean, "Where it leaves it has no time to go down by itself."),
+        .must("epoch", .count, "Counts its placements."),
         .must(
           "addresses",
           .list(
@@ -149,7 +151,10 @@ extension Schemas {
 
   private static let burst: [Schema.Field] = [
     .may("burst_percent", .integer(0, 1_000), "So much over its limits a tenant may go,"),
-    .may("burst_seconds", seconds, "for so long.")
+    .may("burst_seconds", seconds, "for so long."),
+    .may(
+      "alert_percents", .list(.integer(1, Int(Limits.alertPercent)), max: Limits.alerts),
+      "Parts of the monthly budget at which the quota's row, and so an event, says so; default 80, 100.")
   ]
   static let quotaSet = Schema.named(
     "QuotaSet",
@@ -171,6 +176,9 @@ extension Schemas {
       [.must("tenant", poolName), .must("limits", limits(Schema.Field.must, perNode: true))] + burst + [
         .may("usage", limits(Schema.Field.must, perNode: false), "Only in answers to GET."),
         .may("budget_used_percent", .nullable(.count), "A month of what runs now, of `monthly_micros`."),
+        .must(
+          "budget_alert_percent", .nullable(.count),
+          "The highest of `alert_percents` that it has reached; changes once for each crossing."),
         .must("revision", .revision)
       ]))
   static let capacityReserve = Schema.named(
@@ -202,7 +210,14 @@ extension Schemas {
     .object([
       .may("drain", node, "Exactly one of these."), .may("lose", level, "A datacenter."),
       .may("add", .anything, "Nodes: as `NodeRegister`, with `count` and `name`."),
-      .may("cheaper", .object([.may("tenant", .nullable(poolName))])), .may("fit", vmCreate)
+      .may(
+        "cheaper",
+        .object([
+          .may("tenant", .nullable(poolName)), .may("exclude_tenants", .list(poolName, max: Limits.count)),
+          .may("exclude_labels", labels, "A VM that carries one of them stays where it is."),
+          .may("min_saving_hourly_micros", money, "A move must save so much."),
+          .may("max_moves", .integer(1, Limits.planMoves), "Those that save most come first.")
+        ])), .may("fit", vmCreate)
     ]))
   static let plan = Schema.named(
     "Plan",

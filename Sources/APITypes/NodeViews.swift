@@ -49,6 +49,7 @@ extension JSONWriter {
       out.field("spot", node.isSpot)
       out.field("profile", node.profile.name)
       out.field("labels", node.labels)
+      out.field("reclaim_at", time: node.reclaimAt)
       if let load = view.load { out.load(load, node) }
       out.field("created_at", time: node.createdAt)
       out.field("revision", node.revision)
@@ -86,11 +87,13 @@ extension JSONReader {
     var createdAt: LogTime = 0
     var revision: Revision = 0
     var load: NodeLoad?
+    var reclaimAt: LogTime?
     try object { (key, reader) throws(JSONFault) in
       switch key {
       case "name": name = try reader.name()
       case "state": state = try reader.word { (state: NodeState) in state.name }
       case "epoch": epoch = try reader.integer()
+      case "reclaim_at": reclaimAt = try reader.null() ? nil : try reader.time()
       case "effective", "free": _ = try reader.amounts()
       case "allocated": load = NodeLoad(allocated: try reader.amounts(), vms: 0)
       case "vms": load?.vms = try reader.integer()
@@ -105,7 +108,9 @@ extension JSONReader {
     let node = Node(
       name: name, physical: read.physical, custom: read.custom, devices: read.devices, numa: read.numa,
       topology: read.topology, backends: read.backends, prices: read.prices, isSpot: read.isSpot,
-      profile: read.profile, labels: read.labels, state: state, epoch: epoch, createdAt: createdAt, revision: revision)
+      profile: read.profile, labels: read.labels, state: state, epoch: epoch, reclaimAt: reclaimAt,
+      createdAt: createdAt,
+      revision: revision)
     return NodeView(node, load)
   }
 }

@@ -97,6 +97,19 @@ package struct NodeBody: Sendable {
   }
 }
 
+/// Reads the body of `.../reclaim`: `{notice_seconds}`.
+package func decodeReclaim(_ body: [UInt8]) throws(JSONFault) -> UInt32 {
+  var reader = JSONReader(body)
+  var seconds: UInt32?
+  try reader.object { (key, reader) throws(JSONFault) in
+    guard "notice_seconds" ~= key else { throw reader.unknownField(key) }
+    seconds = try reader.whole(1...Limits.noticeSeconds)
+  }
+  try reader.end()
+  guard let seconds else { throw reader.missing("notice_seconds") }
+  return seconds
+}
+
 /// Reads the body of `PATCH /api/v1/nodes/{node}`.
 package func decodeNodePatch(_ body: [UInt8]) throws(JSONFault) -> NodePatch {
   var reader = JSONReader(body)

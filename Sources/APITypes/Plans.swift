@@ -38,12 +38,20 @@ extension JSONReader {
   }
 
   fileprivate mutating func cheaper() throws(JSONFault) -> WhatIf {
-    var tenant: TenantName?
+    var policy = CostPolicy()
     try object { (key, reader) throws(JSONFault) in
-      guard "tenant" ~= key else { throw reader.unknownField(key) }
-      tenant = try reader.nameOrNull()
+      switch key {
+      case "tenant": policy.tenant = try reader.nameOrNull()
+      case "exclude_tenants":
+        policy.excludedTenants = try reader.list(atMost: Limits.count) { (reader) throws(JSONFault) in try reader.name()
+        }
+      case "exclude_labels": policy.excludedLabels = try reader.labels()
+      case "min_saving_hourly_micros": policy.leastSaving = try reader.whole(0...Money.max)
+      case "max_moves": policy.mostMoves = try reader.whole(1...Limits.planMoves)
+      default: throw reader.unknownField(key)
+      }
     }
-    return .cheaper(tenant: tenant)
+    return .cheaper(policy)
   }
 
   /// Reads what would happen, from an answer.

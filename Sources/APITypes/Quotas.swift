@@ -51,6 +51,10 @@ extension Quota {
     switch key {
     case "burst_percent": burstPercent = try reader.whole(0...1_000)
     case "burst_seconds": burstSeconds = try reader.seconds()
+    case "alert_percents":
+      alertPercents = try reader.list(atMost: Limits.alerts) { (reader) throws(JSONFault) in
+        try reader.whole(1...Limits.alertPercent)
+      }
     default: return false
     }
     return true
@@ -82,6 +86,9 @@ extension JSONWriter {
       out.object { out in for item in Quota.Item.allCases { out.amount(item, quota[item]) } }
       out.field("burst_percent", quota.burstPercent)
       out.field("burst_seconds", quota.burstSeconds)
+      out.key("alert_percents")
+      out.array { out in for percent in quota.alertPercents { out.number(percent) } }
+      out.field("budget_alert_percent", quota.alerted == 0 ? nil : quota.alerted)
       if let usage = view.usage {
         out.key("usage")
         out.object { out in
@@ -113,6 +120,7 @@ extension JSONReader {
         var amounts = Quota(tenant: .standard)
         try amounts.readLimits(&reader)
         usage = amounts
+      case "budget_alert_percent": read.alerted = try reader.null() ? 0 : try reader.integer()
       case "budget_used_percent": percent = try reader.null() ? nil : try reader.integer()
       case "revision": read.revision = try reader.integer()
       default: if try !read.readBurst(key, &reader) { throw reader.unknownField(key) }
@@ -121,7 +129,7 @@ extension JSONReader {
     guard let tenant else { throw missing("tenant") }
     var quota = Quota(
       tenant: tenant, burstPercent: read.burstPercent, burstSeconds: read.burstSeconds, revision: read.revision)
-    quota.limits = read.limits
+    (quota.limits, quota.alertPercents, quota.alerted) = (read.limits, read.alertPercents, read.alerted)
     var used: Quota.Usage?
     if let usage {
       var amounts = Quota.Usage()

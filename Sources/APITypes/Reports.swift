@@ -32,6 +32,8 @@ package struct ReportBody: Hashable, Sendable {
   package var usage: UsageBody?
   /// How long a packet takes to other datacenters, in microseconds.
   package var latencies: [Latency]
+  /// In how many seconds the node's owner takes it back; nil = it does not.
+  package var reclaimSeconds: UInt32?
 
   /// How far a datacenter is.
   package struct Latency: Hashable, Sendable {
@@ -71,6 +73,7 @@ package struct ReportBody: Hashable, Sendable {
           try VMReport(decoding: &reader)
         }
       case "usage": read.usage = try reader.null() ? nil : try UsageBody(decoding: &reader)
+      case "reclaim_seconds": read.reclaimSeconds = try reader.wholeOrNull(1...Limits.noticeSeconds)
       case "latencies":
         read.latencies = try reader.list(atMost: ReportBody.latenciesMax) { (reader) throws(JSONFault) in
           try Latency(decoding: &reader)
@@ -93,6 +96,7 @@ package struct ReportBody: Hashable, Sendable {
       out.key("vms")
       out.array { out in for report in vms { out.report(report) } }
       if let usage { out.usage(usage) }
+      if let reclaimSeconds { out.field("reclaim_seconds", reclaimSeconds) }
       if !latencies.isEmpty {
         out.key("latencies")
         out.array { out in

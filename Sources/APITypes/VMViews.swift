@@ -70,6 +70,7 @@ extension JSONWriter {
       out.field("ending", vm.isEnding)
       out.field("node", vm.node)
       out.field("leaving", vm.leaving)
+      out.field("hurried", vm.isHurried)
       out.field("epoch", vm.epoch)
       if let addresses = view.addresses { out.field("addresses", addresses) }
       if let price = view.hourlyPrice { out.field("hourly_price_micros", price) }
@@ -136,7 +137,7 @@ extension JSONReader {
     let vm = VM(
       key: VMKey(tenant: read.tenant, name: name), id: VMID(raw: read.id),
       spec: try fields.whole(self, interfaces: []), state: read.state, isWanted: read.isWanted,
-      isEnding: read.isEnding, node: read.node, leaving: read.leaving, standby: read.standby,
+      isEnding: read.isEnding, node: read.node, leaving: read.leaving, isHurried: read.isHurried, standby: read.standby,
       standbyWhy: read.standbyWhy, seat: read.seat, epoch: read.epoch,
       preemptions: read.preemptions, why: read.why, createdAt: read.createdAt, revision: read.revision)
     var view = VMView(vm, addresses: read.addresses, hourlyPrice: read.hourlyPrice)
@@ -177,6 +178,7 @@ private struct VMFields {
   var isEnding = false
   var node: NodeName?
   var leaving: NodeName?
+  var isHurried = false
   var standby: NodeName?
   var standbyWhy = ""
   var epoch: UInt64 = 0
@@ -199,6 +201,7 @@ private struct VMFields {
     case "ending": isEnding = try reader.bool()
     case "node": node = try reader.nameOrNull()
     case "leaving": leaving = try reader.nameOrNull()
+    case "hurried": isHurried = try reader.bool()
     case "standby_node": standby = try reader.nameOrNull()
     case "standby_why": standbyWhy = try reader.null() ? "" : try reader.string()
     case "epoch": epoch = try reader.integer()

@@ -27,9 +27,24 @@ package struct HostedNode: Sendable {
   package let name: NodeName
   /// What it says when it registers; what it leaves out is the operator's.
   package let body: NodeBody
+  /// When its owner says that it takes it back; nil = never.
+  package var reclaim: Reclaim?
+
+  /// An owner who takes a node back.
+  package struct Reclaim: Sendable {
+    /// How long after the agent has begun it is said.
+    package let after: Duration
+    /// In what time the node is gone then.
+    package let notice: Duration
+
+    /// Joins the two.
+    package init(after: Duration, notice: Duration) { (self.after, self.notice) = (after, notice) }
+  }
 
   /// Joins the two.
-  package init(_ name: NodeName, _ body: NodeBody) { (self.name, self.body) = (name, body) }
+  package init(_ name: NodeName, _ body: NodeBody, reclaim: Reclaim? = nil) {
+    (self.name, self.body, self.reclaim) = (name, body, reclaim)
+  }
 }
 
 /// What a process of agents is told.

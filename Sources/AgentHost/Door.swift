@@ -20,9 +20,10 @@ struct Door: Sendable {
         let view = try reader.nodeView()
         return .registered(epoch: view.node.epoch, effective: view.node.effective)
       case .report(let report, let measured, let wait):
-        let body = ReportBody(
+        var body = ReportBody(
           epoch: report.epoch, seenRevision: report.seenRevision, vms: report.vms, usage: measured.usage,
           latencies: measured.latencies)
+        body.reclaimSeconds = measured.reclaim.map { max(1, UInt32(clamping: $0.components.seconds)) }
         var call = Call(.post, ["api", "v1", "nodes", node.text, "report"], bytes: body.encoded).unremembered
         if wait > .zero { call = call.asking("wait_ms", "\(wait.milliseconds)") }
         return .answered(Acknowledgement(try ReportAnswer(decoding: client.send(call, within: limit).bytes)))

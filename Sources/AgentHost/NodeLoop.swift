@@ -17,6 +17,8 @@ package struct Measured: Hashable, Sendable {
   package var usage: UsageBody
   /// How far other datacenters are.
   package var latencies: [ReportBody.Latency] = []
+  /// In what time its owner takes it back; nil = nobody has said so.
+  package var reclaim: Duration?
 
   /// Only what is in use.
   package init(_ usage: UsageBody) { self.usage = usage }
@@ -69,6 +71,7 @@ package final class NodeLoop {
   /// Machines that are up.
   package private(set) var machines = 0
 
+  private let begun: Duration
   private let clock: () -> Duration
   private let ask: Ask
   private let polls: Bool
@@ -91,7 +94,7 @@ package final class NodeLoop {
   ) {
     self.distances = distances
     (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
-    (self.clock, self.ask) = (clock, ask)
+    (self.clock, self.ask, begun) = (clock, ask, clock())
     agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities)
   }
 
@@ -174,6 +177,13 @@ package final class NodeLoop {
     }
   }
 
+  /// How much of the notice of the node's owner is left; nil = there is none.
+  private func notice(at now: Duration) -> Duration? {
+    guard let reclaim = node.reclaim, now >= begun + reclaim.after else { return nil }
+    let left = begun + reclaim.after + reclaim.notice - now
+    return left > .zero ? left : nil
+  }
+
   private func register(_ patience: Duration) {
     switch ask(node.name, .register(node.body), patience) {
     case .registered(let epoch, let effective):
@@ -220,6 +230,7 @@ package final class NodeLoop {
     var measured = Measured(usage)
     let (round, latencies) = distances.latencies(from: node.body.topology?.datacenter, at: now)
     if round != toldRound { measured.latencies = latencies }
+    measured.reclaim = notice(at: now)
     return (measured, round)
   }
 }

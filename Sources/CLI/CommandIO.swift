@@ -19,6 +19,10 @@ package struct CommandIO: Sendable {
   package var readFile: @Sendable (String) throws(FileUnreadable) -> [UInt8]
   /// Waits between two tries.
   package var pause: @Sendable (Duration) -> Void
+  /// What the clock says, in microseconds since 1970.
+  package var now: @Sendable () -> Int64
+  /// From now on the keyboard's wish to end does not end the process; the closure says whether there was one.
+  package var heedEnd: @Sendable () -> @Sendable () -> Bool
   /// Whether a person reads the results.
   package var outputIsTerminal: Bool
   /// Whether a person reads the remarks.
@@ -46,11 +50,14 @@ package struct CommandIO: Sendable {
     },
     readFile: @escaping @Sendable (String) throws(FileUnreadable) -> [UInt8],
     pause: @escaping @Sendable (Duration) -> Void = { _ in },
+    now: @escaping @Sendable () -> Int64 = { 0 },
+    heedEnd: @escaping @Sendable () -> @Sendable () -> Bool = { { false } },
     outputIsTerminal: Bool = false, errorIsTerminal: Bool = false, inputIsTerminal: Bool = false, width: Int? = nil
   ) {
     (self.out, self.err, self.readLine, self.readFile, self.pause) = (out, err, readLine, readFile, pause)
     self.readSecretLine = readSecretLine ?? readLine
     (self.readSecret, self.writeSecret) = (readSecret, writeSecret)
+    (self.now, self.heedEnd) = (now, heedEnd)
     (self.outputIsTerminal, self.errorIsTerminal) = (outputIsTerminal, errorIsTerminal)
     (self.inputIsTerminal, self.width) = (inputIsTerminal, width)
   }
@@ -65,8 +72,14 @@ package struct CommandIO: Sendable {
       out: { StandardStream.output.write($0) }, err: { StandardStream.error.write($0) },
       readLine: { StandardStream.input.readLine() }, readSecretLine: { StandardStream.input.readSecretLine() },
       readSecret: secretFile, writeSecret: keepSecret, readFile: wholeFile, pause: Client.rest,
-      outputIsTerminal: StandardStream.output.isTerminal, errorIsTerminal: StandardStream.error.isTerminal,
+      now: { WallClock.microseconds }, heedEnd: heedSignals, outputIsTerminal: StandardStream.output.isTerminal,
+      errorIsTerminal: StandardStream.error.isTerminal,
       inputIsTerminal: StandardStream.input.isTerminal, width: columns ?? StandardStream.output.columns)
+  }
+
+  private static func heedSignals() -> @Sendable () -> Bool {
+    _ = TerminationSignals()
+    return { TerminationSignals.isPending }
   }
 
   private static func secretFile(_ path: String) throws(FileUnreadable) -> [UInt8]? {

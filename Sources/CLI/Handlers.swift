@@ -142,6 +142,8 @@ package struct AgentOptions: Sendable {
   package let latencyStep: Duration?
   /// Places by which distances are measured.
   package let latencyTo: [LatencyTarget]
+  /// After what time the nodes' owner says that it takes them back, and in what time; nil = never.
+  package let reclaim: (after: Duration, notice: Duration)?
   /// Threads that serve the nodes; nil = as many as they need.
   package let threads: Int?
 }

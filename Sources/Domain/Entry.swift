@@ -32,6 +32,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
   case quotaDeleted = 28
   case capacityReserved = 29
   case capacityReleased = 30
+  case nodeReclaimed = 36
   case agentEnrolled = 40
 
   /// As in the API.
@@ -67,6 +68,7 @@ package enum EntryKind: UInt8, Hashable, Sendable, CaseIterable {
     case .quotaDeleted: "quota_deleted"
     case .capacityReserved: "capacity_reserved"
     case .capacityReleased: "capacity_released"
+    case .nodeReclaimed: "node_reclaimed"
     case .agentEnrolled: "agent_enrolled"
     }
   }

@@ -97,6 +97,12 @@ package enum Limits {
   package static let triesPerEntry = 256
   /// How long a draining node whose VMs find no room waits, in microseconds of log time.
   package static let drainRest: LogTime = 5_000_000
+  /// Thresholds of a tenant's budget.
+  package static let alerts = 8
+  /// The highest of them, in percent.
+  package static let alertPercent: UInt16 = 1_000
+  /// The longest notice of a node that is taken back: a week.
+  package static let noticeSeconds: UInt32 = 7 * 24 * 3_600
   /// VMs of one report of an agent.
   package static let reports = 128
 }

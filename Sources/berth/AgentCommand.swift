@@ -25,7 +25,8 @@ enum AgentCommand {
           return 2
         }
       }
-      nodes.append(HostedNode(name, body(node, options)))
+      let reclaim = options.reclaim.map { HostedNode.Reclaim(after: $0.after, notice: $0.notice) }
+      nodes.append(HostedNode(name, body(node, options), reclaim: reclaim))
     }
     let times = SimulatedTimes(startDelay: options.startDelay)
     var faults = SimulatedFaults()

@@ -74,6 +74,47 @@ import Wire
     #expect(own.contains("vm acme/b") && !own.contains { $0.hasPrefix("node") || $0.hasPrefix("vm default") })
   }
 
+  @Test func s3_23_aThresholdOfABudgetIsInTheEventsOnceForEachCrossing() throws {
+    let house = try House()
+    try house.register("n1", more: #","prices":{"off_peak":{"vcpu_micros":1000}}"#)
+    try house.call("PUT", "/api/v1/tenants/acme/quota", #"{"limits":{"monthly_micros":7300000}}"#, expect: 200)
+    for (name, cpus) in [("a", 7), ("b", 1), ("c", 1), ("d", 1)] {
+      let body = #"{"name":"\#(name)","tenant":"acme","vcpus":\#(cpus),"memory_mib":64,"interfaces":[]}"#
+      try house.post("/api/v1/vms", body, expect: 201)
+    }
+    let all = try events(house, "tenant=acme", until: "id: \(house.engine.status.revision)\n")
+    let crossings = all.flatMap { event -> [String] in
+      (event["changes"]?.elements ?? []).compactMap { change in
+        guard change["type"]?.string == "quota", event["kind"]?.string != "quota_set" else { return nil }
+        let (before, after) = (change["before"]?["budget_alert_percent"], change["after"]?["budget_alert_percent"])
+        return "\(before?.numberText ?? "none") to \(after?.numberText ?? "none")"
+      }
+    }
+    #expect(crossings == ["none to 80", "80 to 100"] || crossings == ["none to 80", "none to 100"], "\(crossings)")
+    #expect(crossings.count == 2)
+  }
+
+  @Test func s3_5_whoIsForcedOutIsFlaggedInTheEventAndWhoIsNotIsNot() throws {
+    let house = try House()
+    try house.register("n1")
+    for (name, node) in [("soft", 7), ("hard", 7)] {
+      let body =
+        #"{"name":"\#(name)","vcpus":\#(node),"memory_mib":64,"preemptible":true,"priority":100,"interfaces":[]}"#
+      try house.post("/api/v1/vms", body, expect: 201)
+    }
+    let boss = #","memory_mib":64,"interfaces":[],"vcpus":7"#
+    try house.post("/api/v1/vms", #"{"name":"one","priority":900\#(boss)}"#, expect: 201)
+    try house.post("/api/v1/vms", #"{"name":"two","priority":900,"forced":true\#(boss)}"#, expect: 201)
+    let all = try events(house, "kind=vm_created", until: "default/two")
+    let flags = all.flatMap { event in
+      (event["changes"]?.elements ?? []).compactMap { change -> String? in
+        guard change["after"]?["state"]?.string == "preempted" else { return nil }
+        return "\(change["after"]?["hurried"]?.bool ?? false)"
+      }
+    }
+    #expect(flags == ["false", "true"], "\(flags)")
+  }
+
   @Test func anAgentHearsOfNodesAndVMsAndOfNothingElse() throws {
     let house = try House()
     try house.register("n1")

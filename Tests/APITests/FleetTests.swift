@@ -200,6 +200,7 @@ import Wire
       ("POST", "vms/a/restart", nil), ("POST", "vms/a/migrate", "{}"), ("DELETE", "vms/a", nil),
       ("PUT", "nodes/n3", node), ("PATCH", "nodes/n1", #"{"spot":true}"#), ("POST", "nodes/n1/cordon", nil),
       ("POST", "nodes/n1/fence", nil), ("DELETE", "nodes/n2", nil),
+      ("POST", "nodes/n1/reclaim", #"{"notice_seconds":60}"#),
       ("POST", "nodes/n1/report", #"{"epoch":1,"vms":[]}"#), ("DELETE", "capacity/k", nil),
       ("POST", "capacity", #"{"name":"l","node":"n2","vcpus":1}"#), ("DELETE", "tenants/acme/quota", nil),
       ("PUT", "tenants/acme/quota", #"{"limits":{"vms":1}}"#)

@@ -64,6 +64,7 @@ private let declared = """
   POST /api/v1/nodes/{node}/cordon | OC |
   POST /api/v1/nodes/{node}/uncordon | OC |
   POST /api/v1/nodes/{node}/drain | OC |
+  POST /api/v1/nodes/{node}/reclaim | OC |
   POST /api/v1/nodes/{node}/fence | OC |
   POST /api/v1/nodes/{node}/report | AC |
   GET /api/v1/vms | VOPUC | t
@@ -364,6 +365,7 @@ private struct Probe {
     case "PUT /api/v1/nodes/{node}": #"{"capacity":{"vcpus":16,"memory_mib":32768}}"#
     case "PATCH /api/v1/nodes/{node}": #"{"spot":true}"#
     case "POST /api/v1/nodes/{node}/report": #"{"epoch":1}"#
+    case "POST /api/v1/nodes/{node}/reclaim": #"{"notice_seconds":60}"#
     case "POST /api/v1/vms", "POST /api/v1/placements": #"{"name":"new","vcpus":1,"memory_mib":64}"#
     case "PATCH /api/v1/vms/{vm}": #"{"priority":1}"#
     case "POST /api/v1/plan": #"{"drain":"n1"}"#

@@ -100,6 +100,54 @@ import VMMSimulated
     #expect(stage.reports.last { !$0.vms.isEmpty }?.vms.map(\.fact) == [.failed])
   }
 
+  /// A guest that does not go down by itself: it has its whole grace, is ended after it, and only then Berth hears so.
+  @Test func s3_4_whoGivesWayHasItsGraceAndIsEndedAfterIt() {
+    var times = SimulatedTimes()
+    times.stop = .seconds(600)
+    let stage = Stage(times: times)
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(5))
+    #expect(stage.backend.observe().map(\.phase) == [.running])
+    stage.answer = content([wanted(1, isWanted: false)], revision: 6)
+    let asked = stage.now
+    while stage.backend.observe().map(\.phase) != [.stopping] { stage.play(.milliseconds(10)) }
+    let ordered = stage.now
+    #expect(ordered - asked < .seconds(3), "the order comes with the next report")
+    stage.play(ordered + .seconds(29) - stage.now)
+    #expect(stage.backend.observe().map(\.phase) == [.stopping])
+    #expect(!stage.reports.flatMap(\.vms).contains { $0.fact == .gone }, "its room is not given away yet")
+    stage.play(.seconds(2))
+    #expect(stage.backend.observe().isEmpty && stage.reports.flatMap(\.vms).last?.fact == .gone)
+  }
+
+  @Test func s3_5_whoIsForcedOutIsEndedAtOnce() {
+    var times = SimulatedTimes()
+    times.stop = .seconds(600)
+    let stage = Stage(times: times)
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(5))
+    stage.answer = content([wanted(1, isWanted: false, grace: 0)], revision: 6)
+    let asked = stage.now
+    while stage.backend.observe().contains(where: { $0.phase.isUp }) { stage.play(.milliseconds(10)) }
+    #expect(stage.now - asked < .seconds(3), "with the order, not after any time")
+    stage.play(.seconds(3))
+    #expect(stage.reports.flatMap(\.vms).last?.fact == .gone)
+  }
+
+  @Test func s3_20_aNodeSaysHowMuchOfItsOwnersNoticeIsLeft() {
+    let stage = Stage(reclaim: HostedNode.Reclaim(after: .seconds(10), notice: .seconds(60)))
+    stage.answer = content([])
+    stage.play(.seconds(9))
+    func said() -> [Duration] {
+      stage.heard.compactMap { if case .report(_, let measured, _) = $0.message { measured.reclaim } else { nil } }
+    }
+    #expect(said().isEmpty)
+    stage.play(.seconds(90))
+    let left = said()
+    #expect(left.first.map { $0 > .seconds(56) && $0 <= .seconds(60) } == true && left == left.sorted(by: >))
+    #expect(left.allSatisfy { $0 > .zero }, "when it is over there is nothing more to say")
+  }
+
   @Test func aNodeThatPollsLeavesItsReportAndNeverLongerThanItsMachinesAllow() {
     let stage = Stage(polls: true)
     var waits: [Duration] = []

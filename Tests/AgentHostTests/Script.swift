@@ -16,14 +16,15 @@ final class Stage {
   private(set) var loop: NodeLoop!
 
   init(
-    polls: Bool = false, start: Duration = .milliseconds(200), distances: Distances = .unknown,
-    datacenter: String? = nil
+    polls: Bool = false, times: SimulatedTimes = SimulatedTimes(startDelay: .milliseconds(200)),
+    distances: Distances = .unknown, datacenter: String? = nil, reclaim: HostedNode.Reclaim? = nil
   ) {
-    backend = SimulatedVMs(seed: 1, times: SimulatedTimes(startDelay: start)) { [unowned self] in now }
+    backend = SimulatedVMs(seed: 1, times: times) { [unowned self] in now }
     var body = NodeBody(Resources(cpu: 8_000, memory: 8_192, disk: 1 << 20, bandwidth: 1_000))
     if let datacenter { body.topology = Topology(datacenter: datacenter) }
     loop = NodeLoop(
-      HostedNode(NodeName(trusted: "n-1"), body), backend, heartbeat: .seconds(2), polls: polls, distances: distances,
+      HostedNode(NodeName(trusted: "n-1"), body, reclaim: reclaim), backend, heartbeat: .seconds(2), polls: polls,
+      distances: distances,
       clock: { [unowned self] in now },
       ask: { [unowned self] _, message, _ in
         heard.append((now, message))
@@ -55,24 +56,26 @@ final class Stage {
 }
 
 /// A VM as it is wanted.
-func wanted(_ id: UInt64, epoch: UInt64 = 1, isWanted: Bool = true, failover: FailoverPolicy = .never) -> WantedVM {
+func wanted(
+  _ id: UInt64, epoch: UInt64 = 1, isWanted: Bool = true, failover: FailoverPolicy = .never, grace: UInt32 = 30
+) -> WantedVM {
   var order = VMOrder(
     id: VMID(raw: id), epoch: epoch, key: VMKey(name: VMName(trusted: "vm-\(id)")),
     resources: Resources(cpu: 1_000, memory: 512))
   order.failover = failover
-  return WantedVM(order, isWanted: isWanted, graceSeconds: 30)
+  return WantedVM(order, isWanted: isWanted, graceSeconds: grace)
 }
 
 /// A Berth that registers everybody as epoch 1 and always wants the same.
-func content(_ list: [WantedVM]) -> (NodeMessage) -> NodeReply {
+func content(_ list: [WantedVM], revision: UInt64 = 5) -> (NodeMessage) -> NodeReply {
   { message in
     switch message {
     case .register: .registered(epoch: 1, effective: Resources(cpu: 8_000, memory: 8_192))
     case .report(let report, _, _):
       .answered(
         Acknowledgement(
-          epoch: 1, lease: .seconds(15), heartbeat: .seconds(2), revision: 5,
-          desired: report.seenRevision == 5 ? nil : list))
+          epoch: 1, lease: .seconds(15), heartbeat: .seconds(2), revision: revision,
+          desired: report.seenRevision == revision ? nil : list))
     }
   }
 }

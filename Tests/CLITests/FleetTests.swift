@@ -240,7 +240,7 @@ private let web =
           VM     TENANT   FROM   TO       SAVES/H  WHY
           web-1  default  sim-1  sim-2          0
           db     default  sim-1  (waits)        0  too large
-          2 VMs would move, 1 would find no place
+          1 VMs would move, 1 would find no place
             nothing was changed
 
           """, "\(ran.out)")

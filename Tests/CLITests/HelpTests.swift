@@ -21,10 +21,10 @@ import Testing
           vm        Virtual machines: what is wanted, where it is, and why. create, list, show, why, update,
                     start, stop, restart, migrate, delete.
           node      The hosts that carry VMs. list, show, latency, register, update, delete, cordon,
-                    uncordon, drain, fence.
+                    uncordon, drain, reclaim, fence.
           tenant    Who has what, and how much at most. list, quota.
           capacity  Room on nodes that is kept for a tenant. list, reserve, release.
-          cost      What VMs cost. report, billing.
+          cost      What VMs cost. report, billing, policy.
           plan      What would happen if. what-if.
           cluster   The nodes, their leader, and etcd. status, depose, rejoin, migrate.
           token     Tokens: who may come in. create, list, revoke.

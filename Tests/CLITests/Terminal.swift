@@ -23,6 +23,10 @@ struct Surroundings: Sendable {
   var typed: [String] = []
   var isTerminal = false
   var width: Int?
+  /// What the clock says.
+  var now: Int64 = 0
+  /// How often a command looks before Ctrl-C has been pressed.
+  var looksUntilPressed = Int.max
 }
 
 /// Runs `berth` with the words of `line`, in-process; `server` is put into the environment.
@@ -59,6 +63,15 @@ func berth(
     readFile: { (path) throws(CommandIO.FileUnreadable) in
       guard let text = files[path] else { throw CommandIO.FileUnreadable("cannot open \(path): not there") }
       return Array(text.utf8)
+    }, now: { around.now },
+    heedEnd: {
+      let looks = Shared(0)
+      return {
+        looks.withLock { count in
+          count += 1
+          return count > around.looksUntilPressed
+        }
+      }
     },
     outputIsTerminal: around.isTerminal, errorIsTerminal: around.isTerminal,
     inputIsTerminal: around.isTerminal && !around.typed.isEmpty, width: around.width)

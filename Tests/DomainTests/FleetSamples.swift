@@ -15,6 +15,7 @@ extension Samples {
     prices: Prices(
       peak: Rates(cpu: 30_000, memory: 4_000, disk: 100, bandwidth: 1_000), offPeak: Rates(cpu: 10_000), peakFrom: 8,
       peakUntil: 20), isSpot: true, profile: .aggressive, labels: labels, state: .draining, epoch: 300,
+    reclaimAt: 1_700_000_000_000_120,
     createdAt: 1_700_000_000_000_000, revision: 9)
 
   static let plainVM = VM(
@@ -72,6 +73,7 @@ extension Samples {
     var quota = Quota(tenant: TenantName(trusted: "acme"), burstPercent: 20, burstSeconds: 3_600, revision: 4)
     quota[.vms] = 0
     quota[.money] = 1 << 40
+    (quota.alertPercents, quota.alerted) = ([50, 300], 300)
     return quota
   }
 

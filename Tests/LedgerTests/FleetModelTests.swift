@@ -32,7 +32,7 @@ import Testing
   @Test func livesMeetEveryAnswer() throws {
     var answers: [String: Int] = [:]
     var random = SeededRandom(seed: 1)
-    for _ in 0..<150 {
+    for _ in 0..<300 {
       let harness = FleetHarness()
       try harness.run(FleetStep.sequence(&random, length: 60))
       answers.merge(harness.answers) { $0 + $1 }

@@ -191,6 +191,9 @@ struct FleetProofs {
     guard devices.isSubset(of: node.devices.map(\.id)) else { throw Failure("\(node.name): devices it does not have") }
     let settled =
       node.state != .fenced || !rows.vms.contains { [$0.node, $0.leaving, $0.standby].contains(node.name) }
+    if node.reclaimAt != nil, node.state != .draining, node.state != .lost {
+      throw Failure("\(node.name) is \(node.state) and taken back")
+    }
     guard settled else { throw Failure("\(node.name) is fenced and carries something") }
     if node.state == .lost, rows.vms.contains(where: { $0.node == node.name && $0.state != .lost }) {
       throw Failure("\(node.name) is lost and its VMs are not")
@@ -220,6 +223,9 @@ struct FleetProofs {
   private mutating func checkQuotas(_ tables: Tables, _ rows: Rows) throws {
     for (tenant, quota) in rows.quotas {
       let used = FleetProofs.usage(of: tenant, rows)
+      if quota.alerted != quota.alert(at: used) {
+        throw Failure("\(tenant): alert at \(quota.alerted), used \(used[.money]) of \(quota[.money] as Any)")
+      }
       var cap = caps[tenant] ?? used
       for item in [Quota.Item.vms, .cpu, .addresses] {
         guard let base = quota[item] else { continue }
@@ -306,5 +312,6 @@ struct FleetProofs {
       throw Failure("unsettled: \(x.unsettled), fresh \(y.unsettled)")
     }
     guard Set(x.draining.keys) == Set(y.draining.keys) else { throw Failure("draining") }
+    guard Set(x.reclaiming.keys) == Set(y.reclaiming.keys) else { throw Failure("reclaiming") }
   }
 }

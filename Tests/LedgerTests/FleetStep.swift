@@ -7,7 +7,8 @@ import TestSupport
 /// What may happen to a fleet: small enough to be dropped one by one from a sequence that fails.
 struct FleetStep {
   enum Kind: CaseIterable {
-    case createVM, deleteVM, stop, start, restart, migrate, update, agent, lie, register, setNode, fence, lose, leases
+    case createVM, deleteVM, stop, start, restart, migrate, update, agent, lie, register, setNode, reclaim, fence, lose,
+      leases
     case deleteNode, schedule, quota, capacity, allocate, release, pool, plan, commit, refuse, pass
   }
 
@@ -66,6 +67,7 @@ struct FleetAsking {
     case .lie: return lie()
     case .register: return .fleet(.registerNode(node()))
     case .setNode: return .fleet(.setNode(name(), random.pick([.ready, .ready, .cordoned, .draining])))
+    case .reclaim: return .fleet(.reclaimNode(name(), seconds: UInt32(random.pick([1, 31, 60]))))
     case .fence: return .fleet(.fenceNode(name()))
     case .lose: return .fleet(.nodesLost(oneIn(3) ? [name(), name()] : [name()]))
     case .leases: return .fleet(.leasesEnded([name(), name()]))
@@ -176,6 +178,8 @@ struct FleetAsking {
     for item in [Quota.Item.vms, .cpu, .addresses, .vmsPerNode] where oneIn(2) {
       quota[item] = UInt64(item == .cpu ? number(2...12) * 1_000 : number(2...8))
     }
+    if oneIn(2) { quota[.money] = UInt64(number(1...40)) * 1_000 * 730 }
+    if oneIn(3) { quota.alertPercents = [25, 50, 150] }
     return .setQuota(quota)
   }
 
@@ -210,7 +214,7 @@ struct FleetAsking {
     case 0: .drain(name())
     case 1: .lose(datacenter: random.pick(["east", "west"]))
     case 2: .add(Node(name: nodeName("x"), physical: Resources(cpu: 8_000, memory: 8_192)), count: 2)
-    case 3: .cheaper(tenant: oneIn(2) ? nil : FleetAsking.tenants[0])
+    case 3: .cheaper(CostPolicy(tenant: oneIn(2) ? nil : FleetAsking.tenants[0]))
     default: .fit(VMRequest(vmKey("fit", tenant: "t1"), spec()))
     }
   }

@@ -242,6 +242,26 @@ import Testing
     #expect(desk.addresses("soft") == address)
   }
 
+  /// One entry takes so many victims and no more: the request is refused, and nobody has moved.
+  @Test func tooManyVictimsAtOnceAreRefusedAndStay() {
+    let desk = Desk()
+    desk.node("n1", cpus: Int32(Limits.placementsPerEntry + 1), memory: 64)
+    for number in 0...Limits.placementsPerEntry {
+      desk.create("soft-\(number)", cpus: 1, memory: 0) {
+        ($0.priority, $0.isPreemptible, $0.interfaces) = (100, true, [])
+        $0.resources.memory = 64
+      }
+    }
+    func boss(_ cpus: Int32) -> Outcome {
+      desk.create("boss-\(cpus)", cpus: cpus, memory: 1) { ($0.priority, $0.interfaces) = (900, []) }
+    }
+    let entries = desk.entries.count
+    let refused = boss(Int32(Limits.placementsPerEntry + 1))
+    #expect(refused.code == .noPlacement && refused.refusal?.detail.contains("would have to give way") == true)
+    #expect(desk.entries.count == entries && desk.vm("soft-0").state == .placed)
+    #expect(boss(Int32(Limits.placementsPerEntry)).vms[0].vm.state == .placed, "so many may")
+  }
+
   @Test func s3_5_whoIsForcedOutHasNoTimeAndTheRowSaysSo() {
     let desk = house(nodes: 1)
     desk.create("soft", cpus: 8) { ($0.priority, $0.isPreemptible) = (400, true) }

@@ -44,6 +44,26 @@ import Testing
     #expect(refusal?.detail.contains("10.9.0.9") == true && refusal?.detail.contains("web") == true)
   }
 
+  /// One rule for hardware addresses, whoever asks: the one that was chosen, or one that follows from the VM.
+  @Test func aVMsHardwareAddressIsTheSameInItsRowsAndByItsRuleAndStaysOverMoves() {
+    let desk = house()
+    let chosen = MACAddress(bits: 0x0200_5E10_0001)
+    desk.create("web-1") {
+      $0.interfaces = [
+        VMInterface(source: .choose([.ipv4], .none)),
+        VMInterface(name: InterfaceName(trusted: "eth1"), source: .choose([.ipv4], .none), mac: chosen)
+      ]
+    }
+    func macs() -> [MACAddress?] { desk.tables.grants(of: desk.vm("web-1")).map(\.allocation.mac) }
+    let first = macs()
+    #expect(first == [desk.vm("web-1").mac(of: InterfaceName(trusted: "eth0")), chosen] && first[0] != chosen)
+    desk.run("web-1")
+    desk.ask(.fleet(.migrateVM(vmKey("web-1"), to: nil)))
+    #expect(macs() == first)
+    desk.create("web-2")
+    #expect(desk.tables.grants(of: desk.vm("web-2"))[0].allocation.mac != first[0])
+  }
+
   @Test func s0_44_exactlyTheAddressAskedFor() {
     let desk = house()
     desk.create("web-1") {

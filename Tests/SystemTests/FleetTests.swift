@@ -195,6 +195,66 @@ extension Berth {
     #expect(try eventually { try berth.state("stays") == "running" }, "\(berth.told("stays"))")
   }
 
+  /// All nodes of a datacenter fall silent at once. The other has room for a standby and for two of three VMs.
+  @Test func s3_15_whenADatacenterIsLostItsVMsRunInTheOtherByPriorityWithTheirAddresses() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path, ["--node-lease-seconds", "3"])
+    #expect(try berth.command("pool create edge --cidr 10.1.0.0/24").status == .exited(0))
+    let doomed = try agent(berth, "--nodes 3 --prefix east --datacenter east --vcpus 8 --start-delay 50ms")
+    #expect(try eventually { try berth.ready(3) }, "\(doomed.errors)")
+    let rest = "--vcpus 2 --memory 1G --ip-pool edge --failover restart --datacenter east"
+    var addresses: [String: String] = [:]
+    let others = try agent(berth, "--nodes 1 --prefix west --datacenter west --vcpus 7 --start-delay 50ms")
+    #expect(try eventually { try berth.ready(4) }, "\(others.errors)")
+    for (name, more) in [
+      ("low", "--priority 100"), ("middle", "--priority 500"), ("high", "--priority 900"),
+      ("never", "--failover never"),
+      ("critical", "--priority 200 --standby")
+    ] {
+      let flags = name == "never" ? rest.replacingOccurrences(of: "--failover restart ", with: "") : rest
+      let made = try berth.command("vm create \(name) \(flags) \(more) --wait")
+      #expect(made.status == .exited(0), "\(made.errors)")
+      let vm = try berth.vm(name)
+      #expect(vm["node"]?.string?.hasPrefix("east") == true, "\(berth.told(name))")
+      addresses[name] = vm["addresses"]?[0]?["ip"]?.string
+    }
+    #expect(try berth.vm("critical")["standby_node"]?.string == "west-1")
+    let lost = try berth.command("plan what-if lose east")
+    #expect(lost.output.contains("its standby there takes over"), "\(lost.output)")
+    doomed.kill(SIGKILL)
+    for name in ["critical", "high", "middle"] {
+      #expect(
+        try eventually(deadline: .seconds(60)) {
+          let vm = try berth.vm(name)
+          return vm["state"]?.string == "running" && vm["node"]?.string == "west-1"
+        }, "\(berth.told(name)) \(berth.errors)")
+      #expect(try berth.vm(name)["addresses"]?[0]?["ip"]?.string == addresses[name])
+    }
+    #expect(try berth.vm("critical")["why"]?.string?.contains("takes over") == true)
+    // For the least important there is no room, and nobody has vouched for the nodes of the one that is never restarted.
+    #expect(try eventually { try berth.state("low") == "pending" }, "\(berth.told("low"))")
+    #expect(try berth.state("never") == "lost")
+  }
+
+  /// What the provider says through the agent empties the node in time.
+  @Test func s3_20_aSpotNodeThatItsProviderTakesBackIsEmptyBeforeTheEnd() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    let spot = try agent(berth, "--node spot --start-delay 50ms --reclaim-after 3s --notice 60s")
+    #expect(try eventually { try berth.ready(1) }, "\(spot.errors)")
+    #expect(try berth.command("vm create web --vcpus 1 --memory 1G --wait").status == .exited(0))
+    let address = try berth.vm("web")["addresses"]?[0]?["ip"]?.string
+    let safe = try agent(berth, "--node safe --start-delay 50ms")
+    #expect(
+      try eventually(deadline: .seconds(50)) {
+        let vm = try berth.vm("web")
+        return vm["node"]?.string == "safe" && vm["state"]?.string == "running"
+      }, "\(berth.told("web")) \(safe.errors)")
+    #expect(try berth.vm("web")["addresses"]?[0]?["ip"]?.string == address)
+    let node = try berth.get("/api/v1/nodes/spot").json
+    #expect(node["state"]?.string == "draining" && node["reclaim_at"]?.string != nil)
+  }
+
   @Test func anAgentThatIsToldToStopEndsInGoodOrderAndSaysWhatVanishes() throws {
     let directory = TemporaryDirectory()
     let berth = try Berth(directory.path)

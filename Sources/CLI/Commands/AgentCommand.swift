@@ -36,6 +36,8 @@ let agentCommand = Command(
     Flag(
       "latency-to", value: "DATACENTER=HOST:PORT", repeats: true,
       help: "Measure once a minute how long it takes to connect to this place in another datacenter; 64 at most."),
+    Flag("reclaim-after", value: "TIME", help: "After that the nodes' owner says that it takes them back."),
+    Flag("notice", value: "TIME", help: "With --reclaim-after: so long after that they are gone; 120s when left out."),
     Flag("seed", value: "N", help: "What chance is drawn from; 1 when left out."),
     Flag("threads", value: "N", help: "Threads that serve the nodes; one for 250 when left out.")
   ],
@@ -75,10 +77,13 @@ extension AgentOptions {
       disk: try Self.amount(run, "disk", "1T", Amounts.mebibytes),
       bandwidth: try Self.amount(run, "bandwidth", "10G", Amounts.megabits),
       prices: cpuPrice == nil && memoryPrice == nil ? nil : (cpuPrice ?? 0, memoryPrice ?? 0),
-      seed: UInt64(try Self.number(run, "seed", 0...Int64.max, 1)), startDelay: try Self.delay(run),
+      seed: UInt64(try Self.number(run, "seed", 0...Int64.max, 1)),
+      startDelay: try Self.time(run, "start-delay", "200ms"),
       startFailures: try Self.part(run, "failure-rate", 0), crashes: try Self.part(run, "crash-rate", 0),
       load: try Self.part(run, "load", 500_000) / 1_000, latencyStep: try Self.latencyStep(run),
       latencyTo: try Self.latencyTargets(run),
+      reclaim: run["reclaim-after"] == nil
+        ? nil : (try Self.time(run, "reclaim-after", "0s"), try Self.time(run, "notice", "120s")),
       threads: run["threads"] == nil ? nil : Int(try Self.number(run, "threads", 1...Int64(Self.threadsMax), 1)))
   }
 
@@ -122,12 +127,12 @@ extension AgentOptions {
     return amount
   }
 
-  private static func delay(_ run: Invocation) throws(Failure) -> Duration {
-    let text = run["start-delay"] ?? "200ms"
-    guard let delay = parseDuration(text) else {
-      throw .usage("--start-delay takes a time such as 200ms, not '\(text)'")
+  private static func time(_ run: Invocation, _ flag: String, _ usual: String) throws(Failure) -> Duration {
+    let text = run[flag] ?? usual
+    guard let time = parseDuration(text) else {
+      throw .usage("--\(flag) takes a time such as \(usual), not '\(text)'")
     }
-    return delay
+    return time
   }
 
   private static func latencyStep(_ run: Invocation) throws(Failure) -> Duration? {

@@ -30,7 +30,8 @@ let costCommands: [Command] = [
       try run.connect().stream(call) { run.io.out($0) }
     } catch { throw Failure(error) }
     return .ok
-  }
+  },
+  costPolicyCommand
 ]
 
 private func reportCosts(_ run: Invocation) throws(Failure) -> ExitCode {
@@ -84,12 +85,13 @@ private func ask(_ run: Invocation) throws(Failure) -> ExitCode {
   let moves = value["moves"]?.elements ?? []
   if !moves.isEmpty { run.printer.rows(moves, .move) }
   func line(_ text: String) { run.io.print(printable(text) + "\n") }
+  let placed = (value["move_count"]?.integer(Int64.self) ?? 0) - unplaced
   switch run.needed(0) {
   case "fit": line("\(cellText(value.at("fitting"))) more would fit")
   case "cheaper":
     line("\(cellText(value.at("move_count"))) moves would save \(money(value["saves_hourly_micros"])) an hour")
-  case "add": line("\(cellText(value.at("move_count"))) of those that wait would run, \(unplaced) would still wait")
-  default: line("\(cellText(value.at("move_count"))) VMs would move, \(unplaced) would find no place")
+  case "add": line("\(placed) of those that wait would run, \(unplaced) would still wait")
+  default: line("\(placed) VMs would move, \(unplaced) would find no place")
   }
   for note in value["notes"]?.elements ?? [] { line("  \(cellText(note))") }
   return unplaced > 0 ? .differs : .ok

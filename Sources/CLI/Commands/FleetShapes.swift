@@ -48,7 +48,7 @@ extension Shape {
       Field("ADDRESSES", isRight: true) { used($0, "addresses") },
       Field("MONEY/MONTH", isRight: true) { tenant in
         ratio(money(tenant.at("usage.monthly_micros")), money(tenant.at("limits.monthly_micros")))
-      }
+      }, Field("ALERT", isRight: true) { cellText($0.at("budget_alert_percent")).withSuffix(" %") }
     ], name: "tenant")
 
   static let capacity = Shape(

@@ -142,6 +142,20 @@ let nodeStateCommands: [Command] = [
     examples: [Example("berth node drain host-1", "`berth vm list --node host-1` shows the rest")]
   ) { run throws(Failure) in try run.turn("drain") },
   Command(
+    "node reclaim", "Say that a node's owner takes it back, and when: its VMs leave before that.",
+    details: """
+      It drains. What finds room elsewhere moves; the rest goes down within its grace period and comes up elsewhere with \
+      its addresses, if there is room. When the notice is over the node counts as lost. `uncordon` takes it back.
+      """, [nodeArgument],
+    flags: [Flag("notice", value: "TIME", help: "In what time, such as 120s."), CommonFlag.dryRun],
+    examples: [Example("berth node reclaim spot-7 --notice 120s", "its provider has said so")]
+  ) { run throws(Failure) in
+    guard run["notice"] != nil else { throw .usage("in what time?", "add --notice TIME, such as --notice 120s") }
+    var body = Body(run.arguments)
+    try body.seconds("notice_seconds", "notice")
+    return try run.show(run.call(.post, "nodes", run.needed(0), "reclaim", body: body), name: "name")
+  },
+  Command(
     "node fence", "Vouch that a node carries nothing any more: its VMs are started elsewhere.",
     details: """
       Only after it was switched off or cut from the network. If it still runs, its VMs run twice, with the same \

@@ -28,6 +28,9 @@ let tenantCommands: [Command] = [
       Flag("addresses", value: "N", help: "Addresses, those without a VM too."),
       Flag("devices", value: "N", help: "Devices."), Flag("vms-per-node", value: "N", help: "VMs on one node."),
       Flag("monthly", value: "MONEY", help: "What a month may cost."),
+      Flag(
+        "alert", value: "PERCENT", repeats: true,
+        help: "Say so when a month costs this part of --monthly; 80 and 100 when left out."),
       Flag("burst", value: "PERCENT", help: "So much over its limits for a while."),
       Flag("burst-for", value: "TIME", help: "For how long, such as 1h."), CommonFlag.dryRun
     ],
@@ -54,6 +57,7 @@ private func quota(_ run: Invocation) throws(Failure) -> ExitCode {
     guard !limits.isEmpty else { throw .usage("no limit was given", "`berth tenant quota clear \(tenant)` ends all") }
     var body = Body(run.arguments)
     body.set("limits", limits.value)
+    try body.alerts()
     try body.number("burst_percent", "burst")
     try body.seconds("burst_seconds", "burst-for")
     return try run.show(run.call(.put, "tenants", tenant, "quota", body: body), name: "tenant")
@@ -61,6 +65,20 @@ private func quota(_ run: Invocation) throws(Failure) -> ExitCode {
     try run.confirm("let tenant \(tenant) have any amount")
     return try run.show(run.call(.delete, "tenants", tenant, "quota"), name: "tenant")
   default: throw .usage("`berth tenant quota` has no '\(what)'", "there is show, set and clear")
+  }
+}
+
+extension Body {
+  /// At which parts of the budget to say so, in order.
+  fileprivate mutating func alerts() throws(Failure) {
+    var percents: [UInt16] = []
+    for text in arguments.all("alert") {
+      guard let percent = UInt16(text), percent > 0 else {
+        throw .usage("--alert takes a number such as 80, not '\(text)'")
+      }
+      percents.append(percent)
+    }
+    if !percents.isEmpty { set("alert_percents", .array(Set(percents).sorted().map { JSONValue($0) })) }
   }
 }
 

@@ -5,7 +5,7 @@ extension FleetOutcome {
     let found: FleetOutcome? =
       switch kind {
       case .nodeRegistered: FleetOutcome.node(effects).map { .node($0, isNew: $0.epoch == 1) }
-      case .nodeUpdated, .nodeFenced: FleetOutcome.node(effects).map { .node($0, isNew: false) }
+      case .nodeUpdated, .nodeFenced, .nodeReclaimed: FleetOutcome.node(effects).map { .node($0, isNew: false) }
       case .nodeDeleted: FleetOutcome.node(effects).map { .nodeDeleted($0) }
       case .nodeLost, .vmPlaced, .vmReported: .changed(effects)
       case .vmCreated: .vms(FleetOutcome.made(effects, told), isNew: true)

@@ -68,6 +68,8 @@ extension ByteWriter {
     varint(node.epoch)
     time(node.createdAt)
     varint(node.revision)
+    byte(node.reclaimAt == nil ? 0 : 1)
+    if let reclaimAt = node.reclaimAt { time(reclaimAt) }
   }
 
   private mutating func quota(_ quota: Quota) {
@@ -81,6 +83,8 @@ extension ByteWriter {
     byte(quota.burstSince == nil ? 0 : 1)
     if let since = quota.burstSince { time(since) }
     varint(quota.revision)
+    list(quota.alertPercents) { $0.number($1) }
+    number(quota.alerted)
   }
 
   private mutating func capacity(_ row: CapacityReservation) {
@@ -154,10 +158,12 @@ extension ByteReader {
     let isSpot = try flag()
     let profile: OvercommitProfile = try kind()
     let state: NodeState = try kind()
-    return Node(
+    var node = Node(
       name: name, physical: physical, custom: custom, devices: devices, numa: numa, topology: topology,
       backends: backends, prices: prices, isSpot: isSpot, profile: profile, labels: try labels(), state: state,
       epoch: try varint(), createdAt: try time(), revision: try varint())
+    node.reclaimAt = try flag() ? try time() : nil
+    return node
   }
 
   private mutating func quota() throws(CodingFault) -> Quota {
@@ -168,6 +174,8 @@ extension ByteReader {
     quota.limits = limits
     quota.burstSince = try flag() ? try time() : nil
     quota.revision = try varint()
+    quota.alertPercents = try list { (reader) throws(CodingFault) in try reader.small() }
+    quota.alerted = try small()
     return quota
   }
 

@@ -8,6 +8,8 @@ package enum FleetCommand: Sendable {
   case updateNode(NodeName, NodePatch, ifMatch: Revision?)
   /// Take VMs again, take no new ones, or send those there are away.
   case setNode(NodeName, NodeWish)
+  /// Its owner takes the node back in so many seconds: what it has leaves before that.
+  case reclaimNode(NodeName, seconds: UInt32)
   /// Somebody vouches that the node carries nothing any more.
   case fenceNode(NodeName)
   /// Forget a node that carries nothing.
@@ -170,9 +172,32 @@ package enum WhatIf: Sendable {
   /// How many of those that wait would find a place on so many nodes like this one.
   case add(Node, count: Int)
   /// Which moves would save money, and how much.
-  case cheaper(tenant: TenantName?)
+  case cheaper(CostPolicy)
   /// How many more VMs like this one fit, and what stops the next; no further than `most`.
   case fit(VMRequest, most: Int = Limits.planTries)
+}
+
+/// Which moves for money are wanted.
+package struct CostPolicy: Hashable, Sendable {
+  /// Only this tenant's VMs; nil = everybody's.
+  package var tenant: TenantName?
+  /// Never those of these.
+  package var excludedTenants: [TenantName] = []
+  /// Never those that carry one of these labels.
+  package var excludedLabels = Labels.none
+  /// What an hour must cost less, at least.
+  package var leastSaving: Money = 1
+  /// At most so many.
+  package var mostMoves = Limits.planMoves
+
+  /// Any move that saves anything.
+  package init(tenant: TenantName? = nil) { self.tenant = tenant }
+
+  /// Whether a VM may be moved.
+  package func allows(_ vm: VM) -> Bool {
+    !excludedTenants.contains(vm.key.tenant)
+      && !excludedLabels.pairs.contains { pair in vm.spec.labels.pairs.contains { $0 == pair } }
+  }
 }
 
 /// What would happen.

@@ -43,6 +43,8 @@ package struct Node: Hashable, Sendable {
   package var state: NodeState
   /// Grows with each registration and each fencing; an older one is not believed any more.
   package var epoch: UInt64
+  /// When its owner takes it back; nil = nobody said so.
+  package var reclaimAt: LogTime?
   /// When it was registered first.
   package let createdAt: LogTime
   /// The entry that last changed it.
@@ -53,12 +55,12 @@ package struct Node: Hashable, Sendable {
     name: NodeName, physical: Resources, custom: [CustomAmount] = [], devices: [Device] = [], numa: [NUMANode] = [],
     topology: Topology = Topology(), backends: [BackendName] = [], prices: Prices = Prices(), isSpot: Bool = false,
     profile: OvercommitProfile = .conservative, labels: Labels = .none, state: NodeState = .ready, epoch: UInt64 = 1,
-    createdAt: LogTime = 0, revision: Revision = 0
+    reclaimAt: LogTime? = nil, createdAt: LogTime = 0, revision: Revision = 0
   ) {
     (self.name, self.physical, self.custom, self.devices, self.numa) = (name, physical, custom, devices, numa)
     (self.topology, self.backends, self.prices, self.isSpot) = (topology, backends, prices, isSpot)
     (self.profile, self.labels, self.state, self.epoch) = (profile, labels, state, epoch)
-    (self.createdAt, self.revision) = (createdAt, revision)
+    (self.reclaimAt, self.createdAt, self.revision) = (reclaimAt, createdAt, revision)
   }
 
   /// What it may promise.

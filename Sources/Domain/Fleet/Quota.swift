@@ -33,8 +33,15 @@ package struct Quota: Hashable, Sendable {
   package var burstSeconds: UInt32
   /// Since when the tenant has been over its limits; nil = it is not.
   package var burstSince: LogTime?
+  /// At which parts of the monthly budget it is told, in percent, in order; at most `Limits.alerts`.
+  package var alertPercents = Quota.usualAlerts
+  /// The highest of them that a month of what runs now has reached; 0 = none.
+  package var alerted: UInt16 = 0
   /// The entry that last changed it.
   package var revision: Revision
+
+  /// Told at four fifths of the budget, and when it is used up.
+  package static let usualAlerts: [UInt16] = [80, 100]
 
   /// No limits yet.
   package init(tenant: TenantName, burstPercent: UInt16 = 0, burstSeconds: UInt32 = 0, revision: Revision = 0) {
@@ -57,6 +64,12 @@ package struct Quota: Hashable, Sendable {
   /// Whether `used` is over a limit, burst left aside.
   package func isExceeded(by used: Usage) -> Bool {
     Item.allCases.contains { item in self[item].map { used[item] > $0 } ?? false }
+  }
+
+  /// The highest threshold that a month of `used` reaches; 0 = none, or no budget.
+  package func alert(at used: Usage) -> UInt16 {
+    guard let budget = self[.money], used[.money] > 0 else { return 0 }
+    return alertPercents.last { UInt128(used[.money]) * 100 >= UInt128(budget) * UInt128($0) } ?? 0
   }
 
   /// A limit that a request would break.

@@ -7,6 +7,7 @@ extension Ledger {
     case .registerNode(let node): try registerNode(node, context)
     case .updateNode(let name, let patch, let ifMatch): try updateNode(name, patch, ifMatch, context)
     case .setNode(let name, let wish): try setNode(name, wish, context)
+    case .reclaimNode(let name, let seconds): try reclaimNode(name, seconds, context)
     case .fenceNode(let name): try fenceNode(name, context)
     case .deleteNode(let name): try deleteNode(name, context)
     case .nodesLost(let names): nodesLost(names, context)

@@ -11,6 +11,8 @@ struct FleetDraft {
   private var released: [Effect] = []
   /// VMs that changed.
   private(set) var vms: Set<VMKey> = []
+  /// Tenants of which something changed that their quotas count.
+  private(set) var tenants: Set<TenantName> = []
   /// Addresses given, less those given back, by tenant.
   private(set) var addresses: [TenantName: Int] = [:]
   /// Allocations that are new, by owner.
@@ -38,8 +40,17 @@ struct FleetDraft {
     let key = effect.row.key
     if let old = rows.updateValue(effect, forKey: key) { bytes -= old.bytes.count } else { order.append(key) }
     bytes += effect.bytes.count
-    if case .fleet(.vm(let vm)) = effect.row { vms.insert(vm.key) }
+    switch effect.row {
+    case .fleet(.vm(let vm)):
+      vms.insert(vm.key)
+      tenants.insert(vm.key.tenant)
+    case .fleet(.quota(let quota)): tenants.insert(quota.tenant)
+    default: break
+    }
   }
+
+  /// What a tenant has costs something else now.
+  mutating func touch(_ tenant: TenantName) { tenants.insert(tenant) }
 
   /// Takes over what giving addresses to a VM changes.
   mutating func give(_ effects: [Effect], to key: VMKey, _ change: (Allocation) -> Allocation) {

@@ -15,6 +15,8 @@ final class FleetIndex {
   private(set) var leaving: [NodeName: [VMID: VMKey]] = [:]
   /// Nodes whose VMs are to leave, and when that is tried next.
   var draining: [NodeName: LogTime] = [:]
+  /// Nodes that are taken back by their owners, and when one of their VMs has to go or their time is over.
+  var reclaiming: [NodeName: LogTime] = [:]
   /// Lost and fenced nodes that still carry VMs of which that was not noted.
   var unsettled: Set<NodeName> = []
   /// Lost nodes whose leases have ended.
@@ -93,6 +95,7 @@ final class FleetIndex {
     }
     if let new, new.lacksStandby { lacking.insert(new.key) }
     if let new { mayBeUnsettled(new) }
+    if let name = new?.node, reclaiming[name] != nil { reclaiming[name] = 0 }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
       // Whoever comes up on a draining node is looked at again; who could not leave it waits until the node's time.
       if new?.state == .running, old?.state != .migrating { draining[name] = 0 }
@@ -109,7 +112,7 @@ final class FleetIndex {
     if let old = fleet.node(node.name) { reprice(old, node) } else { nodeCount += 1 }
     fleet.put(node)
     if node.state == .ready { newestReady = max(newestReady, node.revision) }
-    stand(node.name, node.state)
+    stand(node.name, node)
   }
 
   func remove(node name: NodeName) {
@@ -122,7 +125,7 @@ final class FleetIndex {
   func undone(_ before: Node?, _ after: Node?) {
     nodeCount += (before == nil ? 0 : 1) - (after == nil ? 0 : 1)
     if let before, let after { reprice(after, before) }
-    if let name = (before ?? after)?.name { stand(name, before?.state) }
+    if let name = (before ?? after)?.name { stand(name, before) }
   }
 
   private func reprice(_ old: Node, _ new: Node) {
@@ -132,7 +135,9 @@ final class FleetIndex {
     }
   }
 
-  private func stand(_ name: NodeName, _ state: NodeState?) {
+  private func stand(_ name: NodeName, _ node: Node?) {
+    let state = node?.state
+    reclaiming[name] = state == .draining && node?.reclaimAt != nil ? 0 : nil
     draining[name] = state == .draining ? 0 : nil
     if state != .lost {
       ended.remove(name)
@@ -238,7 +243,9 @@ final class FleetIndex {
     if !unsettled.isEmpty || !unmoved.isEmpty || !untried.isEmpty || queue.hasReady { return 0 }
     if hasNews, queue.count > 0 || !lacking.isEmpty { return 0 }
     var next = nextExpiry
-    for time in [queue.nextTime, draining.values.min()] { if let time, time < next ?? .max { next = time } }
+    for time in [queue.nextTime, draining.values.min(), reclaiming.values.min()] {
+      if let time, time < next ?? .max { next = time }
+    }
     return next == .max ? nil : next
   }
 }

@@ -78,6 +78,9 @@ extension Ledger {
     note(.fleet(.node(before, node, mark: fleet.fleet.mark, wasEnded: fleet.ended.contains(node.name))))
     fleet.put(node)
     draft.put(.fleet(.node(node)))
+    if let before, before.prices != node.prices, !fleet.quotas.isEmpty {
+      for resident in fleet.fleet.residents(of: node.name) { draft.touch(resident.key.tenant) }
+    }
   }
 
   func remove(_ node: Node, _ draft: inout FleetDraft) {

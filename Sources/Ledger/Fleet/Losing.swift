@@ -26,7 +26,8 @@ extension Ledger {
   func fenceNode(_ name: NodeName, _ context: Context) throws(Rejection) -> Decided {
     var node = try node(name)
     if node.state == .fenced { return Decided(outcome: .fleet(.node(node, isNew: false))) }
-    (node.state, node.epoch, node.revision) = (.fenced, node.epoch + 1, context.revision)
+    (node.state, node.reclaimAt) = (.fenced, nil)
+    (node.epoch, node.revision) = (node.epoch + 1, context.revision)
     var draft = FleetDraft(context, about: .node(name))
     put(node, &draft)
     settleNodes(&draft)

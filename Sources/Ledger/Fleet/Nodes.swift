@@ -14,12 +14,15 @@ extension Ledger {
       switch old?.state {
       case .cordoned: .cordoned
       case .draining: .draining
+      // Its owner wanted it back: it takes VMs again when an operator says so.
+      case .lost where old?.reclaimAt != nil: .draining
       case nil, .ready, .lost, .fenced: .ready
       }
     let node = Node(
       name: wanted.name, physical: wanted.physical, custom: wanted.custom, devices: wanted.devices, numa: wanted.numa,
       topology: wanted.topology, backends: wanted.backends, prices: wanted.prices, isSpot: wanted.isSpot,
       profile: wanted.profile, labels: wanted.labels, state: state, epoch: (old?.epoch ?? 0) + 1,
+      reclaimAt: state == .draining ? old?.reclaimAt.flatMap { $0 > context.time ? $0 : nil } : nil,
       createdAt: old?.createdAt ?? context.time, revision: context.revision)
     if let old { try checkRoom(node, instead: old, draft) }
     put(node, &draft)
@@ -48,12 +51,7 @@ extension Ledger {
 
   func setNode(_ name: NodeName, _ wish: NodeWish, _ context: Context) throws(Rejection) -> Decided {
     var node = try node(name)
-    guard node.state != .lost, node.state != .fenced else {
-      throw Rejection(
-        .nodeState, "node \(name) is \(node.state.name): it comes back by registering again"
-      ).with(
-        "state", text: node.state.name)
-    }
+    guard node.state != .lost, node.state != .fenced else { throw isAway(node) }
     let state: NodeState =
       switch wish {
       case .ready: .ready
@@ -61,7 +59,7 @@ extension Ledger {
       case .draining: .draining
       }
     if node.state == state { return Decided(outcome: .fleet(.node(node, isNew: false))) }
-    (node.state, node.revision) = (state, context.revision)
+    (node.state, node.reclaimAt, node.revision) = (state, nil, context.revision)
     var draft = FleetDraft(context)
     put(node, &draft)
     return decided(.nodeUpdated, draft)
@@ -133,18 +131,20 @@ extension Ledger {
       throw .invalid("limits", "at most \(Int64.max / 1_024)")
     }
     guard wanted.burstPercent <= 1_000 else { throw .invalid("burst_percent", "at most 1000") }
+    let alerts = wanted.alertPercents
+    guard alerts.count <= Limits.alerts, alerts.allSatisfy({ (1...Limits.alertPercent).contains($0) }),
+      zip(alerts, alerts.dropFirst()).allSatisfy({ $0 < $1 })
+    else {
+      throw .invalid(
+        "alert_percents", "at most \(Limits.alerts), from 1 to \(Limits.alertPercent), each larger than the last")
+    }
     let old = fleet.quotas[wanted.tenant]
     var quota = wanted
-    (quota.burstSince, quota.revision) = (old?.burstSince, old?.revision ?? 0)
+    (quota.burstSince, quota.alerted, quota.revision) = (old?.burstSince, old?.alerted ?? 0, old?.revision ?? 0)
     if quota == old { return Decided(outcome: .fleet(.quota(quota))) }
     quota.revision = context.revision
     var draft = FleetDraft(context)
     put(quota, &draft)
-    let isOver = quota.isExceeded(by: usage(of: quota.tenant, draft))
-    if isOver != (quota.burstSince != nil) {
-      quota.burstSince = isOver ? context.time : nil
-      put(quota, &draft)
-    }
     return decided(.quotaSet, draft)
   }
 

@@ -80,7 +80,7 @@ extension Ledger {
     try provide(placed, &draft)
     carry(placed, &draft)
     try checkGrowth(of: vm.key.tenant, since: before, draft)
-    for victim in gone { try comeBack(victim, &draft) }
+    for victim in gone { comeBack(victim, &draft) }
     return placed
   }
 
@@ -93,23 +93,27 @@ extension Ledger {
     }
   }
 
-  /// Takes a VM's room away; it is still on its node until that says that it is gone.
   private func giveWay(_ vm: VM, to other: VM, _ draft: inout FleetDraft) -> VM? {
-    let context = draft.context
     // Its tenant reads this, who must not learn what others call their VMs.
     let winner = vm.key.tenant == other.key.tenant ? "\(other.key.name)" : "a VM of another tenant"
+    let isForced = other.spec.isForced
+    let why = "gave way to \(winner) (priority \(other.spec.priority))" + (isForced ? ", at once" : "")
+    return giveWay(vm, why, isForced: isForced, &draft)
+  }
+
+  /// Takes a VM's room away; it is still on its node until that says that it is gone.
+  func giveWay(_ vm: VM, _ why: String, isForced: Bool = false, _ draft: inout FleetDraft) -> VM? {
+    let context = draft.context
     let moved = vm.moved(
-      to: .preempted, node: nil, leaving: vm.leaving ?? vm.node,
-      why: "gave way to \(winner) (priority \(other.spec.priority))"
-        + (other.spec.isForced ? ", at once" : ""), revision: context.revision, at: context.time)
-    guard let gone = moved?.changed(isHurried: other.spec.isForced, revision: context.revision) else { return nil }
+      to: .preempted, node: nil, leaving: vm.leaving ?? vm.node, why: why, revision: context.revision, at: context.time)
+    guard let gone = moved?.changed(isHurried: isForced, revision: context.revision) else { return nil }
     put(gone, &draft)
     carry(gone, &draft)
     return gone
   }
 
   /// A VM that gave way goes elsewhere, if there is room without driving out others.
-  private func comeBack(_ vm: VM, _ draft: inout FleetDraft) throws(Rejection) {
+  func comeBack(_ vm: VM, _ draft: inout FleetDraft) {
     let saved = draft
     let mark = undoMark
     do throws(Rejection) {
@@ -166,14 +170,17 @@ extension Ledger {
       .with("asked", excess.asked)
   }
 
-  /// Notes since when tenants are over their limits, or that they are not any more.
+  /// Notes since when tenants are over their limits, or that they are not any more, and which part of their budgets they
+  /// have reached.
   func reviewQuotas(_ draft: inout FleetDraft) {
     if fleet.quotas.isEmpty { return }
-    for tenant in Set(draft.vms.map(\.tenant)).sorted() {
-      guard var quota = fleet.quotas[tenant] else { continue }
-      let isOver = quota.isExceeded(by: usage(of: tenant, draft))
-      guard isOver == (quota.burstSince == nil) else { continue }
-      quota.burstSince = isOver ? draft.context.time : nil
+    for tenant in draft.tenants.sorted() {
+      guard let old = fleet.quotas[tenant] else { continue }
+      let used = usage(of: tenant, draft)
+      var quota = old
+      quota.burstSince = quota.isExceeded(by: used) ? old.burstSince ?? draft.context.time : nil
+      quota.alerted = quota.alert(at: used)
+      if quota == old { continue }
       quota.revision = draft.context.revision
       put(quota, &draft)
     }

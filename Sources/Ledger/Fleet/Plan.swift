@@ -4,11 +4,10 @@ import Placement
 /// What would happen if: the same functions as when it happens, on the view as it would be, which is then rolled back.
 extension Ledger {
   func plan(_ question: WhatIf, _ context: Context) throws(Rejection) -> Decided {
-    let mark = undoMark
+    // The rows are left alone: only the view changes, and it has a journal of its own.
     let before = fleet.fleet.mark
     defer {
       fleet.fleet.rollback(to: before)
-      undo(to: mark)
       fleet.addresses.planned.removeAll()
     }
     var report = PlanReport()
@@ -21,7 +20,7 @@ extension Ledger {
       if names.isEmpty { throw .invalid("lose", "no node stands in datacenter \(datacenter)") }
       evacuate(names, mayPreempt: true, context, &report)
     case .add(let node, let count): try add(node, count, context, &report)
-    case .cheaper(let tenant): findCheaper(tenant, context, &report)
+    case .cheaper(let policy): findCheaper(policy, context, &report)
     case .fit(let request, let most): try fit(request, min(most, Limits.planTries), context, &report)
     }
     if case .fit = question {
@@ -113,29 +112,45 @@ extension Ledger {
     if waiting.count > Limits.planMoves { report.notes.append("\(waiting.count) wait; \(Limits.planMoves) were tried") }
   }
 
-  /// Moves one by one each running VM that would be cheaper elsewhere.
-  private func findCheaper(_ tenant: TenantName?, _ context: Context, _ report: inout PlanReport) {
+  /// Moves one by one the running VMs that would be cheaper elsewhere and may be moved; who saves most comes first.
+  private func findCheaper(_ policy: CostPolicy, _ context: Context, _ report: inout PlanReport) {
     let draft = FleetDraft(context)
-    let hour = Prices.hour(of: context.time)
     let most = Limits.planMoves
-    let all = tables.vms(of: tenant, after: nil, limit: most + 1)
+    let all = tables.vms(of: policy.tenant, after: nil, limit: most + 1)
     if all.count > most { report.notes.append("only the first \(most) VMs were looked at") }
-    for row in all.prefix(most) {
-      guard let vm = vm(row.key, draft), vm.state == .running, vm.seat == .plain, let from = vm.node,
-        let now = fleet.fleet.node(from)?.prices.rates(hour: hour).hourly(vm.spec.resources), now > 0
-      else { continue }
-      var question = request(for: vm, context)
-      (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
-      guard case .placed(let placement) = look(question, draft, isQuestion: true), placement.price < now else {
-        continue
+    let found = all.prefix(most).filter(policy.allows).compactMap { row in
+      cheaper(row.key, policy, draft).map { (key: row.key, saves: $0.saves) }
+    }
+    for (key, _) in found.sorted(by: { ($1.saves, $0.key) < ($0.saves, $1.key) }) {
+      guard report.moveCount < policy.mostMoves else {
+        report.notes.append("more would save money; the policy allows \(policy.mostMoves) moves")
+        break
       }
+      guard let (vm, placement, saves) = cheaper(key, policy, draft) else { continue }
       fleet.fleet.remove(vm: vm.id)
       fleet.fleet.put(vm.moved(onto: placement))
       report.add(
         PlanReport.Move(
-          vm: vm.key, from: from, to: placement.node, saves: now - placement.price,
-          why: placement.explanation.firstLines(1)))
+          vm: vm.key, from: vm.node, to: placement.node, saves: saves, why: placement.explanation.firstLines(1)))
     }
+  }
+
+  /// Where a running VM would be cheaper, as things are in the view now; nil = it is where it should be.
+  private func cheaper(
+    _ key: VMKey, _ policy: CostPolicy, _ draft: FleetDraft
+  ) -> (vm: VM, placement: Placement, saves: Money)? {
+    let hour = Prices.hour(of: draft.context.time)
+    guard let vm = vm(key, draft), vm.state == .running, vm.seat == .plain, let from = vm.node,
+      let now = fleet.fleet.node(from)?.prices.rates(hour: hour).hourly(vm.spec.resources), now > 0
+    else { return nil }
+    var question = request(for: vm, draft.context)
+    (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
+    guard case .placed(let placement) = look(question, draft, isQuestion: true),
+      now - placement.price >= max(1, policy.leastSaving)
+    else {
+      return nil
+    }
+    return (vm, placement, now - placement.price)
   }
 
   /// Places VMs like this one until one finds no room, by itself and without driving out others.

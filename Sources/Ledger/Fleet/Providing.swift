@@ -86,7 +86,7 @@ extension Ledger {
 
   private func take(over plan: inout Plan, _ interface: VMInterface, _ vm: VM, _ draft: inout FleetDraft) {
     draft.give(plan.effects, to: vm.key) { row in
-      row.managed(by: .vm, mac: interface.mac ?? row.ip.hardwareAddress, node: vm.node, revision: row.revision)
+      row.managed(by: .vm, mac: vm.mac(of: interface.name), node: vm.node, revision: row.revision)
     }
     plan.effects.removeAll(keepingCapacity: true)
     plan.grants.removeAll(keepingCapacity: true)
@@ -106,7 +106,7 @@ extension Ledger {
         ).with("held", text: "\(row.ip)")
       }
       if row.manager == .vm, row.node == vm.node { continue }
-      let mac = interface.mac ?? row.mac ?? row.ip.hardwareAddress
+      let mac = interface.mac ?? row.mac ?? vm.mac(of: interface.name)
       draft.put(.allocation(row.managed(by: .vm, mac: mac, node: vm.node, revision: draft.context.revision)))
     }
   }
@@ -122,13 +122,5 @@ extension Ledger {
   func clear(_ vm: VM, _ draft: inout FleetDraft) {
     for row in addresses(of: vm, draft) { draft.release(end(row, draft.context), of: row) }
     remove(vm, &draft)
-  }
-}
-
-extension IPAddress {
-  /// A locally administered hardware address that no other address of the same network has; of IPv6 as good as none.
-  var hardwareAddress: MACAddress {
-    let low = UInt64(truncatingIfNeeded: bits)
-    return MACAddress(bits: family == .ipv4 ? 0x0200_0000_0000 | low : 0x0600_0000_0000 | low & 0xFF_FFFF_FFFF)
   }
 }

@@ -18,7 +18,8 @@ extension Ledger {
       throw .invalid("detail", "at most \(Limits.reasonBytes) bytes, VM \(long.id.raw) has \(long.detail.utf8.count)")
     }
     var draft = FleetDraft(context)
-    for report in reports {
+    // What finds no room in this entry is told again.
+    for report in reports where draft.hasRoom {
       guard let key = fleet.fleet.vmKey(of: report.id) ?? fleet.leaving[name]?[report.id], let vm = vm(key, draft),
         vm.id == report.id
       else { continue }

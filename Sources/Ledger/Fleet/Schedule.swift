@@ -18,6 +18,8 @@ extension Ledger {
     if !draft.isEmpty { return decided(.capacityReleased, draft) }
     settleNodes(&draft)
     if draft.isEmpty { moveFromEnded(&draft) }
+    if draft.isEmpty, loseReclaimed(&draft) { return decided(.nodeLost, draft) }
+    if draft.isEmpty { leaveReclaimed(&draft) }
     if draft.isEmpty { drain(&draft) }
     if draft.isEmpty { placeWaiting(&draft) }
     if draft.isEmpty { seekStandbys(&draft) }

@@ -45,11 +45,12 @@ extension Ledger {
     }
     var question = request(for: vm, draft.context)
     (question.id, question.apart, question.mayPreempt) = (nil, home, false)
-    let decision = look(question, draft)
+    // What schedulers outside said of the VM counts here too, and nobody waits for more.
+    let decision = look(question, draft, isQuestion: true)
     guard case .placed(let placement) = decision else {
       return "no standby: \(Words().text(decision.explanation))"
     }
-    let (saved, mark) = (draft, undoMark)
+    let (saved, mark, hadNews) = (draft, undoMark, fleet.hasNews)
     do throws(Rejection) {
       let before = usage(of: key.tenant, draft)
       put(vm.changed(standby: placement.node, standbyWhy: "", revision: draft.context.revision), &draft)
@@ -58,7 +59,8 @@ extension Ledger {
       return nil
     } catch {
       undo(to: mark)
-      draft = saved
+      // Room that was taken for a moment is no news.
+      (draft, fleet.hasNews) = (saved, hadNews)
       return "no standby: \(error.detail)"
     }
   }

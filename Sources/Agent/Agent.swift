@@ -53,6 +53,21 @@ package struct WantedVM: Hashable, Sendable {
   }
 }
 
+/// Deliberate bugs that the simulator must catch; empty in every program that ships.
+package struct AgentFlaws: OptionSet, Hashable, Sendable {
+  /// The bits.
+  package let rawValue: Int
+  /// Makes a set from bits.
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Takes a machine of any placement for the one that is wanted.
+  package static let ignoreEpochs = AgentFlaws(rawValue: 1 << 0)
+  /// Takes a list that is older than the one it has.
+  package static let takeOlderLists = AgentFlaws(rawValue: 1 << 1)
+  /// Starts what it was told although its lease is over.
+  package static let startWithoutLease = AgentFlaws(rawValue: 1 << 2)
+}
+
 /// The agent of one node.
 package struct Agent: Sendable {
   /// The node's epoch, as Berth counts its registrations; 0 = none yet.
@@ -72,6 +87,7 @@ package struct Agent: Sendable {
   private var carried: [VMID: UInt64] = [:]
   /// Whether the list came under this registration.
   private var isListOurs = false
+  private let flaws: AgentFlaws
 
   struct Told: Hashable, Sendable {
     let epoch: UInt64
@@ -79,8 +95,10 @@ package struct Agent: Sendable {
   }
 
   /// Knows of nothing yet but, after a restart, when the lease ends that the process before had.
-  package init(capacity: Resources, capabilities: VMCapabilities, leaseEnd: Duration? = nil) {
-    (self.capacity, self.capabilities, self.leaseEnd) = (capacity, capabilities, leaseEnd)
+  package init(
+    capacity: Resources, capabilities: VMCapabilities, leaseEnd: Duration? = nil, flaws: AgentFlaws = []
+  ) {
+    (self.capacity, self.capabilities, self.leaseEnd, self.flaws) = (capacity, capabilities, leaseEnd, flaws)
   }
 
   /// Berth has registered the node: everything is told and asked for again.
@@ -98,7 +116,9 @@ package struct Agent: Sendable {
     let end = report.sentAt + answer.lease
     leaseEnd = max(leaseEnd ?? end, end)
     for vm in report.vms { told[vm.id] = Told(epoch: vm.epoch, fact: vm.fact) }
-    guard let list = answer.desired, answer.revision >= seenRevision else { return }
+    guard let list = answer.desired, answer.revision >= seenRevision || flaws.contains(.takeOlderLists) else {
+      return
+    }
     seenRevision = answer.revision
     take(list)
   }
@@ -128,7 +148,7 @@ package struct Agent: Sendable {
 
   /// Whether a machine is the one that is wanted.
   func isTheOne(_ machine: ObservedVM, _ want: WantedVM) -> Bool {
-    machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
+    flaws.contains(.ignoreEpochs) || machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
       || want.isKept && machine.epoch < want.order.epoch
   }
 
@@ -140,7 +160,7 @@ package struct Agent: Sendable {
     var leaving: [ObservedVM] = []
     for machine in observed {
       let want = desired?[machine.id]
-      if machine.phase.isUp, mustBeCut(machine, want, now) { cuts.append(.cut(machine.id, epoch: machine.epoch)) }
+      if machine.phase.isUp, isLeased(machine), !hasLease(at: now) { cuts.append(.cut(machine.id, epoch: machine.epoch)) }
       guard let grace = grace(for: machine, want) else { continue }
       if !machine.phase.isUp {
         removals.append(.remove(machine.id, epoch: machine.epoch))
@@ -154,9 +174,10 @@ package struct Agent: Sendable {
     return cuts + stops + removals + starts(observed, leaving, now)
   }
 
-  private func mustBeCut(_ machine: ObservedVM, _ want: WantedVM?, _ now: Duration) -> Bool {
-    let policy = want.map { isTheOne(machine, $0) ? $0.order.failover : .restart } ?? machine.order.failover
-    return policy == .restart && !hasLease(at: now)
+  /// Whether a machine may speak only while there is a lease.
+  package func isLeased(_ machine: ObservedVM) -> Bool {
+    guard let want = desired?[machine.id] else { return machine.order.failover == .restart }
+    return isTheOne(machine, want) ? want.order.failover == .restart : true
   }
 
   /// How long a machine that is to go down has; nil = it may stay.
@@ -171,7 +192,7 @@ package struct Agent: Sendable {
   }
 
   private func starts(_ observed: [ObservedVM], _ leaving: [ObservedVM], _ now: Duration) -> [AgentAction] {
-    guard let desired, hasLease(at: now) else { return [] }
+    guard let desired, hasLease(at: now) || flaws.contains(.startWithoutLease) else { return [] }
     let present = Set(observed.map(\.id))
     var used = Sum()
     for machine in observed where machine.phase.isUp { used.add(machine.order.resources) }

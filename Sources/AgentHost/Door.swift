@@ -1,5 +1,5 @@
-internal import APITypes
-internal import Agent
+package import APITypes
+package import Agent
 internal import Client
 internal import Domain
 internal import VMM
@@ -39,7 +39,8 @@ struct Door: Sendable {
 }
 
 extension Acknowledgement {
-  fileprivate init(_ answer: ReportAnswer) {
+  /// What an answer of Berth's says to the agent.
+  package init(_ answer: ReportAnswer) {
     self.init(
       epoch: answer.epoch, lease: .milliseconds(answer.leaseMilliseconds),
       heartbeat: .milliseconds(answer.heartbeatMilliseconds), revision: answer.revision,

@@ -58,6 +58,8 @@ package final class NodeLoop {
 
   private let clock: () -> Duration
   private let ask: Ask
+  /// What Berth was asked and has not answered yet.
+  private var asked: (message: NodeMessage, at: Duration)?
   private let polls: Bool
   private var heartbeat: Duration
   private var nextCall = Duration.zero
@@ -67,14 +69,15 @@ package final class NodeLoop {
   private var isRegistered = false
   private var isWoken = false
 
-  /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news.
+  /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news. `leaseEnd`
+  /// is what is left of a process before this one, `flaws` are for the simulator.
   package init(
-    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, clock: @escaping () -> Duration,
-    ask: @escaping Ask
+    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, leaseEnd: Duration? = nil,
+    flaws: AgentFlaws = [], clock: @escaping () -> Duration, ask: @escaping Ask
   ) {
     (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
     (self.clock, self.ask) = (clock, ask)
-    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities)
+    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities, leaseEnd: leaseEnd, flaws: flaws)
   }
 
   /// Something of this node has changed.
@@ -91,14 +94,34 @@ package final class NodeLoop {
 
   /// Does what is to be done now, with at most one call, which takes at most `patience`.
   package func work(patience: Duration) {
+    if let message = question(within: patience) { take(ask(node.name, message, patience)) }
+  }
+
+  /// Does what needs no call; what Berth is to be asked now, if anything, and then `take` is to follow.
+  package func question(within patience: Duration) -> NodeMessage? {
     act()
     let now = clock()
     let observed = backend.observe()
     let wants = now >= nextCall || isRegistered && (isWoken || agent.isUrgent(observed))
-    if wants, now >= notBefore {
-      call(observed, now, patience)
-      act()
+    guard wants, now >= notBefore else {
+      plan()
+      return nil
     }
+    isWoken = false
+    let message = isRegistered ? report(observed, now, patience) : .register(node.body)
+    asked = (message, now)
+    return message
+  }
+
+  /// Takes what came of the question.
+  package func take(_ reply: NodeReply) {
+    guard let (message, at) = asked else { preconditionFailure("an answer to no question") }
+    asked = nil
+    switch message {
+    case .register: registered(reply)
+    case .report(let report, _, let wait): answered(reply, report, wait, at)
+    }
+    act()
     plan()
   }
 
@@ -126,14 +149,16 @@ package final class NodeLoop {
     }
   }
 
-  private func call(_ observed: [ObservedVM], _ now: Duration, _ patience: Duration) {
-    isWoken = false
-    guard isRegistered else { return register(patience) }
+  private func report(_ observed: [ObservedVM], _ now: Duration, _ patience: Duration) -> NodeMessage {
     let isWhole = reports % Self.wholeEvery == Self.wholeEvery - 1
     let report = agent.report(observed, now: now, isWhole: isWhole)
     var wait = Duration.zero
     if polls, !agent.isUrgent(observed) { wait = min(heartbeat, backend.quietFor ?? Self.lookEvery, patience / 2) }
-    switch ask(node.name, .report(report, usage: usage(observed), wait: wait), patience) {
+    return .report(report, usage: usage(observed), wait: wait)
+  }
+
+  private func answered(_ reply: NodeReply, _ report: AgentReport, _ wait: Duration, _ now: Duration) {
+    switch reply {
     case .answered(let answer):
       agent.acknowledged(report, answer)
       (reports, failures, trouble) = (reports + 1, 0, nil)
@@ -152,8 +177,8 @@ package final class NodeLoop {
     }
   }
 
-  private func register(_ patience: Duration) {
-    switch ask(node.name, .register(node.body), patience) {
+  private func registered(_ reply: NodeReply) {
+    switch reply {
     case .registered(let epoch, let effective):
       agent.registered(epoch: epoch)
       agent.capacity = effective

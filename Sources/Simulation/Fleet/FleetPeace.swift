@@ -1,0 +1,64 @@
+internal import AgentHost
+internal import Domain
+internal import Ledger
+internal import VMM
+
+extension Hosts {
+  /// At the end every VM that fits runs once, where its row says; who waits knows why.
+  func checkPeace() {
+    look()
+    let tables = truth.tables
+    var expected: [VMID: NodeName] = [:]
+    for vm in tables.vms(of: nil, after: nil, limit: 1_000) {
+      check(vm)
+      if vm.state == .running, let node = vm.node { expected[vm.id] = node }
+    }
+    for host in all {
+      for machine in host.vms?.observe() ?? [] {
+        let isWanted = expected[machine.id] == host.node.name
+        if !isWanted || machine.phase != .running {
+          world.violate("in peace \(host.node.name) has VM \(machine.order.key.name), \(machine.phase)")
+        }
+        if isWanted { expected[machine.id] = nil }
+      }
+    }
+    for (id, node) in expected.sorted(by: { $0.key < $1.key }) {
+      world.violate("in peace \(node) does not have VM \(id.raw), which is said to run there")
+    }
+    checkWaiting()
+  }
+
+  private func check(_ vm: VM) {
+    func violate(_ what: String) { world.violate("in peace VM \(vm.key.name) is \(vm.state): \(what)") }
+    let isGone = vm.node.flatMap { name in all.first { $0.node.name == name } }?.isGone ?? false
+    switch vm.state {
+    case .running: if isGone { violate("its node is away") }
+    case .pending, .preempted, .failed, .stopped: if vm.why.isEmpty { violate("nobody knows why") }
+    case .lost:
+      if !isGone { violate("its node is there") }
+      if vm.isLeased { violate("its lease has ended, and it is still there") }
+      world.saw("a lost VM that starts nowhere else waits")
+    case .placed where vm.leaving.map { name in all.first { $0.node.name == name }?.isGone ?? false } ?? false:
+      // It waits until the node that it leaves says that it has let go, or somebody vouches for that.
+      if vm.isLeased { violate("the lease of the node that it leaves has ended") }
+    case .placed, .starting, .stopping, .migrating: violate("it is still on its way")
+    }
+  }
+
+  /// Whoever waits does so because there is no room: a ledger that knows nothing of rests finds none either.
+  private func checkWaiting() {
+    let tables = truth.tables
+    let ledger = Ledger(tables)
+    let context = Ledger.Context(revision: tables.revision + 1, time: tables.time, seed: 1)
+    let asked = Submission(.fleet(.schedule), actor: "system", requestID: "", asked: "")
+    for effect in ledger.decide(asked, context).entry?.effects ?? [] {
+      guard case .fleet(.vm(let vm)) = effect.row, let old = tables.vm(vm.key), old.node == nil else { continue }
+      // One that failed again and again rests, whatever room there is.
+      if old.state != .failed { world.violate("VM \(vm.key.name) waits, and there is room: \(old.state), \(old.why)") }
+    }
+    for host in all where !host.isGone {
+      guard let row = tables.node(host.node.name) else { continue }
+      if row.state == .lost || row.state == .fenced { world.violate("in peace \(row.name) is \(row.state)") }
+    }
+  }
+}

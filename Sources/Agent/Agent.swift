@@ -39,17 +39,12 @@ package struct WantedVM: Hashable, Sendable {
   package let isWanted: Bool
   /// How long it has to go down by itself.
   package let graceSeconds: UInt32
-  /// Whether it comes from another node, on which it still runs.
-  package let isIncoming: Bool
   /// Whether it only runs on, under an older epoch, until it has arrived elsewhere: it is not started.
   package let isKept: Bool
 
   /// Joins them.
-  package init(
-    _ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isIncoming: Bool = false, isKept: Bool = false
-  ) {
-    (self.order, self.isWanted, self.graceSeconds) = (order, isWanted, graceSeconds)
-    (self.isIncoming, self.isKept) = (isIncoming, isKept)
+  package init(_ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isKept: Bool = false) {
+    (self.order, self.isWanted, self.graceSeconds, self.isKept) = (order, isWanted, graceSeconds, isKept)
   }
 }
 
@@ -140,7 +135,7 @@ package struct Agent: Sendable {
   /// here in one list and in the next, and nobody was told that it is down. So it is while it leaves for another node, and
   /// when it does not get there.
   private func machineEpoch(of vm: WantedVM, _ before: WantedVM?) -> UInt64? {
-    guard isListOurs, let before, before.isWanted, vm.isWanted, !vm.isIncoming else { return nil }
+    guard isListOurs, let before, before.isWanted, vm.isWanted, !vm.order.isIncoming else { return nil }
     if [.failed, .gone].contains(told[vm.order.id]?.fact) { return nil }
     let earlier = carried[vm.order.id]
     return before.order.epoch < vm.order.epoch ? earlier ?? before.order.epoch : earlier
@@ -152,6 +147,11 @@ package struct Agent: Sendable {
       || want.isKept && machine.epoch < want.order.epoch
   }
 
+  /// Whether a machine may go to the node that has this placement of it: the node that has it refuses an older one.
+  package func mayHandOver(_ id: VMID, to epoch: UInt64) -> Bool {
+    desired?[id].map { $0.isKept && $0.order.epoch == epoch } ?? false
+  }
+
   /// What to do now; carried out, it is asked again, until there is nothing.
   package func actions(_ observed: [ObservedVM], now: Duration) -> [AgentAction] {
     var cuts: [AgentAction] = []
@@ -160,7 +160,9 @@ package struct Agent: Sendable {
     var leaving: [ObservedVM] = []
     for machine in observed {
       let want = desired?[machine.id]
-      if machine.phase.isUp, isLeased(machine), !hasLease(at: now) { cuts.append(.cut(machine.id, epoch: machine.epoch)) }
+      if machine.phase.isUp, isLeased(machine), !hasLease(at: now) {
+        cuts.append(.cut(machine.id, epoch: machine.epoch))
+      }
       guard let grace = grace(for: machine, want) else { continue }
       if !machine.phase.isUp {
         removals.append(.remove(machine.id, epoch: machine.epoch))

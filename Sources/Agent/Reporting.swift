@@ -61,8 +61,7 @@ extension Agent {
       VMReport(id: want.order.id, epoch: want.order.epoch, fact: fact, detail: detail)
     }
     guard let machine else {
-      if want.isKept { return nil }
-      if !want.isWanted { return report(.gone) }
+      if !want.isWanted || want.isKept { return report(.gone) }
       return capabilities.flaw(in: want.order).map { report(.failed, $0) }
     }
     guard isTheOne(machine, want) else { return nil }

@@ -52,6 +52,7 @@ extension WantedVM {
   fileprivate init(_ vm: DesiredVM) {
     var order = VMOrder(id: vm.id, epoch: vm.epoch, key: vm.key, resources: vm.resources)
     (order.image, order.kernel, order.seat, order.failover) = (vm.image, vm.kernel, vm.seat, vm.failover)
+    order.isIncoming = vm.isIncoming
     order.interfaces = vm.interfaces.map { interface in
       VMOrder.Interface(
         name: interface.name, mac: interface.mac,
@@ -62,8 +63,7 @@ extension WantedVM {
         })
     }
     self.init(
-      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming,
-      isKept: vm.action == .keep)
+      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isKept: vm.action == .keep)
   }
 }
 

@@ -10,6 +10,10 @@
 // and `remove` do nothing to a machine of another epoch than the one they name, so an order that comes late cannot hit
 // its successor. Only what is down can be removed. Each verb may be repeated any number of times.
 //
+// Of a machine that moves, one side runs and speaks at any moment: the side that takes it over reports it as running
+// when the other has stopped it. A machine that is stopped without grace says nothing from then on, even if it does not
+// go down.
+//
 // A backend never pretends: what it cannot do stands in its capabilities, and an order that needs it fails, visibly.
 //
 // Refused: operations with ids and results of their own (a second truth beside `observe`, to be kept over restarts);
@@ -38,7 +42,7 @@ package protocol VMBackend: AnyObject {
 package struct VMCapabilities: Hashable, Sendable {
   /// Whether a machine can be asked to go down by itself.
   package var stopsGracefully: Bool
-  /// Whether a machine can come up on another node without going down on this one.
+  /// Whether a running machine can be taken over from another node: it stops there before it goes on here.
   package var migratesLive: Bool
   /// Whether machines can have processors of their own.
   package var pins: Bool
@@ -58,6 +62,7 @@ package struct VMCapabilities: Hashable, Sendable {
 
   /// What an order needs that is missing, in words; nil = nothing.
   package func flaw(in order: VMOrder) -> String? {
+    if !migratesLive, order.isIncoming { return "this backend cannot take a running VM over from another node" }
     if !pins, !order.seat.cpus.isEmpty { return "this backend cannot give a VM processors of its own" }
     if !passesDevices, !order.seat.devices.isEmpty { return "this backend cannot give a VM devices" }
     if let mostCPU, order.resources.cpu > mostCPU { return "this backend gives a VM at most \(mostCPU / 1_000) vCPUs" }

@@ -58,8 +58,8 @@ extension Ledger {
       return release(step(vm, to: .pending, "node \(name) is lost", context), &draft)
     }
     if vm.state == .migrating, vm.isWanted, !vm.isEnding, let source = vm.leaving, carries(source) {
-      // Where it was to go is silent, where it came from runs it: it stays there, in the room that it still has.
-      return goBack(vm, to: source, "node \(name) is lost", &draft)
+      // Where it was to go is silent, and may have it by now: where it came from runs on what it still has.
+      return goBack(vm, to: source, leaving: name, "node \(name) is lost", &draft)
     }
     put(step(vm, to: .lost, "node \(name) is lost", context), &draft)
   }

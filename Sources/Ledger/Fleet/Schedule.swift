@@ -34,7 +34,8 @@ extension Ledger {
       var isStuck = false
       for resident in fleet.fleet.residents(of: name) {
         guard draft.vms.count < Limits.placementsPerEntry else { return }
-        guard let vm = vm(resident.key, draft), vm.node == name, vm.state == .running, !vm.isEnding else { continue }
+        guard let vm = vm(resident.key, draft), vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil
+        else { continue }
         if vm.seat != .plain {
           put(step(vm, to: .stopping, "node \(name) is draining", context), &draft)
         } else if !attempt({ (draft) throws(Rejection) in try self.move(vm, to: nil, &draft).vm != nil }, &draft) {

@@ -44,10 +44,15 @@ struct FleetTruth {
     case .fleet(.vm(let vm)):
       if epochs[vm.id] ?? 0 > vm.epoch { violate("VM \(vm.key.name) goes back to placement \(vm.epoch)") }
       epochs[vm.id] = vm.epoch
+      world.note(
+        "entry \(entry.revision) \(entry.kind): \(vm.key.name) (\(vm.id.raw)) \(vm.state) on "
+          + "\(vm.node.map { "\($0)" } ?? "-") from \(vm.leaving.map { "\($0)" } ?? "-") at \(vm.epoch) "
+          + "\(vm.isLeased ? "leased" : "")")
       if let old = tables.vm(vm.key), old.id == vm.id { count(old, vm, entry, in: world) }
     case .fleet(.node(let node)):
       if nodeEpochs[node.name] ?? 0 > node.epoch { violate("node \(node.name) goes back to epoch \(node.epoch)") }
       nodeEpochs[node.name] = node.epoch
+      world.note("entry \(entry.revision) \(entry.kind): \(node.name) \(node.state) at \(node.epoch)")
       if node.state == .lost, tables.node(node.name)?.state != .lost { world.saw("a node was lost") }
     case .fleet(.quota(let quota)): caps[quota.tenant] = nil
     default: break

@@ -6,31 +6,68 @@ internal import Domain
 internal import VMM
 internal import VMMSimulated
 
-/// The machines of a host and its packet filter: whoever is ended at once says nothing from then on, even if it does not
-/// go down.
+/// The machines of a host and its packet filter, as the contract of backends wants them: whoever is ended at once says
+/// nothing from then on, even if it does not go down; whoever comes from another host stops there before it goes on here.
 final class HostVMs: VMBackend {
+  /// How long one that comes waits for the other host.
+  static let patience: Duration = .seconds(3)
+
   let machines: SimulatedVMs
   private(set) var muted: Set<VMID> = []
+  /// Those that come, and since when.
+  private var coming: [VMID: Duration] = [:]
+  /// Takes a machine over from where it runs; false if it cannot be had now.
+  var takeOver: (ObservedVM) -> Bool = { _ in false }
+  var clock: () -> Duration = { .zero }
   /// Told of each machine that is ended at once.
   private let ends: (ObservedVM) -> Void
+  private let note: (String) -> Void
 
-  init(_ machines: SimulatedVMs, _ ends: @escaping (ObservedVM) -> Void) {
-    (self.machines, self.ends) = (machines, ends)
+  init(_ machines: SimulatedVMs, note: @escaping (String) -> Void, _ ends: @escaping (ObservedVM) -> Void) {
+    (self.machines, self.note, self.ends) = (machines, note, ends)
   }
 
   var name: BackendName { machines.name }
   var capabilities: VMCapabilities { machines.capabilities }
   var quietFor: Duration? { machines.quietFor }
-  func observe() -> [ObservedVM] { machines.observe() }
+
+  func observe() -> [ObservedVM] {
+    machines.observe().map { machine in
+      guard let since = coming[machine.id] else { return machine }
+      guard machine.phase == .running else { return machine }
+      if takeOver(machine) {
+        coming[machine.id] = nil
+        return machine
+      }
+      if clock() < since + HostVMs.patience { return ObservedVM(machine.order, .starting) }
+      machines.stop(machine.id, epoch: machine.epoch, graceSeconds: 0)
+      return ObservedVM(machine.order, .failed, detail: "it could not be had from the other node")
+    }
+  }
+
+  /// Whether a machine is here, and not still with another host.
+  func isHere(_ machine: ObservedVM) -> Bool { coming[machine.id] == nil }
+
+  /// It has gone to another host.
+  func hand(over machine: ObservedVM) {
+    note("hands over \(machine.order.key.name)")
+    muted.insert(machine.id)
+    machines.stop(machine.id, epoch: machine.epoch, graceSeconds: 0)
+  }
+
   func remove(_ id: VMID, epoch: UInt64) { machines.remove(id, epoch: epoch) }
 
   func ensure(_ order: VMOrder) {
-    if !machines.observe().contains(where: { $0.id == order.id }) { muted.remove(order.id) }
+    guard !machines.observe().contains(where: { $0.id == order.id }) else { return }
+    muted.remove(order.id)
+    coming[order.id] = order.isIncoming ? clock() : nil
+    note("brings up \(order.key.name) at \(order.epoch)")
     machines.ensure(order)
   }
 
   func stop(_ id: VMID, epoch: UInt64, graceSeconds: UInt32) {
     let machine = machines.observe().first { $0.id == id && $0.epoch == epoch && $0.phase.isUp }
+    note("brings down VM \(id.raw) at \(epoch) within \(graceSeconds) s")
     if graceSeconds == 0, let machine, muted.insert(id).inserted { ends(machine) }
     machines.stop(id, epoch: epoch, graceSeconds: graceSeconds)
   }
@@ -98,8 +135,8 @@ final class Host {
   func speakers(_ now: Int64) -> [ObservedVM] {
     guard let vms, sleepsUntil <= now else { return [] }
     let hasLease = leaseEnd.map { agentTime(now) < $0 } ?? false
-    return vms.observe().filter { machine in
-      guard machine.phase.isUp, !vms.muted.contains(machine.id) else { return false }
+    return vms.machines.observe().filter { machine in
+      guard machine.phase.isUp, !vms.muted.contains(machine.id), vms.isHere(machine) else { return false }
       return hasLease || !(loop?.agent.isLeased(machine) ?? (machine.order.failover == .restart))
     }
   }

@@ -10,27 +10,28 @@ extension Hosts {
   func fault() {
     let host = world.random.pick(all)
     let long = Int64.random(in: 200_000...(world.random.oneIn(2) ? 9_000_000 : 2_000_000), using: &world.random)
+    note(host, "has a fault for \(long / 1_000) ms")
     switch Int.random(in: 0..<14, using: &world.random) {
     case 0, 1:
-      world.saw("a host lost its power")
+      saw("a host lost its power", host)
       unplug(host)
       later(long) { [unowned self] in power(host) }
     case 2:
-      world.saw("an agent was started again")
+      saw("an agent was started again", host)
       stop(host)
       later(long / 2) { [unowned self] in start(host) }
     case 3, 4, 5:
-      world.saw("a host was cut off")
+      saw("a host was cut off", host)
       for server in host.cuts.indices { host.cuts[server] = world.now + long }
     case 6: host.cuts[Int.random(in: 0..<host.cuts.count, using: &world.random)] = world.now + long
     case 7:
-      world.saw("an agent stood still")
+      saw("an agent stood still", host)
       host.stoppedUntil = world.now + long
     case 8: sleep(host, for: long)
     case 9, 10: jump(host)
     case 11: start(failing: host, for: long)
     case 12:
-      world.saw("machines did not go down")
+      saw("machines did not go down", host)
       host.vms?.machines.faults.stopsHang = true
       later(long) { host.vms?.machines.faults.stopsHang = false }
     default: fence(host)
@@ -38,9 +39,14 @@ extension Hosts {
     look()
   }
 
+  private func saw(_ what: String, _ host: Host) {
+    world.saw(what)
+    note(host, what)
+  }
+
   private func sleep(_ host: Host, for time: Int64) {
     guard host.sleepsUntil <= world.now else { return }
-    world.saw("a host slept")
+    saw("a host slept", host)
     host.sleepsUntil = world.now + time
     host.slept += time * host.permille / 1_000
     // Whoever wakes up speaks before anybody has looked after it.
@@ -48,14 +54,14 @@ extension Hosts {
   }
 
   private func jump(_ host: Host) {
-    world.saw("a host's clock jumped")
+    saw("a host's clock jumped", host)
     host.skew = Int64.random(in: -600_000_000...600_000_000, using: &world.random)
     plan(host)
     look()
   }
 
   private func start(failing host: Host, for time: Int64) {
-    world.saw("machines did not come up")
+    saw("machines did not come up", host)
     host.vms?.machines.faults.startFailuresPerMillion = 300_000
     later(time) { host.vms?.machines.faults.startFailuresPerMillion = 0 }
   }
@@ -80,7 +86,7 @@ extension Hosts {
       world.truth.asked(write: operation)
       engine(index).ask(.fleet(.fenceNode(host.node.name)), as: operation) { [unowned self] answer in
         guard case .outcome = answer else { return }
-        world.saw("a host was fenced")
+        saw("a host was fenced", host)
         later(500_000) { [unowned self] in
           host.isFenced = false
           power(host)
@@ -100,7 +106,7 @@ extension Hosts {
       host.vms?.machines.faults = .none
       (host.stoppedUntil, host.sleepsUntil) = (min(host.stoppedUntil, world.now), min(host.sleepsUntil, world.now))
       if host.index == 0, world.seed % 3 == 0, !host.isFenced {
-        world.saw("a host stayed away")
+        saw("a host stayed away", host)
         unplug(host)
         host.isGone = true
       } else if !host.isFenced {

@@ -39,6 +39,8 @@ final class Hosts {
     return engine
   }
 
+  func note(_ host: Host, _ what: @autoclosure () -> String) { world.note("\(host.node.name) \(what())") }
+
   func later(_ delay: Int64, _ act: @escaping () -> Void) { world.queue.add(.act(act), at: world.now + delay) }
 
   // MARK: A host's life
@@ -47,17 +49,36 @@ final class Hosts {
   func power(_ host: Host) {
     guard host.vms == nil else { return }
     let machines = SimulatedVMs(seed: world.random.next()) { [unowned host, unowned world] in host.time(world.now) }
-    host.vms = HostVMs(machines) { [unowned self, unowned host] machine in
+    note(host, "has power")
+    let say = { [unowned self, unowned host] (what: String) in note(host, what) }
+    host.vms = HostVMs(machines, note: say) { [unowned self, unowned host] machine in
       if host.loop?.agent.isLeased(machine) == true, host.agentTime(world.now) >= host.leaseEnd ?? .zero {
         world.saw("a host cut a VM whose lease had ended")
       }
     }
+    host.vms?.clock = { [unowned host, unowned world] in host.time(world.now) }
+    host.vms?.takeOver = { [unowned self, unowned host] machine in takeOver(machine, to: host) }
     host.leaseEnd = nil
     start(host)
   }
 
+  /// The host that has a machine lets it go if its agent knows of this placement, and no other.
+  private func takeOver(_ machine: ObservedVM, to host: Host) -> Bool {
+    guard host.sleepsUntil <= world.now else { return false }
+    for other in all where other !== host && isAway(other) == nil {
+      guard let vms = other.vms, other.loop?.agent.mayHandOver(machine.id, to: machine.epoch) == true,
+        let there = other.speakers(world.now).first(where: { $0.id == machine.id && $0.phase == .running })
+      else { continue }
+      vms.hand(over: there)
+      plan(other)
+      return true
+    }
+    return false
+  }
+
   /// The host loses its power, and its machines with it.
   func unplug(_ host: Host) {
+    note(host, "has no power")
     stop(host)
     (host.vms, host.leaseEnd) = (nil, nil)
     (host.stoppedUntil, host.sleepsUntil) = (0, 0)
@@ -66,6 +87,7 @@ final class Hosts {
   /// The agent's process begins; the filter knows when its lease ends.
   func start(_ host: Host) {
     guard let vms = host.vms, host.loop == nil else { return }
+    note(host, "has an agent, with a lease until \(host.leaseEnd.map { "\($0)" } ?? "-")")
     host.life += 1
     let loop = NodeLoop(
       host.node, vms, heartbeat: plan.timing.heartbeat, polls: host.index % 2 == 0, leaseEnd: host.leaseEnd,
@@ -124,6 +146,7 @@ final class Hosts {
       return later(until - world.now) { [unowned self] in end(call, host, life, reply) }
     }
     host.call = nil
+    note(host, "hears \(reply.brief), clock \(host.agentTime(world.now).microseconds / 1_000)")
     if case .failed = reply { host.server = (host.server + 1) % world.nodes.count }
     loop.take(reply)
     host.leaseEnd = loop.agent.leaseEnd
@@ -151,6 +174,24 @@ final class Hosts {
           }
         }
       }
+    }
+  }
+}
+
+extension NodeReply {
+  /// A few words for a person.
+  fileprivate var brief: String {
+    switch self {
+    case .registered(let epoch, _): "that it is registered at \(epoch)"
+    case .answered(let answer):
+      "\(answer.lease.microseconds / 1_000) ms as of \(answer.revision)"
+        + (answer.desired.map { list in
+          ": "
+            + list.map { "\($0.order.key.name)@\($0.order.epoch)\($0.isKept ? " kept" : $0.isWanted ? "" : " down")" }
+            .joined(separator: ", ")
+        } ?? "")
+    case .unknown: "that it is to register"
+    case .failed(let why): "nothing: \(why)"
     }
   }
 }

@@ -30,20 +30,22 @@ extension Hosts {
 
   private func check(_ vm: VM) {
     func violate(_ what: String) { world.violate("in peace VM \(vm.key.name) is \(vm.state): \(what)") }
-    let isGone = vm.node.flatMap { name in all.first { $0.node.name == name } }?.isGone ?? false
+    let isGone = self.isGone(vm.node)
+    // What may be there waits until somebody vouches for that host, or until its lease has ended.
+    let mayBeThere = !vm.isLeased && self.isGone(vm.leaving)
     switch vm.state {
     case .running: if isGone { violate("its node is away") }
     case .pending, .preempted, .failed, .stopped: if vm.why.isEmpty { violate("nobody knows why") }
     case .lost:
-      if !isGone { violate("its node is there") }
+      if !isGone, !mayBeThere { violate("its node is there") }
       if vm.isLeased { violate("its lease has ended, and it is still there") }
       world.saw("a lost VM that starts nowhere else waits")
-    case .placed where vm.leaving.map { name in all.first { $0.node.name == name }?.isGone ?? false } ?? false:
-      // It waits until the node that it leaves says that it has let go, or somebody vouches for that.
-      if vm.isLeased { violate("the lease of the node that it leaves has ended") }
-    case .placed, .starting, .stopping, .migrating: violate("it is still on its way")
+    case .placed: if !mayBeThere { violate("it is still on its way") }
+    case .starting, .stopping, .migrating: violate("it is still on its way")
     }
   }
+
+  private func isGone(_ node: NodeName?) -> Bool { all.contains { $0.isGone && $0.node.name == node } }
 
   /// Whoever waits does so because there is no room: a ledger that knows nothing of rests finds none either.
   private func checkWaiting() {

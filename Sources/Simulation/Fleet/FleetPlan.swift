@@ -38,7 +38,10 @@ extension WorldPlan {
     sites = seed % 5 == 0 ? 5 : 1
     members = sites == 5 ? 5 : 3
     (trouble, faultEvery) = (40_000_000, 900_000)
+    var fleet = fleet
+    // A batch takes half a second there.
+    if sites == 5 { fleet.timing = FleetTiming(lease: .seconds(5)) }
     self.fleet = fleet
-    engine = { CoreEngine(seed: $0, snapshotEvery: 40, flaws: flaws, fleet: fleet) }
+    engine = { [fleet] in CoreEngine(seed: $0, snapshotEvery: 40, flaws: flaws, fleet: fleet) }
   }
 }

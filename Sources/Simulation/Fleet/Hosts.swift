@@ -47,7 +47,7 @@ final class Hosts {
 
   /// The host gets power, and with it an agent that knows nothing; it had no machines.
   func power(_ host: Host) {
-    guard host.vms == nil else { return }
+    guard host.vms == nil, !host.isGone else { return }
     let machines = SimulatedVMs(seed: world.random.next()) { [unowned host, unowned world] in host.time(world.now) }
     note(host, "has power")
     let say = { [unowned self, unowned host] (what: String) in note(host, what) }

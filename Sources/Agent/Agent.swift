@@ -57,10 +57,6 @@ package struct AgentFlaws: OptionSet, Hashable, Sendable {
 
   /// Takes a machine of any placement for the one that is wanted.
   package static let ignoreEpochs = AgentFlaws(rawValue: 1 << 0)
-  /// Takes a list that is older than the one it has.
-  package static let takeOlderLists = AgentFlaws(rawValue: 1 << 1)
-  /// Starts what it was told although its lease is over.
-  package static let startWithoutLease = AgentFlaws(rawValue: 1 << 2)
 }
 
 /// The agent of one node.
@@ -111,9 +107,7 @@ package struct Agent: Sendable {
     let end = report.sentAt + answer.lease
     leaseEnd = max(leaseEnd ?? end, end)
     for vm in report.vms { told[vm.id] = Told(epoch: vm.epoch, fact: vm.fact) }
-    guard let list = answer.desired, answer.revision >= seenRevision || flaws.contains(.takeOlderLists) else {
-      return
-    }
+    guard let list = answer.desired, answer.revision >= seenRevision else { return }
     seenRevision = answer.revision
     take(list)
   }
@@ -194,7 +188,7 @@ package struct Agent: Sendable {
   }
 
   private func starts(_ observed: [ObservedVM], _ leaving: [ObservedVM], _ now: Duration) -> [AgentAction] {
-    guard let desired, hasLease(at: now) || flaws.contains(.startWithoutLease) else { return [] }
+    guard let desired, hasLease(at: now) else { return [] }
     let present = Set(observed.map(\.id))
     var used = Sum()
     for machine in observed where machine.phase.isUp { used.add(machine.order.resources) }

@@ -105,10 +105,15 @@ extension Ledger {
       var vms = fleet.fleet.residents(of: name).compactMap { vm($0.key, draft) }
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
       // The most important first, then the oldest.
-      for vm in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) })
-      where vm.isLeased {
+      for key in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).map(\.key) {
         guard draft.hasRoom else { return }
-        if vm.node == name { off(vm, "node \(name) is lost and its lease has ended", &draft) } else { left(vm, &draft) }
+        // One before it may have driven it out.
+        guard let vm = vm(key, draft), vm.isLeased else { continue }
+        if vm.node == name {
+          off(vm, "node \(name) is lost and its lease has ended", &draft)
+        } else if vm.leaving == name {
+          left(vm, &draft)
+        }
       }
       fleet.unmoved.remove(name)
     }

@@ -48,19 +48,25 @@ struct FleetTruth {
         "entry \(entry.revision) \(entry.kind): \(vm.key.name) (\(vm.id.raw)) \(vm.state) on "
           + "\(vm.node.map { "\($0)" } ?? "-") from \(vm.leaving.map { "\($0)" } ?? "-") at \(vm.epoch) "
           + "\(vm.isLeased ? "leased" : "")")
-      if let old = tables.vm(vm.key), old.id == vm.id { count(old, vm, entry, in: world) }
+      if let old = tables.vm(vm.key), old.id == vm.id { count(old, vm, in: world) }
     case .fleet(.node(let node)):
       if nodeEpochs[node.name] ?? 0 > node.epoch { violate("node \(node.name) goes back to epoch \(node.epoch)") }
       nodeEpochs[node.name] = node.epoch
       world.note("entry \(entry.revision) \(entry.kind): \(node.name) \(node.state) at \(node.epoch)")
       if node.state == .lost, tables.node(node.name)?.state != .lost { world.saw("a node was lost") }
     case .fleet(.quota(let quota)): caps[quota.tenant] = nil
+    case .allocation(let row) where row.manager == .vm:
+      world.note(
+        "entry \(entry.revision) \(entry.kind): \(row.ip) of \(row.owner) on \(row.node.map { "\($0)" } ?? "-")")
     default: break
     }
   }
 
   /// What is interesting about a VM's step.
-  private func count(_ old: VM, _ new: VM, _ entry: Entry, in world: World) {
+  private func count(_ old: VM, _ new: VM, in world: World) {
+    if new.state == .failed, old.state == .placed || old.state == .starting, world.hosts?.isLate == true {
+      world.violate("VM \(new.key.name) failed long after peace had come: \(new.why)")
+    }
     if old.state == .lost, new.node != nil, new.node != old.node { world.saw("a lost VM was placed elsewhere") }
     if old.state == .lost, new.state == .running { world.saw("a lost VM's node came back with it") }
     if new.state == .migrating, old.state != .migrating { world.saw("a VM began to move") }

@@ -27,7 +27,10 @@ extension Hosts {
     host.calls += 1
     host.call = host.calls
     var wait = Duration.zero
-    if case .report(_, _, let asked) = message { wait = asked }
+    if case .report(let report, _, let asked) = message {
+      wait = asked
+      note(host, "says to \(host.server): \(report.vms.map { "\($0.id.raw)@\($0.epoch) \($0.fact)" })")
+    }
     let call = HostCall(
       host: host, number: host.calls, life: host.life, message: message, until: world.now + host.inWorld(wait))
     later(host.inWorld(patience)) { [unowned self] in end(call.number, host, call.life, .failed("no answer")) }

@@ -11,7 +11,7 @@ extension Hosts {
     let host = world.random.pick(all)
     let long = Int64.random(in: 200_000...(world.random.oneIn(2) ? 9_000_000 : 2_000_000), using: &world.random)
     note(host, "has a fault for \(long / 1_000) ms")
-    switch Int.random(in: 0..<14, using: &world.random) {
+    switch Int.random(in: 0..<15, using: &world.random) {
     case 0, 1:
       saw("a host lost its power", host)
       unplug(host)
@@ -34,9 +34,19 @@ extension Hosts {
       saw("machines did not go down", host)
       host.vms?.machines.faults.stopsHang = true
       later(long) { host.vms?.machines.faults.stopsHang = false }
+    case 13: strand(host)
     default: fence(host)
     }
     look()
+  }
+
+  /// The leader's engine is stuck, and a host sees no other node: it hears of its successor last.
+  private func strand(_ host: Host) {
+    guard let leader = world.nodes.indices.first(where: { engine($0).leads }) else { return }
+    saw("a host saw only a leader that was stuck", host)
+    let until = world.now + Int64.random(in: 6_000_000...12_000_000, using: &world.random)
+    world.nodes[leader].wedgedUntil = until
+    for server in host.cuts.indices where server != leader { host.cuts[server] = until }
   }
 
   private func saw(_ what: String, _ host: Host) {
@@ -115,7 +125,4 @@ extension Hosts {
       }
     }
   }
-
-  /// Nobody asks for anything more.
-  func settle() { for index in world.nodes.indices { engine(index).wantsFleet = false } }
 }

@@ -17,6 +17,8 @@ final class Hosts {
   let plan: FleetPlan
   private(set) var all: [Host] = []
   var truth = FleetTruth()
+  /// Whether peace has lasted for a while.
+  private(set) var isLate = false
 
   init(_ plan: FleetPlan, _ world: World) {
     (self.plan, self.world) = (plan, world)
@@ -43,11 +45,17 @@ final class Hosts {
 
   func later(_ delay: Int64, _ act: @escaping () -> Void) { world.queue.add(.act(act), at: world.now + delay) }
 
+  /// Nobody asks for anything more.
+  func settle() {
+    isLate = true
+    for index in world.nodes.indices { engine(index).wantsFleet = false }
+  }
+
   // MARK: A host's life
 
   /// The host gets power, and with it an agent that knows nothing; it had no machines.
   func power(_ host: Host) {
-    guard host.vms == nil, !host.isGone else { return }
+    guard host.vms == nil, !host.isGone, !host.isFenced else { return }
     let machines = SimulatedVMs(seed: world.random.next()) { [unowned host, unowned world] in host.time(world.now) }
     note(host, "has power")
     let say = { [unowned self, unowned host] (what: String) in note(host, what) }

@@ -46,7 +46,7 @@ private struct Report: Sendable {
   /// What of it is news: the rest would change nothing, and needs no turn of the engine's.
   func news() -> [VMReport] {
     if body.vms.isEmpty { return [] }
-    return call.api.engine.read { $0.news(among: body.vms, of: node) }
+    return call.api.engine.read { $0.news(among: body.vms, of: node, seen: body.seenRevision) }
   }
 
   /// Keeps what was measured of the VMs that the node has.
@@ -99,8 +99,10 @@ private struct Report: Sendable {
 }
 
 extension Tables {
-  /// Those of a node's reports that would change something.
-  package func news(among reports: [VMReport], of node: NodeName) -> [VMReport] {
+  /// Those of a node's reports that would change something; it knows what is to be as of entry `seen`.
+  package func news(among reports: [VMReport], of node: NodeName, seen: Revision) -> [VMReport] {
+    // The others may have a batch before the leader has heard that it is durable: what the node says of that is news.
+    if seen > revision { return reports }
     let known = Dictionary(vms(on: node).map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
     return reports.filter { report in
       guard let vm = known[report.id], vm.epoch == report.epoch else { return false }

@@ -122,7 +122,7 @@ extension Hosts {
       }
       let lease = Duration.milliseconds(milliseconds)
       let until = isPassed ? 0 : call.until
-      let news = engine.core.tables.news(among: report.vms, of: name)
+      let news = engine.core.tables.news(among: report.vms, of: name, seen: report.seenRevision)
       if news.isEmpty { return respond(call, report, lease, at: index, until: until, reply) }
       engine.ask(.fleet(.reportVMs(name, epoch: report.epoch, news))) { [unowned self] answer in
         switch answer {

@@ -53,8 +53,8 @@ fmt: ## format all sources in place
 bench: deps ## measure against peers and write docs/benchmarks.md
 	Benchmarks/run.py $(ARGS)
 
-cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C; TLS=1: over mutual TLS
-	@TLS=$(TLS) Tests/scripts/cluster.sh .build/release/berth
+cluster: build test-deps ## three members of etcd and three nodes on loopback, in ./berth-cluster, until Ctrl-C; TLS=1: over mutual TLS; FLEET=1: with a simulated fleet
+	@TLS=$(TLS) FLEET=$(FLEET) Tests/scripts/cluster.sh .build/release/berth
 
 fleet: build ## Berth with 21 simulated nodes in three datacenters, in ./berth-fleet, until Ctrl-C
 	@Tests/scripts/fleet.sh .build/release/berth

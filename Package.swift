@@ -72,10 +72,11 @@ let package = Package(
 
     // The house.
     room("Engine", ["Ledger", "Log", "Domain", "Addressing", "Platform", "Telemetry"]),
+    room("Advisers", ["APITypes", "Engine", "Ledger", "HTTPClient", "Wire", "Domain", "Platform", "Telemetry"]),
     room(
       "API",
       [
-        "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
+        "Advisers", "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
         "Telemetry"
       ]),
     room("Cluster", ["Engine", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
@@ -90,7 +91,8 @@ let package = Package(
     .executableTarget(
       name: "berth",
       dependencies: [
-        "Wire", "CLI", "Client", "APITypes", "AgentHost", "VMMSimulated", "VMM", "API", "Cluster", "Engine", "Ledger",
+        "Wire", "CLI", "Client", "APITypes", "AgentHost", "VMMSimulated", "VMM", "API", "Advisers", "Cluster", "Engine",
+        "Ledger",
         "HTTPServer", "HTTPClient", "LogSQLite",
         "LogEtcd", "Log",
         "Offline", "Config", "Telemetry", "Platform", "Domain", "Addressing"
@@ -150,8 +152,8 @@ let package = Package(
     tests(
       "APITests",
       [
-        "API", "APITypes", "Cluster", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient", "Wire",
-        "Domain", "Addressing", "Platform", "TestSupport", "Telemetry"
+        "API", "Advisers", "APITypes", "Cluster", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient",
+        "Wire", "Domain", "Addressing", "Platform", "TestSupport", "Telemetry"
       ]),
     tests(
       "ClusterTests",

@@ -29,7 +29,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DOCUMENTS = ["README.md", "docs/api.md", "docs/guide-pools.md", "docs/guide-fleet.md",
              "docs/guide-migration.md", "docs/guide-operation.md",
-             "docs/guide-security.md", "docs/guide-troubleshooting.md"]
+             "docs/guide-security.md", "docs/guide-troubleshooting.md", "docs/adding-scheduler.md"]
 PROGRAMS = ["curl", "jq", "sqlite3", "promtool", "openssl"]
 BLOCK_SECONDS = 60
 START_SECONDS = 20

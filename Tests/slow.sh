@@ -1,9 +1,10 @@
 #!/bin/bash
 # The slow parts of the proof: `make test-all`, or Tests/slow.sh PART... for some of them. Each part prints one line:
 # what it found and how long it took, or why it was skipped. Whatever is downloaded goes below .build. On two cores all
-# of it takes about 25 minutes: release 1 to 4, crash_loop 7, schemathesis 2, fuzz 5, threads 5, soak 1.
+# of it takes about 25 minutes: release 1 to 4, crash_loop 7, power_cut 2, schemathesis 2, fuzz 5, threads 5, soak 1.
 #   BERTH_FUZZ_SECONDS  time for each fuzz target (20)
 #   BERTH_EXAMPLES      examples for each operation of the API (60)
+#   BERTH_POWER_CUTS    moments at which each of the tests cuts the power (400)
 #   BERTH_SOAK          requests of the soak (100000; a release is soaked with 1000000)
 #   BERTH_PART_SECONDS  the longest that one program of a part may run (1800)
 set -uo pipefail
@@ -41,6 +42,13 @@ crash_loop() { # every N, on the release binary
     pass crash_loop "$(grep -oE '[0-9]+ faults' "$(log crash_loop)" | awk '{n += $1} END {print n}') faults, \
 $(grep -oE '[0-9]+ answers' "$(log crash_loop)" | awk '{n += $1} END {print n}') answers all kept"
   else fail crash_loop "see $(log crash_loop) and $(log disk)"; fi
+}
+
+power_cut() { # disks as a power cut may leave them, at many moments, on the release binary
+  if BERTH_POWER_CUTS=${BERTH_POWER_CUTS:-400} BERTH_BINARY=$binary limited swift test --filter PowerCut >"$(log power_cut)" 2>&1; then
+    pass power_cut "$(grep -oE '[0-9]+ cuts' "$(log power_cut)" | awk '{n += $1} END {print n}') cuts, \
+$(grep -oE '[0-9]+ answers' "$(log power_cut)" | awk '{n += $1} END {print n}') answers all kept"
+  else fail power_cut "see $(log power_cut)"; fi
 }
 
 schemathesis() { # the API against its own description
@@ -130,7 +138,7 @@ chaos() { # every kind of fault once, on a real cluster in network namespaces
   esac
 }
 
-all=(release crash_loop schemathesis metrics fuzz image threads soak chaos)
+all=(release crash_loop power_cut schemathesis metrics fuzz image threads soak chaos)
 parts=("$@")
 [ $# -gt 0 ] || parts=("${all[@]}")
 for part in "${parts[@]}"; do

@@ -15,6 +15,7 @@
 // Refused: middleware chains (one function is easier to audit than an order of several), handlers that know HTTP and
 // the ledger at once beyond one screen, annotations in comments that drift from the code.
 internal import APITypes
+package import Advisers
 package import Cluster
 internal import Domain
 package import Engine
@@ -37,15 +38,18 @@ package final class BerthAPI: Sendable {
   let agents: AgentWaits
   let costs: Costs
   let usage = UsageHistory()
+  let advisers: Advisers
   let cluster: ClusterNode?
   let security: Security
   let logins = LoginGuard()
 
   /// Joins the engine, the index of history and the metrics that the engine counts in; starts the threads that read
-  /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong.
+  /// the log. Once in `scrubEvery` all of it is read again, and `alarm` hears of what is wrong. The engine must have been
+  /// told the names of the `schedulers`.
   package init(
     engine: Engine, history index: any HistoryIndex, metrics: Metrics, security: Security = Security(),
-    cluster: ClusterNode? = nil,
+    cluster: ClusterNode? = nil, schedulers: [SchedulerOptions] = [],
+    notice: @escaping @Sendable (String) -> Void = { _ in },
     scrubEvery: Duration? = nil, alarm: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.engine = engine
@@ -65,6 +69,7 @@ package final class BerthAPI: Sendable {
     self.agents = agents
     costs = Costs(engine)
     self.cluster = cluster
+    advisers = Advisers(schedulers, engine, metrics, notice: notice)
     engine.onPublish { revision in
       feed.notify(revision)
       waits.notify()
@@ -116,6 +121,7 @@ package final class BerthAPI: Sendable {
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
     scrub.stop()
+    advisers.stop()
     waits.stop()
     agents.stop()
     costs.stop()

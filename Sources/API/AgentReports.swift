@@ -122,24 +122,30 @@ extension Tables {
     case .run, .receive: break
     case .keep: action = .keep
     case .wait: return nil
+    case .prepare: action = .prepare
     case .stop(let seconds): (action, grace) = (.stop, seconds)
     }
-    var desired = DesiredVM(vm, action: action, isIncoming: duty == .receive, interfaces: interfaces(of: vm))
+    // A standby has no address before it takes over.
+    let interfaces = duty == .prepare ? [] : interfaces(of: vm)
+    var desired = DesiredVM(vm, action: action, isIncoming: duty == .receive, interfaces: interfaces)
     desired.graceSeconds = grace
     return desired
   }
 
-  private func interfaces(of vm: VM) -> [DesiredInterface] {
+  private func interfaces(of vm: VM) -> [GuestInterface] {
     let held = grants(of: vm)
     return vm.spec.interfaces.map { item in
       let addresses = held.filter { $0.allocation.interface == item.name }.map { grant in
         let pool = pools[grant.allocation.pool]?.pool
-        return DesiredAddress(
-          ip: grant.allocation.ip, prefixLength: grant.network.length, gateway: grant.gateway, dns: pool?.dns ?? [],
-          vlan: pool?.vlan, mtu: pool?.mtu, pool: grant.allocation.pool)
+        var address = GuestAddress(
+          grant.allocation.ip, prefixLength: grant.network.length, pool: grant.allocation.pool)
+        (address.gateway, address.dns, address.vlan, address.mtu) = (
+          grant.gateway, pool?.dns ?? [], pool?.vlan, pool?.mtu
+        )
+        return address
       }
       let mac = held.first { $0.allocation.interface == item.name }?.allocation.mac ?? vm.mac(of: item.name)
-      return DesiredInterface(name: item.name, mac: mac, addresses: addresses)
+      return GuestInterface(name: item.name, mac: mac, addresses: addresses)
     }
   }
 }
@@ -152,7 +158,8 @@ extension Tables {
     if row.epoch != report.body.epoch { throw .staleEpoch(report.node, row.epoch) }
   } else {
     switch call.api.engine.heartbeat(
-      report.node, epoch: report.body.epoch, usage: report.body.usage.map(NodeUsage.init))
+      report.node, epoch: report.body.epoch, usage: report.body.usage.map(NodeUsage.init),
+      latencies: report.body.latencies.map { Latency(from: "", to: $0.datacenter, microseconds: $0.microseconds) })
     {
     case .taken(let lease): report.lease = lease
     case .unknownNode: throw .noNode(report.node)

@@ -81,6 +81,12 @@ struct Call: Sendable {
     return name
   }
 
+  /// The name in the path of what this request may make.
+  func newName<N: Name>(_ index: Int, _ field: String) throws(Problem) -> N {
+    guard let name = N(request.parameter(index)) else { throw .invalid(field, "must be \(N.rule)") }
+    return name
+  }
+
   /// The pool in the path.
   func pool(_ index: Int = 0) throws(Problem) -> PoolName { try name(index, .poolNotFound, "pool") }
 

@@ -35,6 +35,8 @@ struct Endpoint: Sendable {
   var asksWriter = false
   /// Whether the leader answers it, who alone knows all of it; behind a barrier, like any read.
   var asksLeader = false
+  /// The flag in the query with which the leader answers it.
+  var asksLeaderFor: String?
   /// What a node that does not lead does with a call, instead of passing it on as it is.
   var passing: (@Sendable (Call) throws(Problem) -> Void)?
   /// Whether it is about this node and not about what is stored.

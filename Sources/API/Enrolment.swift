@@ -20,15 +20,18 @@ package struct AgentSigner: Sendable {
 
   /// The certificate of an agent for the key in a request. Names in the request count for nothing.
   func sign(_ request: [UInt8], for agent: NodeName) throws(Problem) -> Enrolment.Made {
-    do throws(TLSFault) { _ = try CertificateAuthority.key(of: request) } catch {
+    let subject = CertificateSubject(commonName: String(agent.text.prefix(64)), uri: "berth://agent/\(agent)")
+    let end: Result<SignedCertificate, TLSFault>
+    do throws(TLSFault) { end = try authority.sign(request, subject, .days(days)) } catch {
       throw .invalid("request", error.sentence)
     }
-    let subject = CertificateSubject(commonName: String(agent.text.prefix(64)), uri: "berth://agent/\(agent)")
-    do throws(TLSFault) {
-      let signed = try authority.sign(request, subject, .days(days))
+    switch end {
+    case .success(let signed):
       return Enrolment.Made(
         key: TokenHash(signed.publicKey), certificate: String(decoding: signed.certificate, as: UTF8.self))
-    } catch { throw Problem(503, "enrolment_failed", "the server's CA signs nothing at the moment: \(error)") }
+    case .failure(let fault):
+      throw Problem(503, "enrolment_failed", "the server's CA signs nothing at the moment: \(fault)")
+    }
   }
 }
 

@@ -19,6 +19,15 @@ extension Call {
     return VMKey(tenant: named ?? ownTenant, name: name)
   }
 
+  /// The VM that a body asks for. Whoever may touch one tenant alone drives out that tenant's VMs alone.
+  func vmRequest() throws(Problem) -> VMRequest {
+    let own = ownTenant
+    var request = try body { (body) throws(JSONFault) in try decodeVM(body, tenant: own) }
+    _ = try visibility.tenant(named: request.key.tenant)
+    if onlyTenant != nil { request.spec.preemption = request.spec.preemption.withinTenant }
+    return request
+  }
+
   /// The tenant in the path; another than the caller's is as if it had nothing.
   func tenantInPath() throws(Problem) -> TenantName {
     let tenant: TenantName = try name(0, .quotaNotFound, "tenant")

@@ -30,6 +30,15 @@ final class FleetMetrics: Sendable {
       let counts = engine.read { tables in VMState.allCases.map { tables.count(of: $0) } }
       return zip(VMState.allCases, counts).map { Sample([$0.name], Double($1)) }
     }
+    metrics.readings(
+      .gauge, "berth_datacenter_latency_seconds",
+      "From one datacenter to another and back, as agents measured; only where it is known, at the leader.",
+      labels: ["from", "to"]
+    ) {
+      (engine.latencies ?? []).map {
+        Sample([$0.latency.from, $0.latency.to], Double($0.latency.microseconds) / 1_000_000)
+      }
+    }
     metrics.gauge("berth_pending_vms", "VMs that wait for room, those that had to give way included.") {
       engine.read { Double($0.count(of: .pending) + $0.count(of: .preempted)) }
     }

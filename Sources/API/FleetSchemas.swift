@@ -77,6 +77,18 @@ extension Schemas {
       .must("created_at", .time), .must("revision", .revision)
     ]))
 
+  static let latencies = Schema.named(
+    "Latencies",
+    .object([
+      .must(
+        "items",
+        .list(
+          .object([
+            .must("from", level), .must("to", level), .must("microseconds", .count, "There and back."),
+            .must("reporters", .count, "Nodes that have measured it."), .must("age_seconds", .count, "Of the newest.")
+          ])))
+    ]))
+
   // MARK: Reports
 
   static let report = Schema.named(

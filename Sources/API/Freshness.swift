@@ -20,7 +20,8 @@ extension Call {
       }
       return try endpoint.handler(self)
     }
-    if endpoint.asksLeader, isShared, !wish.isStale, !api.engine.leadership.decides { return try passOn() }
+    let asksLeader = endpoint.asksLeader || endpoint.asksLeaderFor.map { request.query($0) == "true" } == true
+    if asksLeader, isShared, !wish.isStale, !api.engine.leadership.decides { return try passOn() }
     guard endpoint.isRead, isShared, !wish.isStale else { return try wait(until: wish.least, endpoint) }
     api.engine.barrier { end in
       switch end {

@@ -3,6 +3,7 @@ internal import Domain
 internal import Engine
 internal import HTTPServer
 internal import Ledger
+internal import Wire
 
 private let gone = Endpoint.Refused(404, "node_not_found")
 
@@ -19,6 +20,14 @@ let nodeEndpoints: [Endpoint] = [
     ],
     answers: [.init(200, "A page of nodes.", .page(of: Schemas.fleetNode))], asksLeader: true, handler: listNodes),
   Endpoint(
+    method: .get, pattern: "/api/v1/latencies", id: "listLatencies", tag: "nodes", permission: .nodesRead,
+    summary: """
+      How far datacenters are from each other: the median of what agents measured in the last ten minutes. In a cluster \
+      the leader answers; a new leader begins to listen anew.
+      """,
+    answers: [.init(200, "All pairs that were measured, in order of the names.", Schemas.latencies)], asksLeader: true,
+    handler: listLatencies),
+  Endpoint(
     method: .get, pattern: "/api/v1/nodes/{node}", id: "getNode", tag: "nodes", permission: .nodesRead,
     summary: "A node, how full it is, and when it was last heard of.",
     answers: [.init(200, "The node.", Schemas.fleetNode)], refusals: [gone], asksLeader: true, handler: getNode),
@@ -33,12 +42,13 @@ let nodeEndpoints: [Endpoint] = [
       .init(201, "A node that nobody knew.", Schemas.fleetNode),
       .init(200, "A known node, or what it would be (`dry_run`).", Schemas.fleetNode)
     ],
-    refusals: [.init(409, "too_many_nodes", "node_state")], isCommand: true, handler: registerNode),
+    refusals: [.init(409, "too_many_nodes", "node_in_use")], isCommand: true, handler: registerNode),
   Endpoint(
     method: .patch, pattern: "/api/v1/nodes/{node}", id: "updateNode", tag: "nodes", permission: .nodesWrite,
     summary: "Change what an operator decides about a node; what is left out stays.", matches: true,
     body: Schemas.nodePatch, answers: [.init(200, "The node.", Schemas.fleetNode)],
-    refusals: [gone, .init(412, "revision_mismatch")], isCommand: true, handler: updateNode),
+    refusals: [gone, .init(409, "node_in_use"), .init(412, "revision_mismatch")], isCommand: true,
+    handler: updateNode),
   Endpoint(
     method: .delete, pattern: "/api/v1/nodes/{node}", id: "deleteNode", tag: "nodes", permission: .nodesWrite,
     summary: "Forget a node that carries nothing.", answers: [.init(200, "The node that is gone.", Schemas.fleetNode)],
@@ -114,8 +124,28 @@ private func action(pattern: String, _ id: String, _ summary: String, _ wish: No
   call.send(answer.body, revision: revision, headers: answer.headers)
 }
 
+@Sendable private func listLatencies(_ call: Call) throws(Problem) {
+  let engine = call.api.engine
+  var out = JSONWriter()
+  out.object { out in
+    out.key("items")
+    out.array { out in
+      for item in engine.latencies ?? [] {
+        out.object { out in
+          out.field("from", item.latency.from)
+          out.field("to", item.latency.to)
+          out.field("microseconds", item.latency.microseconds)
+          out.field("reporters", item.reporters)
+          out.field("age_seconds", item.age.components.seconds)
+        }
+      }
+    }
+  }
+  call.send(out.finish(), revision: engine.read { $0.revision })
+}
+
 @Sendable private func registerNode(_ call: Call) throws(Problem) {
-  let name = try call.node()
+  let name: NodeName = try call.newName(0, "node")
   try call.checkAgent(of: name)
   let body = try call.body(NodeBody.init(decoding:))
   let known = call.api.engine.read { $0.node(name) }

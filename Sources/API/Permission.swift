@@ -57,10 +57,11 @@ enum Permission: String, Sendable, CaseIterable {
     case .open, .identity: Role.allCases
     case .enrol: []
     case .poolsRead, .historyRead: Role.allCases
-    case .allocationsRead, .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .planRead, .quotaRead,
-      .capacityRead,
-      .costRead:
+    case .allocationsRead, .spaceRead, .export, .metricsRead, .clusterRead, .nodesRead, .vmsRead, .quotaRead,
+      .capacityRead, .costRead:
       [.viewer, .operator, .poolAdmin, .auditor, .clusterAdmin]
+    // A plan takes a turn of the writer, and a long one: it is for those who act on it.
+    case .planRead: [.operator, .clusterAdmin]
     case .allocationsWrite, .allocationsChoose: [.operator, .poolAdmin, .clusterAdmin]
     case .poolsCreate, .poolsWrite, .importRows: [.poolAdmin, .clusterAdmin]
     case .nodesWrite, .vmsWrite, .capacityWrite: [.operator, .clusterAdmin]

@@ -28,19 +28,24 @@ let planEndpoints: [Endpoint] = [
     asksWriter: true,
     handler: { (call) throws(Problem) in
       let question = try call.body(decodeWhatIf)
-      try call.submit(.plan(question)) { outcome in
-        guard case .plan(let report) = outcome else { unexpected(.fleet(outcome)) }
-        return Rendered { $0.plan(report) }
-      }
+      guard case .fit(let request, let most) = question else { return try ask(question, call) }
+      try call.advised(request) { (request) throws(Problem) in try ask(.fit(request, most: most), call) }
     })
 ]
 
+@Sendable private func ask(_ question: WhatIf, _ call: Call) throws(Problem) {
+  try call.submit(.plan(question)) { outcome in
+    guard case .plan(let report) = outcome else { unexpected(.fleet(outcome)) }
+    return Rendered { $0.plan(report) }
+  }
+}
+
 @Sendable private func tryPlacement(_ call: Call) throws(Problem) {
-  let own = call.ownTenant
-  let request = try call.body { (body) throws(JSONFault) in try decodeVM(body, tenant: own) }
-  _ = try call.visibility.tenant(named: request.key.tenant)
-  try call.submit(.createVM(request)) { outcome in
-    guard case .vms(let placed, _) = outcome else { unexpected(.fleet(outcome)) }
-    return Rendered { $0.vms(placed.map { VMView($0) }) }
+  let request = try call.vmRequest()
+  try call.advised(request) { (request) throws(Problem) in
+    try call.submit(.createVM(request)) { outcome in
+      guard case .vms(let placed, _) = outcome else { unexpected(.fleet(outcome)) }
+      return Rendered { $0.vms(placed.map { VMView($0) }) }
+    }
   }
 }

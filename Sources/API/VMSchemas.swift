@@ -56,7 +56,9 @@ extension Schemas {
       make("strategy", .oneOf(PlacementStrategy.allCases.map(\.name)), nil),
       make("preemption", .oneOf(PreemptionPolicy.allCases.map(\.name)), "What it may do to others."),
       make("forced", .boolean, "Those it drives out have no time to go down."),
-      make("failover", .oneOf(FailoverPolicy.allCases.map(\.name)), nil), make("labels", labels, nil)
+      make("failover", .oneOf(FailoverPolicy.allCases.map(\.name)), nil),
+      make("standby", .boolean, "Room is kept for it in another datacenter; needs failover restart."),
+      make("labels", labels, nil)
     ]
   }
 
@@ -80,7 +82,8 @@ extension Schemas {
     "VMPatch",
     .object([
       .may("labels", labels), .may("priority", .integer(0, Int(Limits.priority))), .may("preemptible", .boolean),
-      .may("failover", .oneOf(FailoverPolicy.allCases.map(\.name))), .may("budget_hourly_micros", .nullable(money))
+      .may("failover", .oneOf(FailoverPolicy.allCases.map(\.name))), .may("standby", .boolean),
+      .may("budget_hourly_micros", .nullable(money))
     ]))
   static let migrate = Schema.named("Migrate", .object([.may("node", .nullable(node))]))
   static let seat = Schema.named(
@@ -105,11 +108,15 @@ extension Schemas {
               .must("network", cidr), .must("mac", mac)
             ]))),
         .may("hourly_price_micros", .nullable(money), "Where it is, in this hour; only in answers to GET."),
+        .may("usage", .nullable(resources), "As its node last measured; only with `usage=true`."),
         .must("why", .text(), "Why it is where it is, or why it waits.")
       ] + [
         .must("vcpus", .number), .must("memory_mib", .count), .must("disk_mib", .count), .must("bandwidth_mbps", .count)
       ] + spec(Schema.Field.must) + [
-        .must("required_node", .nullable(node)), .must("seat", seat), .must("preemptions", .count),
+        .must("required_node", .nullable(node)),
+        .must("standby_node", .nullable(node), "Keeps room for it and takes it over when its node is lost."),
+        .must("standby_why", .nullable(.text()), "Why it has no standby although it wants one."), .must("seat", seat),
+        .must("preemptions", .count),
         .must("created_at", .time), .must("revision", .revision)
       ]))
   static let vms = Schema.named("VMs", .object([.must("vms", .list(vm))]))
@@ -119,7 +126,8 @@ extension Schemas {
     "Why",
     .object([
       .must("tenant", poolName), .must("name", owner), .must("state", vmState), .must("node", .nullable(node)),
-      .must("why", .text(), "As it was decided."),
+      .must("why", .text(), "As it was decided."), .must("standby_node", .nullable(node)),
+      .must("standby_why", .nullable(.text()), "Why it has no standby although it wants one."),
       .must(
         "now",
         .nullable(

@@ -42,8 +42,12 @@ let vmEndpoints: [Endpoint] = [
     refusals: placing, isCommand: true, handler: createVM),
   Endpoint(
     method: .get, pattern: "/api/v1/vms/{vm}", id: "getVM", tag: "vms", permission: .vmsRead,
-    summary: "A VM with its addresses, where it is, and why.", query: [tenant],
-    answers: [.init(200, "The VM.", Schemas.vm)], refusals: [gone], handler: getVM),
+    summary: """
+      A VM with its addresses, where it is, and why. With `usage=true` also what it uses, which in a cluster the leader \
+      alone knows.
+      """,
+    query: [tenant, .init("usage", "Add what it used when it was last measured.", .boolean)],
+    answers: [.init(200, "The VM.", Schemas.vm)], refusals: [gone], asksLeaderFor: "usage", handler: getVM),
   Endpoint(
     method: .patch, pattern: "/api/v1/vms/{vm}", id: "updateVM", tag: "vms", permission: .vmsWrite,
     summary: "Change what is noted beside a VM; what counts for placement counts the next time.", query: [tenant],
@@ -61,7 +65,8 @@ let vmEndpoints: [Endpoint] = [
     ],
     refusals: [gone, .init(409, "vm_state")], isCommand: true, handler: deleteVM),
   action(
-    pattern: "/api/v1/vms/{vm}/start", "startVM", "Wish that a VM runs.", more: ["no_placement", "quota_exceeded"]
+    pattern: "/api/v1/vms/{vm}/start", "startVM", "Wish that a VM runs.", more: ["no_placement", "quota_exceeded"],
+    places: true
   ) {
     (call) throws(Problem) in .startVM(try call.vmKey())
   },
@@ -71,14 +76,14 @@ let vmEndpoints: [Endpoint] = [
     (call) throws(Problem) in .stopVM(try call.vmKey())
   },
   action(
-    pattern: "/api/v1/vms/{vm}/restart", "restartVM", "Bring a VM down and up again, perhaps elsewhere."
+    pattern: "/api/v1/vms/{vm}/restart", "restartVM", "Bring a VM down and up again, perhaps elsewhere.", places: true
   ) {
     (call) throws(Problem) in .restartVM(try call.vmKey())
   },
   action(
     pattern: "/api/v1/vms/{vm}/migrate", "migrateVM",
     "Move a running VM to another node: the named one, or whichever is best.",
-    more: ["no_placement", "node_state"], body: Schemas.migrate
+    more: ["no_placement", "node_state"], body: Schemas.migrate, places: true
   ) { (call) throws(Problem) in
     let node = try call.body(decodeMigration)
     return .migrateVM(try call.vmKey(), to: node)
@@ -90,7 +95,7 @@ let vmEndpoints: [Endpoint] = [
 ]
 
 private func action(
-  pattern: String, _ id: String, _ summary: String, more: [String] = [], body: Schema? = nil,
+  pattern: String, _ id: String, _ summary: String, more: [String] = [], body: Schema? = nil, places: Bool = false,
   _ command: @escaping @Sendable (Call) throws(Problem) -> FleetCommand
 ) -> Endpoint {
   var refused = [gone, Endpoint.Refused(409, "vm_state")] + more.map { Endpoint.Refused(409, $0) }
@@ -100,7 +105,11 @@ private func action(
     query: [tenant], body: body, bodyIsOptional: true,
     answers: [.init(200, "The VM as it is now.", Schemas.vm)],
     refusals: refused, isCommand: true,
-    handler: { (call) throws(Problem) in try call.submit(try command(call), render: rendered) })
+    handler: { (call) throws(Problem) in
+      let asked = try command(call)
+      guard places else { return try call.submit(asked, render: rendered) }
+      try call.advised(try call.vmKey()) { () throws(Problem) in try call.submit(asked, render: rendered) }
+    })
 }
 
 // MARK: Reading
@@ -209,8 +218,9 @@ struct VMWalk {
   let (found, revision) = call.api.engine.read { tables in
     (tables.vm(key).map { tables.view(of: $0, at: tables.now) }, tables.revision)
   }
-  guard let view = found else { throw .noVM(key) }
-  let answer = Rendered(revision: view.vm.revision) { $0.vm(view) }
+  guard var view = found else { throw .noVM(key) }
+  if try call.flag("usage") { view.usage = .some(call.api.usage.last(of: view.vm.id)) }
+  let answer = Rendered(revision: view.vm.revision) { [view] in $0.vm(view) }
   call.send(answer.body, revision: revision, headers: answer.headers)
 }
 
@@ -224,9 +234,11 @@ struct VMWalk {
   // As if it were asked for anew, without the addresses that it holds itself.
   var request = VMRequest(VMKey(tenant: key.tenant, name: key.name), vm.spec)
   for index in request.spec.interfaces.indices { request.spec.interfaces[index].address = nil }
-  try call.submit(.plan(.fit(request, most: 1))) { outcome in
-    guard case .plan(let report) = outcome else { unexpected(.fleet(outcome)) }
-    return Rendered { $0.why(vm, now: report) }
+  try call.advised(request) { (request) throws(Problem) in
+    try call.submit(.plan(.fit(request, most: 1))) { outcome in
+      guard case .plan(let report) = outcome else { unexpected(.fleet(outcome)) }
+      return Rendered { $0.why(vm, now: report) }
+    }
   }
 }
 
@@ -238,6 +250,8 @@ extension JSONWriter {
       out.field("state", vm.state.name)
       out.field("node", vm.node)
       out.field("why", vm.why)
+      out.field("standby_node", vm.standby)
+      out.field("standby_why", vm.standbyWhy.isEmpty ? nil : vm.standbyWhy)
       out.key("now")
       guard let now else { return out.null() }
       out.object { out in
@@ -272,20 +286,21 @@ private func rendered(_ outcome: FleetOutcome, isList: Bool) -> Rendered {
 }
 
 @Sendable private func createVM(_ call: Call) throws(Problem) {
-  let own = call.ownTenant
-  let request = try call.body { (body) throws(JSONFault) in try decodeVM(body, tenant: own) }
-  _ = try call.visibility.tenant(named: request.key.tenant)
+  let request = try call.vmRequest()
   let isList = request.count != nil
   let fleet = call.api.counts.fleet
   let (since, isDry) = (call.request.receivedAt, try call.flag("dry_run"))
-  try call.submit(.createVM(request)) { outcome in
-    if !isDry { fleet.placed(outcome, since: since) }
-    return rendered(outcome, isList: isList)
+  try call.advised(request) { (request) throws(Problem) in
+    try call.submit(.createVM(request)) { outcome in
+      if !isDry { fleet.placed(outcome, since: since) }
+      return rendered(outcome, isList: isList)
+    }
   }
 }
 
 @Sendable private func updateVM(_ call: Call) throws(Problem) {
-  let patch = try call.body(decodeVMPatch)
+  var patch = try call.body(decodeVMPatch)
+  patch.isOfTenant = call.onlyTenant != nil
   try call.submit(.updateVM(try call.vmKey(), patch, ifMatch: try call.ifMatch()), render: rendered)
 }
 

@@ -1,4 +1,4 @@
-package import Addressing
+internal import Addressing
 package import Domain
 package import Wire
 
@@ -32,6 +32,8 @@ package struct DesiredVM: Hashable, Sendable {
     case run
     /// It runs on until the node that it goes to has taken it over; it is not started.
     case keep
+    /// Another node has it; what it needs is to be at hand here, and it is not started.
+    case prepare
     /// It is to go down, within its grace period, and be cleared away.
     case stop
   }
@@ -61,57 +63,16 @@ package struct DesiredVM: Hashable, Sendable {
   /// Whether it comes from another node while it runs there.
   package var isIncoming: Bool
   /// Its interfaces with their addresses.
-  package var interfaces: [DesiredInterface]
+  package var interfaces: [GuestInterface]
 
   /// What a VM is to do on a node that has it.
-  package init(_ vm: VM, action: Action, isIncoming: Bool, interfaces: [DesiredInterface]) {
+  package init(_ vm: VM, action: Action, isIncoming: Bool, interfaces: [GuestInterface]) {
     (id, epoch, key, self.action) = (vm.id, vm.epoch, vm.key, action)
     (graceSeconds, resources, image, kernel) = (
       vm.spec.graceSeconds, vm.spec.resources, vm.spec.image, vm.spec.kernel
     )
     (backend, seat, failover) = (vm.spec.backend, vm.seat, vm.isLeased ? .restart : .never)
     (self.isIncoming, self.interfaces) = (isIncoming, interfaces)
-  }
-}
-
-/// An interface of a VM as its guest has it.
-package struct DesiredInterface: Hashable, Sendable {
-  /// Its name in the guest.
-  package var name: InterfaceName
-  /// Its hardware address.
-  package var mac: MACAddress
-  /// Its addresses.
-  package var addresses: [DesiredAddress]
-
-  /// Names all of it.
-  package init(name: InterfaceName, mac: MACAddress, addresses: [DesiredAddress]) {
-    (self.name, self.mac, self.addresses) = (name, mac, addresses)
-  }
-}
-
-/// An address of an interface, with what its guest must know of the network.
-package struct DesiredAddress: Hashable, Sendable {
-  /// The address.
-  package var ip: IPAddress
-  /// The network's length.
-  package var prefixLength: Int
-  /// The router.
-  package var gateway: IPAddress?
-  /// Name servers.
-  package var dns: [IPAddress]
-  /// The VLAN.
-  package var vlan: UInt16?
-  /// The MTU.
-  package var mtu: UInt16?
-  /// From which pool.
-  package var pool: PoolName
-
-  /// Names all of it.
-  package init(
-    ip: IPAddress, prefixLength: Int, gateway: IPAddress?, dns: [IPAddress], vlan: UInt16?, mtu: UInt16?, pool: PoolName
-  ) {
-    (self.ip, self.prefixLength, self.gateway, self.dns) = (ip, prefixLength, gateway, dns)
-    (self.vlan, self.mtu, self.pool) = (vlan, mtu, pool)
   }
 }
 
@@ -149,7 +110,7 @@ extension JSONWriter {
     }
   }
 
-  private mutating func interface(_ item: DesiredInterface) {
+  private mutating func interface(_ item: GuestInterface) {
     object { out in
       out.field("name", item.name)
       out.field("mac", item.mac.description)
@@ -215,7 +176,7 @@ extension DesiredVM {
       case "failover": read.failover = try reader.word { (policy: FailoverPolicy) in policy.name }
       case "incoming": read.isIncoming = try reader.bool()
       case "interfaces":
-        read.interfaces = try reader.list { (reader) throws(JSONFault) in try DesiredInterface(decoding: &reader) }
+        read.interfaces = try reader.list { (reader) throws(JSONFault) in try GuestInterface(decoding: &reader) }
       default: throw reader.unknownField(key)
       }
     }
@@ -225,16 +186,16 @@ extension DesiredVM {
   }
 }
 
-extension DesiredInterface {
+extension GuestInterface {
   fileprivate init(decoding reader: inout JSONReader) throws(JSONFault) {
     var (name, mac): (InterfaceName, MACAddress?) = (.standard, nil)
-    var addresses: [DesiredAddress] = []
+    var addresses: [GuestAddress] = []
     try reader.object { (key, reader) throws(JSONFault) in
       switch key {
       case "name": name = try reader.name()
       case "mac": mac = try reader.macOrNull()
       case "addresses":
-        addresses = try reader.list { (reader) throws(JSONFault) in try DesiredAddress(decoding: &reader) }
+        addresses = try reader.list { (reader) throws(JSONFault) in try GuestAddress(decoding: &reader) }
       default: throw reader.unknownField(key)
       }
     }
@@ -243,7 +204,7 @@ extension DesiredInterface {
   }
 }
 
-extension DesiredAddress {
+extension GuestAddress {
   fileprivate init(decoding reader: inout JSONReader) throws(JSONFault) {
     var (ip, gateway): (IPAddress?, IPAddress?) = (nil, nil)
     var length = 0
@@ -264,6 +225,7 @@ extension DesiredAddress {
     }
     guard let ip else { throw reader.missing("ip") }
     guard let pool else { throw reader.missing("pool") }
-    self.init(ip: ip, prefixLength: length, gateway: gateway, dns: dns, vlan: vlan, mtu: mtu, pool: pool)
+    self.init(ip, prefixLength: length, pool: pool)
+    (self.gateway, self.dns, self.vlan, self.mtu) = (gateway, dns, vlan, mtu)
   }
 }

@@ -23,16 +23,13 @@ package func decodeWhatIf(_ body: [UInt8]) throws(JSONFault) -> WhatIf {
 }
 
 extension JSONReader {
-  /// The most nodes that are supposed to be added.
-  private static let nodesToAddMax = 10_000
-
   fileprivate mutating func nodesToAdd() throws(JSONFault) -> WhatIf {
     var node = NodeBody(.none)
     var name = NodeName(trusted: "what-if")
     var count = 1
     try object { (key, reader) throws(JSONFault) in
       switch key {
-      case "count": count = try reader.whole(1...JSONReader.nodesToAddMax)
+      case "count": count = try reader.whole(1...Limits.count)
       case "name": name = try reader.name()
       default: if try !node.read(key, &reader) { throw reader.unknownField(key) }
       }

@@ -20,6 +20,7 @@ package func decodeVMPatch(_ body: [UInt8]) throws(JSONFault) -> VMPatch {
     case "priority": patch.priority = try reader.whole(0...Limits.priority)
     case "preemptible": patch.isPreemptible = try reader.bool()
     case "failover": patch.failover = try reader.word { (policy: FailoverPolicy) in policy.name }
+    case "standby": patch.hasStandby = try reader.bool()
     case "budget_hourly_micros": patch.budget = .some(try reader.moneyOrNull())
     default: throw reader.unknownField(key)
     }

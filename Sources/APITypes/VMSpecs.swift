@@ -54,6 +54,7 @@ struct SpecFields {
     case "preemption": spec.preemption = try reader.word { (policy: PreemptionPolicy) in policy.name }
     case "forced": spec.isForced = try reader.bool()
     case "failover": spec.failover = try reader.word { (policy: FailoverPolicy) in policy.name }
+    case "standby": spec.hasStandby = try reader.bool()
     default: return false
     }
     return true
@@ -230,6 +231,7 @@ extension JSONWriter {
     field("preemption", spec.preemption.name)
     field("forced", spec.isForced)
     field("failover", spec.failover.name)
+    field("standby", spec.hasStandby)
     field("labels", spec.labels)
   }
 

@@ -10,6 +10,8 @@ package struct VMView: Hashable, Sendable {
   package var addresses: [VMAddress]?
   /// What an hour of it costs now, where it is; `.some(nil)` without a node, nil in answers to writes and in events.
   package var hourlyPrice: Money??
+  /// What it used when it was last measured; `.some(nil)` = nobody has said so, nil where that was not asked for.
+  package var usage: Resources??
 
   /// Joins what is shown.
   package init(_ vm: VM, addresses: [VMAddress]? = nil, hourlyPrice: Money?? = nil) {
@@ -71,9 +73,14 @@ extension JSONWriter {
       out.field("epoch", vm.epoch)
       if let addresses = view.addresses { out.field("addresses", addresses) }
       if let price = view.hourlyPrice { out.field("hourly_price_micros", price) }
+      if let usage = view.usage {
+        if let usage { out.field("usage", usage) } else { out.fieldNull("usage") }
+      }
       out.field("why", vm.why)
       out.spec(vm.spec)
       out.field("required_node", vm.spec.node)
+      out.field("standby_node", vm.standby)
+      out.field("standby_why", vm.standbyWhy.isEmpty ? nil : vm.standbyWhy)
       out.field("seat", vm.seat)
       out.field("preemptions", vm.preemptions)
       out.field("created_at", time: vm.createdAt)
@@ -129,9 +136,12 @@ extension JSONReader {
     let vm = VM(
       key: VMKey(tenant: read.tenant, name: name), id: VMID(raw: read.id),
       spec: try fields.whole(self, interfaces: []), state: read.state, isWanted: read.isWanted,
-      isEnding: read.isEnding, node: read.node, leaving: read.leaving, seat: read.seat, epoch: read.epoch,
+      isEnding: read.isEnding, node: read.node, leaving: read.leaving, standby: read.standby,
+      standbyWhy: read.standbyWhy, seat: read.seat, epoch: read.epoch,
       preemptions: read.preemptions, why: read.why, createdAt: read.createdAt, revision: read.revision)
-    return VMView(vm, addresses: read.addresses, hourlyPrice: read.hourlyPrice)
+    var view = VMView(vm, addresses: read.addresses, hourlyPrice: read.hourlyPrice)
+    view.usage = read.usage
+    return view
   }
 
   /// Reads `{"vms":[...]}`.
@@ -167,9 +177,12 @@ private struct VMFields {
   var isEnding = false
   var node: NodeName?
   var leaving: NodeName?
+  var standby: NodeName?
+  var standbyWhy = ""
   var epoch: UInt64 = 0
   var addresses: [VMAddress]?
   var hourlyPrice: Money??
+  var usage: Resources??
   var why = ""
   var seat = Seat.plain
   var preemptions: UInt16 = 0
@@ -186,10 +199,13 @@ private struct VMFields {
     case "ending": isEnding = try reader.bool()
     case "node": node = try reader.nameOrNull()
     case "leaving": leaving = try reader.nameOrNull()
+    case "standby_node": standby = try reader.nameOrNull()
+    case "standby_why": standbyWhy = try reader.null() ? "" : try reader.string()
     case "epoch": epoch = try reader.integer()
     case "addresses":
       addresses = try reader.list { (reader) throws(JSONFault) in try VMAddress(decoding: &reader) }
     case "hourly_price_micros": hourlyPrice = .some(try reader.moneyOrNull())
+    case "usage": usage = .some(try reader.null() ? nil : try reader.amounts())
     case "why": why = try reader.string()
     case "seat": seat = try reader.seat()
     case "preemptions": preemptions = try reader.integer()

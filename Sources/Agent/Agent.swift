@@ -14,6 +14,8 @@
 // higher epoch is right, and a lower one is never started; a machine that is not in a list that was taken is ended; a VM
 // whose room is still held by one that goes down waits. A list is taken whole, and none that is older than the last.
 //
+// What is to be prepared is another node's: it is never started here before a list says so under a higher epoch.
+//
 // Refused: starting what a list says while the lease that came with it has run out (the list may be long void);
 // remembering what was cut (a machine that is down says so itself, and is told as failed).
 package import Domain
@@ -29,6 +31,8 @@ package enum AgentAction: Hashable, Sendable {
   case remove(VMID, epoch: UInt64)
   /// Bring it up.
   case ensure(VMOrder)
+  /// Have at hand what it needs, and do not start it.
+  case prepare(VMOrder)
 }
 
 /// A VM as Berth wants it on this node.
@@ -41,10 +45,15 @@ package struct WantedVM: Hashable, Sendable {
   package let graceSeconds: UInt32
   /// Whether it only runs on, under an older epoch, until it has arrived elsewhere: it is not started.
   package let isKept: Bool
+  /// Whether it runs elsewhere, and is only to be prepared here; it is then not wanted.
+  package let isStandby: Bool
 
   /// Joins them.
-  package init(_ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isKept: Bool = false) {
-    (self.order, self.isWanted, self.graceSeconds, self.isKept) = (order, isWanted, graceSeconds, isKept)
+  package init(
+    _ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isKept: Bool = false, isStandby: Bool = false
+  ) {
+    (self.order, self.isWanted, self.graceSeconds) = (order, isWanted && !isStandby, graceSeconds)
+    (self.isKept, self.isStandby) = (isKept, isStandby)
   }
 }
 
@@ -167,7 +176,15 @@ package struct Agent: Sendable {
         stops.append(.stop(machine.id, epoch: machine.epoch, graceSeconds: grace))
       }
     }
-    return cuts + stops + removals + starts(observed, leaving, now)
+    return cuts + stops + removals + starts(observed, leaving, now) + preparations(observed)
+  }
+
+  /// What runs elsewhere and may come here one day; nothing of it is started, so it needs no lease.
+  private func preparations(_ observed: [ObservedVM]) -> [AgentAction] {
+    guard let desired, capabilities.prepares else { return [] }
+    let present = Set(observed.map(\.id))
+    let orders = desired.values.filter { $0.isStandby && !present.contains($0.order.id) }.map(\.order)
+    return orders.sorted { $0.id < $1.id }.map(AgentAction.prepare)
   }
 
   /// Whether a machine may speak only while there is a lease.
@@ -181,15 +198,18 @@ package struct Agent: Sendable {
     guard desired != nil else { return nil }
     // It is elsewhere, or it has ended, or another placement of it counts: nobody waits for it.
     guard let want else { return 0 }
+    // What was prepared is started under any placement of the VM.
+    if machine.phase == .prepared { return want.isStandby || want.isWanted ? nil : 0 }
     // Whoever ordered that one knew more than this list.
     if want.order.epoch < machine.epoch { return nil }
+    if want.isStandby { return 0 }
     if !want.isWanted { return want.graceSeconds }
     return isTheOne(machine, want) ? nil : 0
   }
 
   private func starts(_ observed: [ObservedVM], _ leaving: [ObservedVM], _ now: Duration) -> [AgentAction] {
     guard let desired, hasLease(at: now) else { return [] }
-    let present = Set(observed.map(\.id))
+    let present = Set(observed.filter { $0.phase != .prepared }.map(\.id))
     var used = Sum()
     for machine in observed where machine.phase.isUp { used.add(machine.order.resources) }
     var out: [AgentAction] = []

@@ -60,12 +60,14 @@ extension Agent {
     func report(_ fact: VMReport.Fact, _ detail: String = "") -> VMReport {
       VMReport(id: want.order.id, epoch: want.order.epoch, fact: fact, detail: detail)
     }
-    guard let machine else {
+    if want.isStandby { return nil }
+    guard let machine, machine.phase != .prepared else {
       if !want.isWanted || want.isKept { return report(.gone) }
       return capabilities.flaw(in: want.order).map { report(.failed, $0) }
     }
     guard isTheOne(machine, want) else { return nil }
     switch machine.phase {
+    case .prepared: return nil
     case .starting: return report(.starting)
     case .running: return report(.running)
     case .stopping: return nil

@@ -40,6 +40,8 @@ package struct AgentHostOptions: Sendable {
   package var threads: Int
   /// How long a call may take.
   package var patience = Duration.seconds(2)
+  /// How far other datacenters are.
+  package var distances = Distances.unknown
   /// In what time a node reports until Berth says otherwise.
   package var heartbeat = Duration.seconds(2)
 
@@ -71,6 +73,7 @@ package struct AgentHostCounts: Hashable, Sendable {
 package final class AgentHost: Sendable {
   private let crews: [Crew]
   private let watch: EventWatch?
+  private let distances: Distances
 
   /// Starts threads; `backend` makes what runs the VMs of a node, on the thread that will use it.
   package init(
@@ -82,6 +85,7 @@ package final class AgentHost: Sendable {
       return Crew(number, nodes, options, Door(client), polls: polls, backend: backend)
     }
     self.crews = crews
+    distances = options.distances
     guard !polls else {
       watch = nil
       return
@@ -106,6 +110,7 @@ package final class AgentHost: Sendable {
   /// Ends the loops; machines are left as they are.
   package func stop() {
     watch?.stop()
+    if case .measured(let meter) = distances { meter.stop() }
     for crew in crews { crew.stop() }
     for crew in crews { crew.join() }
   }

@@ -24,7 +24,8 @@ final class Crew: @unchecked Sendable {
     thread = Thread(name: "agents \(number)") { [self] in
       let loops = nodes.map { node in
         NodeLoop(
-          node, backend(node.name), heartbeat: options.heartbeat, polls: polls, clock: agentClock,
+          node, backend(node.name), heartbeat: options.heartbeat, polls: polls, distances: options.distances,
+          clock: agentClock,
           ask: { door.ask($0, $1, within: $2) })
       }
       for (index, loop) in loops.enumerated() { loop.begin(after: options.heartbeat * index / loops.count) }

@@ -19,9 +19,10 @@ struct Door: Sendable {
         var reader = JSONReader(try client.send(call, within: limit).bytes)
         let view = try reader.nodeView()
         return .registered(epoch: view.node.epoch, effective: view.node.effective)
-      case .report(let report, let usage, let wait):
+      case .report(let report, let measured, let wait):
         let body = ReportBody(
-          epoch: report.epoch, seenRevision: report.seenRevision, vms: report.vms, usage: UsageBody(usage))
+          epoch: report.epoch, seenRevision: report.seenRevision, vms: report.vms, usage: measured.usage,
+          latencies: measured.latencies)
         var call = Call(.post, ["api", "v1", "nodes", node.text, "report"], bytes: body.encoded).unremembered
         if wait > .zero { call = call.asking("wait_ms", "\(wait.milliseconds)") }
         return .answered(Acknowledgement(try ReportAnswer(decoding: client.send(call, within: limit).bytes)))
@@ -53,17 +54,10 @@ extension WantedVM {
     var order = VMOrder(id: vm.id, epoch: vm.epoch, key: vm.key, resources: vm.resources)
     (order.image, order.kernel, order.seat, order.failover) = (vm.image, vm.kernel, vm.seat, vm.failover)
     order.isIncoming = vm.isIncoming
-    order.interfaces = vm.interfaces.map { interface in
-      VMOrder.Interface(
-        name: interface.name, mac: interface.mac,
-        addresses: interface.addresses.map { address in
-          var one = VMOrder.Address(address.ip, prefixLength: address.prefixLength)
-          (one.gateway, one.dns, one.vlan, one.mtu) = (address.gateway, address.dns, address.vlan, address.mtu)
-          return one
-        })
-    }
+    order.interfaces = vm.interfaces
     self.init(
-      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isKept: vm.action == .keep)
+      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isKept: vm.action == .keep,
+      isStandby: vm.action == .prepare)
   }
 }
 

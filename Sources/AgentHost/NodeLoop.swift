@@ -8,7 +8,18 @@ package enum NodeMessage: Sendable {
   /// What it has.
   case register(NodeBody)
   /// How it is; the answer may be kept back so long while there is no news.
-  case report(AgentReport, usage: Resources, wait: Duration)
+  case report(AgentReport, Measured, wait: Duration)
+}
+
+/// What a node has measured, as far as it is due.
+package struct Measured: Hashable, Sendable {
+  /// What is in use, of VMs too when that is due.
+  package var usage: UsageBody
+  /// How far other datacenters are.
+  package var latencies: [ReportBody.Latency] = []
+
+  /// Only what is in use.
+  package init(_ usage: UsageBody) { self.usage = usage }
 }
 
 /// What comes of it.
@@ -36,6 +47,8 @@ package final class NodeLoop {
   static let longestPause = Duration.seconds(5)
   /// How often one looks after machines of a backend that cannot say when something changes.
   static let lookEvery = Duration.milliseconds(500)
+  /// How often it is told what each VM uses.
+  static let usageEvery = Duration.seconds(10)
   /// More steps in a row are a backend that does not keep the contract.
   static let stepsMax = 16
 
@@ -61,6 +74,12 @@ package final class NodeLoop {
   /// What Berth was asked and has not answered yet.
   private var asked: (message: NodeMessage, at: Duration)?
   private let polls: Bool
+  private let distances: Distances
+  private var usageDue = Duration.zero
+  /// Which measurement of distances was acknowledged.
+  private var toldRound = 0
+  /// And which one is in the report under way.
+  private var askedRound = 0
   private var heartbeat: Duration
   private var nextCall = Duration.zero
   /// No call before this.
@@ -72,9 +91,10 @@ package final class NodeLoop {
   /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news. `leaseEnd`
   /// is what is left of a process before this one, `flaws` are for the simulator.
   package init(
-    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, leaseEnd: Duration? = nil,
-    flaws: AgentFlaws = [], clock: @escaping () -> Duration, ask: @escaping Ask
+    _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, distances: Distances = .unknown,
+    leaseEnd: Duration? = nil, flaws: AgentFlaws = [], clock: @escaping () -> Duration, ask: @escaping Ask
   ) {
+    self.distances = distances
     (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
     (self.clock, self.ask) = (clock, ask)
     agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities, leaseEnd: leaseEnd, flaws: flaws)
@@ -146,6 +166,7 @@ package final class NodeLoop {
     case .stop(let id, let epoch, let grace): backend.stop(id, epoch: epoch, graceSeconds: grace)
     case .remove(let id, let epoch): backend.remove(id, epoch: epoch)
     case .ensure(let order): backend.ensure(order)
+    case .prepare(let order): backend.prepare(order)
     }
   }
 
@@ -154,13 +175,17 @@ package final class NodeLoop {
     let report = agent.report(observed, now: now, isWhole: isWhole)
     var wait = Duration.zero
     if polls, !agent.isUrgent(observed) { wait = min(heartbeat, backend.quietFor ?? Self.lookEvery, patience / 2) }
-    return .report(report, usage: usage(observed), wait: wait)
+    let (measured, round) = measured(observed, now)
+    askedRound = round
+    return .report(report, measured, wait: wait)
   }
 
   private func answered(_ reply: NodeReply, _ report: AgentReport, _ wait: Duration, _ now: Duration) {
     switch reply {
     case .answered(let answer):
       agent.acknowledged(report, answer)
+      toldRound = askedRound
+      if usageDue <= now { usageDue = now + Self.usageEvery }
       (reports, failures, trouble) = (reports + 1, 0, nil)
       if answer.heartbeat > .zero { heartbeat = answer.heartbeat }
       let after = clock()
@@ -211,8 +236,18 @@ package final class NodeLoop {
     due = next
   }
 
-  private func usage(_ observed: [ObservedVM]) -> Resources {
-    observed.reduce(into: .none) { sum, machine in if machine.phase == .running { sum = sum + machine.order.resources }
+  /// What is to be told of use and distances now, and which measurement of distances that is.
+  private func measured(_ observed: [ObservedVM], _ now: Duration) -> (Measured, round: Int) {
+    let running = observed.filter { $0.phase == .running }
+    // What the backend cannot tell is taken to be in use.
+    var usage = UsageBody(
+      running.reduce(into: .none) { sum, machine in sum = sum + (machine.used ?? machine.order.resources) })
+    if usageDue <= now {
+      for machine in running.prefix(Limits.count) { if let used = machine.used { usage.add(machine.id, used) } }
     }
+    var measured = Measured(usage)
+    let (round, latencies) = distances.latencies(from: node.body.topology?.datacenter, at: now)
+    if round != toldRound { measured.latencies = latencies }
+    return (measured, round)
   }
 }

@@ -73,6 +73,8 @@ package struct ServeOptions: Sendable {
   package let batchMax: Int?
   /// How certificates for agents are signed; nil = not here.
   package let enrolment: EnrolmentOptions?
+  /// Filters and scorers outside.
+  package let schedulers: [SchedulerSettings]
   /// All values with their origins.
   package let settings: Settings
 }
@@ -134,8 +136,25 @@ package struct AgentOptions: Sendable {
   package let startDelay: Duration
   /// Of a million starts so many fail, and of a million VMs so many die.
   package let startFailures, crashes: UInt32
+  /// Of a thousand parts of what it has a VM pretends to use so many.
+  package let load: UInt32
+  /// How far one datacenter pretends to be from the next; nil = nothing is pretended.
+  package let latencyStep: Duration?
+  /// Places by which distances are measured.
+  package let latencyTo: [LatencyTarget]
   /// Threads that serve the nodes; nil = as many as they need.
   package let threads: Int?
+}
+
+/// A place by which the distance of a datacenter is measured.
+package struct LatencyTarget: Sendable {
+  /// The most there are.
+  static let most = 64
+
+  /// The datacenter.
+  package let datacenter: String
+  /// Where one can connect to.
+  package let address: ServerAddress
 }
 
 /// What `berth cluster migrate` was told.

@@ -69,9 +69,9 @@ struct Invocation: Sendable {
     return client
   }
 
-  /// The same way with another patience.
-  func connect(_ policy: RetryPolicy) -> Client {
-    Client(servers, token: token, policy: policy, tls: tls)
+  /// The same way with another patience, and so many connections.
+  func connect(_ policy: RetryPolicy, connections: Int) -> Client {
+    Client(servers, token: token, policy: policy, tls: tls, connections: connections)
   }
 
   /// The same way with another token.

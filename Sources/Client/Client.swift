@@ -41,14 +41,17 @@ package final class Client: Sendable {
   private let favourite = Atomic(0)
 
   /// Makes a client; nothing is connected before the first call. `token` shows who calls, encrypted servers need `tls`,
-  /// `pause` waits between tries.
+  /// of so many `connections` to each all may be kept, and `pause` waits between tries.
   package init(
     _ servers: [ServerAddress], token: String? = nil, policy: RetryPolicy = RetryPolicy(), tls: TLSContext? = nil,
+    connections: Int? = nil,
     pause: @escaping @Sendable (Duration) -> Void = Client.rest
   ) {
     precondition(!servers.isEmpty, "a client needs a server")
     precondition(tls != nil || !servers.contains(where: \.isEncrypted), "an encrypted server needs a TLS context")
-    places = servers.map { HTTPClient($0.endpoint, tls: $0.isEncrypted ? tls : nil) }
+    var options = HTTPClientOptions()
+    if let connections { (options.maxConnections, options.maxIdle) = (connections, connections) }
+    places = servers.map { HTTPClient($0.endpoint, options: options, tls: $0.isEncrypted ? tls : nil) }
     self.token = token
     self.policy = policy
     self.pause = pause

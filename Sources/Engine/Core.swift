@@ -27,8 +27,14 @@ package struct CoreOptions {
   package var archive: (StoredBatch) -> Void = { _ in }
   /// Called around the answers of one batch.
   package var answering: (() -> Void) -> Void = { $0() }
+  /// Told when the log's room ends and when there is some again, before those who wait for it are answered.
+  package var storageFull: (Bool) -> Void = { _ in }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// Schedulers outside that VMs wait for.
+  package var schedulers: [String] = []
+  /// Told of VMs that these are to be asked about.
+  package var wantAdvice: ([VMKey]) -> Void = { _ in }
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -75,7 +81,9 @@ package final class Core {
   /// Whether an append is under way.
   package var isAppending: Bool { inFlight != nil }
   private(set) var expiry = ExpiryBrake()
-  private(set) var isStorageFull = false
+  private(set) var isStorageFull = false {
+    didSet { if isStorageFull != oldValue { options.storageFull(isStorageFull) } }
+  }
   /// Until then nobody who waits for a node is tried again: the last try changed nothing.
   private var restsUntil: LogTime = 0
   /// What this node may do with the log.
@@ -86,6 +94,7 @@ package final class Core {
   private var newestForeign: UInt64 = 0
   private var loading: Loading?
   private var barriers = BarrierQueue()
+  private var observer: FleetObserver
   /// The epoch that is to be taken over as soon as nothing is in flight.
   private var claimed: UInt64?
 
@@ -108,6 +117,8 @@ package final class Core {
     (self.ledger, self.published, self.head, self.options) = (ledger, published, head, options)
     self.clock = LogClock(clock)
     leadership = options.isShared ? .following(nil) : .alone
+    observer = FleetObserver(options.metrics)
+    ledger.advice.names = options.schedulers
   }
 
   /// What is durable; for the thread that drives the core.
@@ -169,6 +180,8 @@ package final class Core {
     // Before the commands that wait: what has become free belongs to those who waited for it.
     if hasWork { schedule(&draft) }
     fill(&draft)
+    let wanted = ledger.advice.takeWanted()
+    if !wanted.isEmpty { options.wantAdvice(wanted) }
     draft.seal(ledger)
     guard !draft.entries.isEmpty else {
       answer(unchanged: draft.answers, barrier)
@@ -250,6 +263,7 @@ package final class Core {
       isStorageFull = false
       let stored = StoredBatch(batch: flight.batch, hash: flight.batch.hash)
       head = head.advanced(by: stored.batch, hash: stored.hash)
+      observer.see(flight.entries, published.tables, time: flight.batch.time)
       published.publish(flight.entries, time: flight.batch.time, head: head)
       ledger.published(flight.entries)
       archive(stored)
@@ -257,8 +271,8 @@ package final class Core {
       options.metrics.entries.add(UInt64(flight.entries.count))
       options.answering { for answer in flight.answers { answer.send() } }
     case .refused(let refusal):
-      takeBack(flight, Unavailable(refusal))
       if refusal == .storageFull { isStorageFull = true }
+      takeBack(flight, Unavailable(refusal))
       options.metrics.refused.add()
     case .unknown:
       takeBack(flight, .unknownOutcome)
@@ -361,6 +375,7 @@ package final class Core {
     loading = nil
     published.replace(tables, head: head)
     ledger = Ledger(tables)
+    ledger.advice.names = options.schedulers
   }
 
   /// Takes an epoch over: an empty batch after the head, so that nothing of an older epoch can follow. A follower keeps
@@ -370,6 +385,8 @@ package final class Core {
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
     ledger = Ledger(published.tables)
+    ledger.advice.names = options.schedulers
+    observer = FleetObserver(options.metrics)
     let time = max(published.tables.time, head.time)
     let batch = Batch(
       sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),

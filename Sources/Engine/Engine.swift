@@ -29,6 +29,8 @@ package struct EngineOptions: Sendable {
   package var mustRestart: @Sendable (String) -> Void = { _ in }
   /// How long nodes are waited for.
   package var fleet = FleetTiming()
+  /// The names of schedulers outside that VMs wait for; whoever asks them listens by `onAdviceWanted`.
+  package var schedulers: [String] = []
   /// Asked while joining a cluster takes long: whether to give up.
   package var shouldStop: @Sendable () -> Bool = { false }
   /// Told of what went wrong beside the commands, such as a snapshot that failed.
@@ -156,6 +158,9 @@ package final class Engine: @unchecked Sendable {
     var wishes = CoreOptions(random: options.random, metrics: metrics)
     wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
     wishes.answering = { body in options.answering(body) }
+    wishes.storageFull = { isFull in inbox.flags.storageFull = isFull }
+    wishes.schedulers = options.schedulers
+    wishes.wantAdvice = { keys in inbox.wantAdvice(keys) }
     if case .shared(_, let archiver, _) = medium {
       wishes.isShared = true
       wishes.archive = { stored in
@@ -238,11 +243,25 @@ package final class Engine: @unchecked Sendable {
   /// How long nodes are waited for.
   package var fleetTiming: FleetTiming { options.fleet }
 
+  /// Calls `ask` with VMs that schedulers outside are to be asked about, on the engine's thread; the answers come back as
+  /// a command. One listener.
+  package func onAdviceWanted(_ ask: @escaping @Sendable ([VMKey]) -> Void) { inbox.onAdviceWanted(ask) }
+
   /// A node's agent has reported; what becomes of its VMs is for commands.
-  package func heartbeat(_ node: NodeName, epoch: UInt64, usage: NodeUsage?) -> HeartbeatAnswer {
+  package func heartbeat(
+    _ node: NodeName, epoch: UInt64, usage: NodeUsage?, latencies: [Latency] = []
+  ) -> HeartbeatAnswer {
     guard leadership.decides else { return .notLeading }
-    return watch.hear(node, read { $0.node(node) }, epoch: epoch, usage, isAlone: !isShared, at: .sinceBoot)
+    let known = read { $0.node(node) }
+    let answer = watch.hear(node, known, epoch: epoch, usage, isAlone: !isShared, at: .sinceBoot)
+    if case .taken = answer, !latencies.isEmpty, let datacenter = known?.topology.datacenter {
+      watch.hear(node, in: datacenter, latencies, at: .sinceBoot)
+    }
+    return answer
   }
+
+  /// How far datacenters are from each other, as agents measured; nil where this node of Berth does not lead.
+  package var latencies: [MeasuredLatency]? { leadership.decides ? watch.latencies(at: .sinceBoot) : nil }
 
   /// How long a node has been silent, and what it said last; nil where this node of Berth does not lead.
   package func health(of node: NodeName) -> (silent: Duration, usage: NodeUsage?)? {

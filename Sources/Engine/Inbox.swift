@@ -1,3 +1,4 @@
+internal import Domain
 internal import Log
 internal import Platform
 
@@ -29,6 +30,7 @@ final class Inbox: @unchecked Sendable {
     var events: [LogEvent] = []
     var barriers: [@Sendable (BarrierEnd) -> Void] = []
     var listeners: [@Sendable (UInt64) -> Void] = []
+    var adviser: (@Sendable ([VMKey]) -> Void)?
     var isStopping = false
     var isStopped = false
     var isAsleep = false
@@ -131,6 +133,10 @@ final class Inbox: @unchecked Sendable {
   // MARK: Listeners
 
   func add(listener: @escaping @Sendable (UInt64) -> Void) { lock.withLock { shared.listeners.append(listener) } }
+
+  func onAdviceWanted(_ ask: @escaping @Sendable ([VMKey]) -> Void) { lock.withLock { shared.adviser = ask } }
+
+  func wantAdvice(_ keys: [VMKey]) { lock.withLock { shared.adviser }?(keys) }
 
   func announce(_ revision: UInt64) {
     for listener in lock.withLock({ shared.listeners }) { listener(revision) }

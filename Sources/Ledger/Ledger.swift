@@ -10,6 +10,8 @@ package final class Ledger {
   private var recentIndex: (name: PoolName, index: PoolIndex)?
   /// What follows from nodes and VMs; made when the first command needs it.
   var fleetIndex: FleetIndex?
+  /// What schedulers outside said of VMs that wait.
+  package var advice = AdviceBook()
   private let dueOrder = DueOrder()
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()

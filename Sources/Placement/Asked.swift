@@ -14,6 +14,8 @@ struct Asked {
   let avoid: Int
   let perNode: Int
   let vetoes: Set<Int>
+  /// The nodes that filters outside were asked about; nil = they were not.
+  let among: Set<Int>?
   let hints: [Int: Int32]
   let bestHint: Int32
   let needsAddresses: Bool
@@ -31,7 +33,7 @@ struct Asked {
 
   /// Whether nothing but the class and what is free decides.
   var isOfClassAlone: Bool {
-    rules == nil && only == nil && avoid < 0 && perNode == .max && vetoes.isEmpty && hints.isEmpty
+    rules == nil && only == nil && avoid < 0 && request.apart == nil && perNode == .max && request.advice == nil
   }
 
   /// Whether others may be driven out.
@@ -114,7 +116,9 @@ extension Fleet {
     learn(Int(number), shape)
     let ruleSet = RuleSet(request.key, request.spec).map { retainRules($0) }
     var hints: [Int: Int32] = [:]
-    for hint in request.hints { if let node = numbers[hint.node] { hints[Int(node)] = Int32(hint.score) } }
+    for hint in request.advice?.hints ?? [] {
+      if let node = numbers[hint.node] { hints[Int(node)] = Int32(hint.score) }
+    }
     var asked = Asked(
       request: request, shape: shape, number: number, verdicts: knowledge[Int(number)].verdicts,
       places: knowledge[Int(number)].places, rules: ruleSet.flatMap { rules[Int($0)] },
@@ -122,15 +126,17 @@ extension Fleet {
       only: request.spec.node.map { numbers[$0].map { Int($0) } ?? -1 },
       avoid: request.avoid.flatMap { numbers[$0] }.map { Int($0) } ?? -1,
       perNode: request.vmsPerNode.map { Int(clamping: $0) } ?? .max,
-      vetoes: Set(request.vetoes.compactMap { numbers[$0].map { Int($0) } }), hints: hints,
+      vetoes: set(request.advice?.vetoes ?? []), among: request.advice?.among.map { set($0) }, hints: hints,
       bestHint: hints.values.max() ?? 0, needsAddresses: addresses != nil && !request.spec.interfaces.isEmpty,
       labels: request.spec.nodeLabels, strategy: request.spec.strategy, wantsDevices: !request.spec.devices.isEmpty,
-      isPicky: request.spec.node != nil || request.avoid != nil || !request.vetoes.isEmpty
+      isPicky: request.spec.node != nil || request.avoid != nil || request.apart != nil || request.advice != nil
         || !request.spec.nodeLabels.pairs.isEmpty || request.spec.budget != nil || request.vmsPerNode != nil,
       hasWishes: ruleSet != nil || !hints.isEmpty || shape.wishes?.hasPlaces == true || !extensions.isEmpty)
     asked.canSpread = canSpread(asked)
     return (asked, ruleSet)
   }
+
+  private func set(_ names: [NodeName]) -> Set<Int> { Set(names.compactMap { numbers[$0].map { Int($0) } }) }
 
   /// Which pools serve which rack; asked again only for new racks.
   private mutating func learnSegments() {

@@ -21,7 +21,7 @@ extension Fleet {
       if reason != .none { return reason }
     }
     if asked.needsAddresses, !hasAddresses(Int(rack[node]), asked, &scratch) { return .addresses }
-    if asked.isPicky, asked.vetoes.contains(node) { return .rule }
+    if asked.isPicky, asked.vetoes.contains(node) || asked.among?.contains(node) == false { return .rule }
     if !extensions.isEmpty, let row = nodes[node] {
       for rule in extensions where !rule.accepts(row, for: asked.request) { return .rule }
     }
@@ -34,7 +34,10 @@ extension Fleet {
 
   private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
     if !asked.labels.pairs.isEmpty, nodes[node]?.labels.includes(asked.labels) != true { return .labels }
-    return asked.budget != .max && price(node, verdict) > asked.budget ? .budget : .none
+    if asked.budget != .max, price(node, verdict) > asked.budget { return .budget }
+    guard let apart = asked.request.apart else { return .none }
+    let there = places.topology[Int(rack[node])].datacenter
+    return there == nil || there == apart ? .together : .none
   }
 
   /// The filters that ask what is free.

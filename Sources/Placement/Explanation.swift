@@ -50,14 +50,25 @@ package struct Explanation: Sendable {
   package var candidates: [Candidate] = []
   /// What was nearly enough.
   package var nearest: Nearest?
+  /// What schedulers outside said, a line for each.
+  package var advice: [String] = []
   /// More, in sentences.
   package var notes: [String] = []
+  /// Schedulers outside that have not been heard yet: nobody looked for room.
+  package var awaited: [String] = []
+
+  /// Looked at nothing yet.
+  package init() {}
+
+  /// Nobody looked for room, because these have not been heard.
+  package init(awaiting names: [String]) { awaited = names }
 
   /// How many nodes a filter took.
   package func removed(by reason: Reason) -> Int { removed.first { $0.reason == reason }?.nodes ?? 0 }
 
   /// The explanation for people, in lines; at most `Limits.whyBytes` bytes.
   package var text: String {
+    if !awaited.isEmpty { return "waits for what the schedulers outside say: \(awaited.joined(separator: ", "))" }
     var lines: [String] = []
     if let best = candidates.first {
       let how = isExact ? "of all \(nodes) nodes" : "of \(examined) nodes looked at (\(nodes) in the fleet)"
@@ -68,6 +79,7 @@ package struct Explanation: Sendable {
     } else {
       lines.append("no node will do; there are \(nodes)")
     }
+    for line in advice { lines.append("  \(line)") }
     for item in removed { lines.append("  \(item.nodes) \(item.reason.text)") }
     if let nearest {
       lines.append("  nearest: \(nearest.node) has \(nearest.has) of the \(nearest.wanted) wanted (\(nearest.reason))")

@@ -56,7 +56,7 @@ package struct Fleet: ~Copyable {
   var verdictCount = 0
   /// How many VMs might have to give way.
   var preemptibleCount = 0
-  /// How many VMs migrate.
+  /// How many VMs migrate, and how many have a standby.
   var shadowCount = 0
   var reservations: [CapacityName: CapacityReservation] = [:]
   /// The names of the reservations on a node, in order.

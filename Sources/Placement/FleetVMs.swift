@@ -2,28 +2,37 @@ package import Domain
 
 extension Fleet {
   /// Takes over a VM's row: whether it is on a node now, on another than before, or on none any more. A migrating VM
-  /// counts on both nodes.
+  /// counts on both nodes, and on its standby's too.
   package mutating func put(_ vm: VM) {
     setAway(vm.id.raw, vm.state == .preempted ? RuleSet(vm.key, vm.spec) : nil)
     if let found = vms.slots[vm.id.raw] {
-      if vm.state != .migrating, let node = vm.node, isUnchanged(vm, node, found) { return }
+      if vm.state != .migrating, vm.standby == nil, let node = vm.node, isUnchanged(vm, node, found) { return }
       removeVM(vm.id.raw)
     }
-    if shadowCount > 0 { removeVM(Fleet.shadow(vm.id)) }
+    removeShadows(of: vm.id)
     if let node = vm.node { add(vm, node, id: vm.id.raw) }
-    if vm.state == .migrating, let leaving = vm.leaving { add(vm, leaving, id: Fleet.shadow(vm.id)) }
+    if vm.state == .migrating, let leaving = vm.leaving { add(vm, leaving, id: Role.leaving.id(vm.id)) }
+    if let standby = vm.standby { add(vm, standby, id: Role.standby.id(vm.id)) }
   }
 
   /// Forgets a VM.
   package mutating func remove(vm id: VMID) {
     setAway(id.raw, nil)
     removeVM(id.raw)
-    if shadowCount > 0 { removeVM(Fleet.shadow(id)) }
+    removeShadows(of: id)
+  }
+
+  private mutating func removeShadows(of id: VMID) {
+    guard shadowCount > 0 else { return }
+    removeVM(Role.leaving.id(id))
+    removeVM(Role.standby.id(id))
   }
 
   /// Most reports of a node change nothing of what is counted.
   private func isUnchanged(_ vm: VM, _ node: NodeName, _ found: Int32) -> Bool {
-    if shadowCount > 0, vms.slots[Fleet.shadow(vm.id)] != nil { return false }
+    if shadowCount > 0, vms.slots[Role.leaving.id(vm.id)] != nil || vms.slots[Role.standby.id(vm.id)] != nil {
+      return false
+    }
     let slot = Int(found)
     return nodes[Int(vms.node[slot])]?.name == node && vms.priority[slot] == vm.spec.priority
       && vms.isPreemptible[slot] == Fleet.canGiveWay(vm) && (vms.seats[found] ?? .plain) == vm.seat
@@ -49,17 +58,33 @@ extension Fleet {
     away[id] = set
   }
 
-  /// The second place of a VM that migrates.
-  static func shadow(_ id: VMID) -> UInt64 { id.raw | 1 << 63 }
+  /// What a VM is on a node where it has room; the number is in the upper bits of its id there.
+  package enum Role: UInt64, Hashable, Sendable {
+    /// It is there.
+    case home = 0
+    /// Room is kept for it, in case its own node is lost.
+    case standby = 1
+    /// It is on its way from there to another node.
+    case leaving = 2
 
-  /// How many VMs are on nodes; one that migrates counts twice.
+    /// Of a VM in this role.
+    func id(_ id: VMID) -> UInt64 { id.raw | rawValue << 62 }
+
+    init(of id: UInt64) {
+      guard let role = Role(rawValue: id >> 62) else { preconditionFailure("an id of no role") }
+      self = role
+    }
+  }
+
+  /// How many VMs are on nodes; one that migrates or has a standby counts twice.
   package var vmCount: Int { vms.slots.count }
 
   private mutating func add(_ vm: VM, _ node: NodeName, id: UInt64) {
     addVM(
       VMRecord(
         id: id, key: vm.key, shape: RequestShape(vm.spec), rules: RuleSet(vm.key, vm.spec), node: node,
-        priority: vm.spec.priority, isPreemptible: Fleet.canGiveWay(vm), seat: vm.seat, preemptedAt: vm.preemptedAt))
+        priority: vm.spec.priority, isPreemptible: Role(of: id) != .standby && Fleet.canGiveWay(vm),
+        seat: Role(of: id) == .standby ? .plain : vm.seat, preemptedAt: vm.preemptedAt))
   }
 
   /// Who goes down or moves already gives its room back without being asked.
@@ -73,7 +98,7 @@ extension Fleet {
     guard let number = numbers[record.node] else { return }
     let slot = vms.newSlot()
     vms.slots.insert(record.id, Int32(slot))
-    if record.id >> 63 == 1 { shadowCount += 1 }
+    if Role(of: record.id) != .home { shadowCount += 1 }
     vms.id[slot] = record.id
     vms.name[slot] = record.key.name
     vms.tenant[slot] = vms.tenants.retain(record.key.tenant).number
@@ -101,7 +126,7 @@ extension Fleet {
     unlink(slot, number)
     settle(number)
     vms.slots.remove(id)
-    if id >> 63 == 1 { shadowCount -= 1 }
+    if Role(of: id) != .home { shadowCount -= 1 }
     _ = vms.tenants.release(vms.tenant[slot])
     releaseShape(vms.shape[slot])
     if vms.rules[slot] >= 0 { releaseRules(vms.rules[slot]) }
@@ -128,11 +153,13 @@ extension Fleet {
     var found: [VMID] = []
     var slot = firstVM[Int(number)]
     while slot >= 0 {
-      found.append(VMID(raw: vms.id[Int(slot)] & ~(1 << 63)))
+      found.append(Fleet.plainID(vms.id[Int(slot)]))
       slot = vms.next[Int(slot)]
     }
     return found
   }
+
+  private static func plainID(_ id: UInt64) -> VMID { VMID(raw: id & (1 << 62 - 1)) }
 
   /// A VM that has room on a node.
   package struct Resident: Sendable {
@@ -142,8 +169,8 @@ extension Fleet {
     package let id: VMID
     /// What it takes.
     package let resources: Resources
-    /// Whether it is on its way from here to another node.
-    package let isLeaving: Bool
+    /// What it is here.
+    package let role: Role
   }
 
   /// Who has room on a node, in order of the keys.
@@ -155,8 +182,8 @@ extension Fleet {
       let id = vms.id[Int(slot)]
       found.append(
         Resident(
-          key: key(Int(slot)), id: VMID(raw: id & ~(1 << 63)),
-          resources: Resources(shapes[vms.shape[Int(slot)]].amounts), isLeaving: id >> 63 == 1))
+          key: key(Int(slot)), id: Fleet.plainID(id),
+          resources: Resources(shapes[vms.shape[Int(slot)]].amounts), role: Role(of: id)))
       slot = vms.next[Int(slot)]
     }
     return found.sorted { $0.key < $1.key }

@@ -93,6 +93,20 @@ package struct PendingQueue {
     nextWake = min(nextWake, time + rest)
   }
 
+  /// The item was not looked for: it rests until something is known, and that counts as no try.
+  package mutating func rest(_ item: Item, until time: LogTime) {
+    guard known[item.key] != nil else { return }
+    resting[item.key] = (item, time)
+    nextWake = min(nextWake, time)
+  }
+
+  /// What one waited for is known: it may try at once, unless it rests because it failed.
+  package mutating func wake(_ key: VMKey) {
+    guard let rest = resting[key], rest.until < .max, !rest.item.hasFailed else { return }
+    resting[key] = nil
+    insert(rest.item)
+  }
+
   /// One that waits had been started and failed: it rests, longer each time, whatever room there is.
   package mutating func failed(_ key: VMKey, at time: LogTime) {
     guard let priority = known[key], let items = ready[priority]?[key.tenant],

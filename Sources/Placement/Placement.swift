@@ -40,6 +40,8 @@ package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
   case excluded
   /// It is outside the enforced datacenter or zone.
   case outside
+  /// It is in the datacenter that a standby must not be in, or in none that is known.
+  case together
   /// It is too far away, or nobody measured how far.
   case latency
   /// No pool that serves it has an address left.
@@ -86,6 +88,7 @@ package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
     case .budget: "cost more than the budget"
     case .excluded: "are in an excluded datacenter"
     case .outside: "are outside the enforced place"
+    case .together: "are not in another datacenter than the VM itself"
     case .latency: "are too far away, or the latency is not known"
     case .addresses: "have no address left in a pool that serves them"
     case .rule: "are refused by a rule from outside"
@@ -120,27 +123,16 @@ package struct PlacementRequest: Sendable {
   package var vmsPerNode: UInt64?
   /// Not this node.
   package var avoid: NodeName?
+  /// Only nodes of another datacenter than this one: for a standby.
+  package var apart: String?
   /// Whether others may be driven out, if the spec says so too; false for whoever gave way itself.
   package var mayPreempt = true
-  /// What scorers outside think, 0...1000; the more the better. Their word counts among nodes that will do.
-  package var hints: [Hint] = []
-  /// Nodes that filters outside refuse.
-  package var vetoes: [NodeName] = []
+  /// What schedulers outside say. Scores count among nodes that will do.
+  package var advice: Advice?
 
   /// Asks for a VM.
   package init(_ key: VMKey, _ spec: VMSpec, time: LogTime = 0) {
     (self.key, self.spec, self.time) = (key, spec, time)
-  }
-
-  /// What a scorer outside thinks of a node.
-  package struct Hint: Hashable, Sendable {
-    /// The node.
-    package let node: NodeName
-    /// 0...1000.
-    package let score: UInt16
-
-    /// Joins the two.
-    package init(_ node: NodeName, _ score: UInt16) { (self.node, self.score) = (node, score) }
   }
 }
 

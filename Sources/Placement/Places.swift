@@ -60,6 +60,19 @@ struct Places {
     }
   }
 
+  /// How far the datacenters are that a limit keeps out, as it was measured; nil without a limit.
+  func words(ofLatency locality: Locality) -> String? {
+    guard let most = locality.maxLatency, let from = locality.latencyFrom ?? locality.datacenter else { return nil }
+    let names = datacenters.keys.compactMap(\.self).filter { $0 != from }.sorted()
+    let far = names.compactMap { name -> String? in
+      guard let a = datacenters[from], let b = datacenters[name] else { return "\(name) not known" }
+      guard let measured = latencies[SIMD2(min(a, b), max(a, b))] else { return "\(name) not known" }
+      return measured > most ? "\(name) \(measured) us" : nil
+    }
+    let shown = far.prefix(4).joined(separator: ", ") + (far.count > 4 ? ", ..." : "")
+    return "from \(from) at most \(most) us are wanted; as measured: \(shown)"
+  }
+
   mutating func setLatencies(_ measured: [Latency]) {
     latencies.removeAll()
     for item in measured {
@@ -74,20 +87,5 @@ struct Places {
     guard let from = datacenters[name] else { return nil }
     let to = datacenter[rack]
     return from == to ? 0 : latencies[SIMD2(min(from, to), max(from, to))]
-  }
-}
-
-/// A measured latency between two datacenters, the same both ways.
-package struct Latency: Hashable, Sendable {
-  /// One.
-  package let from: String
-  /// The other.
-  package let to: String
-  /// There, or there and back: as the operator's limit counts.
-  package let microseconds: UInt32
-
-  /// Makes a measurement as it is.
-  package init(from: String, to: String, microseconds: UInt32) {
-    (self.from, self.to, self.microseconds) = (from, to, microseconds)
   }
 }

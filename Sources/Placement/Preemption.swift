@@ -56,11 +56,24 @@ extension Fleet {
     for band in 0...own {
       sum &+= bands[node * Fleet.bandCount + band]
       guard deficit.fits(in: sum), sum != .zero else { continue }
+      // The bands have everybody's: whether its own are enough has to be counted, or others' hide them.
+      if asked.request.spec.preemption == .own, !deficit.fits(in: ownFrees(node, asked)) { return nil }
       // What is not summed in bands is looked at later.
       let parts = (Int64(deficit[0]) * inverse[node][0] + Int64(deficit[1]) * inverse[node][1]) >> 24
       return UInt64(band) << 56 | UInt64(min(parts, 0xFF_FFFF)) << 32 | UInt64(node)
     }
     return nil
+  }
+
+  /// What its own tenant's VMs on a node could free.
+  private func ownFrees(_ node: Int, _ asked: Asked) -> Amounts {
+    var sum = Amounts.zero
+    var slot = firstVM[node]
+    while slot >= 0 {
+      if let item = movable(Int(slot), node, asked) { sum &+= item.frees }
+      slot = vms.next[Int(slot)]
+    }
+    return sum
   }
 
   private func victims(on node: Int, _ asked: Asked, limit: Loss) -> (loss: Loss, items: [VictimSearch.Item])? {
@@ -85,7 +98,9 @@ extension Fleet {
   }
 
   private func movable(_ slot: Int, _ node: Int, _ asked: Asked) -> VictimSearch.Item? {
-    guard vms.isPreemptible[slot], vms.priority[slot] < asked.request.spec.priority, vms.id[slot] >> 63 == 0 else {
+    if asked.request.spec.preemption == .own, key(slot).tenant != asked.request.key.tenant { return nil }
+    guard vms.isPreemptible[slot], vms.priority[slot] < asked.request.spec.priority, Role(of: vms.id[slot]) == .home
+    else {
       return nil
     }
     if let last = vms.preemptedAt[Int32(slot)], asked.request.time - last < Limits.preemptionRest { return nil }

@@ -221,7 +221,13 @@ extension Fleet {
         node: node.name, reason: Reason(rawValue: Reason.cpu.rawValue + UInt8(nearest.lane)) ?? .none,
         has: max(0, free[nearest.node][nearest.lane]), wanted: need[nearest.lane])
     }
+    out.advice = asked.request.advice?.notes ?? []
     if let shortage = scratch.shortage { out.notes.append(shortage) }
+    if scratch.counts[Int(Reason.latency.rawValue)] > 0,
+      let words = places.words(ofLatency: asked.request.spec.locality)
+    {
+      out.notes.append(words)
+    }
     if let spread = asked.rules?.spread, !asked.canSpread {
       out.notes.append("the group wants \(spread.least) places of kind \(spread.scope.name); there are not so many")
     }

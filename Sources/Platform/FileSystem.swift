@@ -51,14 +51,16 @@ package enum FileSystem {
     return names.sorted()
   }
 
-  /// Makes a directory for its owner alone, and its parents.
+  /// Makes a directory for its owner alone, and its parents; their names survive the loss of power.
   package static func makeDirectory(_ path: String) throws(FileFault) {
-    if unsafe mkdir(path, 0o700) == 0 { return }
-    let fault = FileFault("make directory", path)
-    if fault.code == EEXIST, try kind(of: path) == .directory { return }
-    guard fault.isAbsent, let parent = parent(of: path) else { throw fault }
-    try makeDirectory(parent)
-    guard unsafe mkdir(path, 0o700) == 0 else { throw FileFault("make directory", path) }
+    if unsafe mkdir(path, 0o700) != 0 {
+      let fault = FileFault("make directory", path)
+      if fault.code == EEXIST, try kind(of: path) == .directory { return }
+      guard fault.isAbsent, let parent = parent(of: path) else { throw fault }
+      try makeDirectory(parent)
+      guard unsafe mkdir(path, 0o700) == 0 else { throw FileFault("make directory", path) }
+    }
+    try syncName(of: path)
   }
 
   /// Gives `old` the name `new`, replacing what was there; durable once the directory is synced.
@@ -81,6 +83,12 @@ package enum FileSystem {
   /// Returns once the names in the directory survive the loss of power.
   package static func syncDirectory(_ path: String) throws(FileFault) {
     try File(path, .read).sync()
+  }
+
+  /// Returns once the name of what is at `path` survives the loss of power.
+  package static func syncName(of path: String) throws(FileFault) {
+    guard let slash = path.lastIndex(of: "/") else { return try syncDirectory(".") }
+    try syncDirectory(slash == path.startIndex ? "/" : String(path[..<slash]))
   }
 
   private static func parent(of path: String) -> String? {

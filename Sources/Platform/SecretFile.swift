@@ -51,6 +51,7 @@ package enum SecretFile {
       try file.write(bytes, at: 0)
       try file.sync()
       try FileSystem.rename(new, to: path)
+      try FileSystem.syncName(of: path)
     } catch { throw .file(error) }
   }
 }

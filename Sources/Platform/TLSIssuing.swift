@@ -98,17 +98,16 @@ package struct CertificateLifetime: Sendable {
     try unsafe issue(subject, lifetime, to: nil)
   }
 
-  /// Reads a request for a certificate, and gives SHA-256 of the public key that it is for.
-  package static func key(of request: [UInt8]) throws(TLSFault) -> SHA256Digest {
-    try unsafe reading(request) { (_, digest) throws(TLSFault) in digest }
-  }
-
-  /// Makes a certificate for the key in a request, in which nothing else is believed.
+  /// Makes a certificate for the key in a request, in which nothing else is believed. The inner fault is the authority's
+  /// own; the one that is thrown is the request's.
   package func sign(
     _ request: [UInt8], _ subject: CertificateSubject, _ lifetime: CertificateLifetime
-  ) throws(TLSFault) -> SignedCertificate {
+  ) throws(TLSFault) -> Result<SignedCertificate, TLSFault> {
     try unsafe Self.reading(request) { (key, digest) throws(TLSFault) in
-      SignedCertificate(certificate: try unsafe issue(subject, lifetime, to: key).certificate, publicKey: digest)
+      do throws(TLSFault) {
+        let certificate = try unsafe issue(subject, lifetime, to: key).certificate
+        return .success(SignedCertificate(certificate: certificate, publicKey: digest))
+      } catch { return .failure(error) }
     }
   }
 

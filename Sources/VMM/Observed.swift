@@ -4,6 +4,8 @@ package import Domain
 package struct ObservedVM: Hashable, Sendable {
   /// Where it is between up and down.
   package enum Phase: UInt8, Hashable, Sendable, CaseIterable {
+    /// What it needs is at hand, and it was never started.
+    case prepared
     /// Comes up.
     case starting
     /// Runs.
@@ -25,10 +27,12 @@ package struct ObservedVM: Hashable, Sendable {
   package let phase: Phase
   /// More, in words.
   package let detail: String
+  /// What it really uses of what it was given; nil = the backend cannot tell.
+  package let used: Resources?
 
   /// Joins them.
-  package init(_ order: VMOrder, _ phase: Phase, detail: String = "") {
-    (self.order, self.phase, self.detail) = (order, phase, detail)
+  package init(_ order: VMOrder, _ phase: Phase, detail: String = "", used: Resources? = nil) {
+    (self.order, self.phase, self.detail, self.used) = (order, phase, detail, used)
   }
 
   /// Which VM.

@@ -5,10 +5,13 @@
 // once and report nothing; what came of them is seen by observing. So a lost answer, a restart of the agent and a machine
 // that dies by itself are one case, not three.
 //
-// What always holds: a backend has at most one machine of an id at any moment. `ensure` does nothing while one is there,
-// whatever its epoch; from the moment it returns on, `observe` tells of the machine, as coming up or as failed. `stop`
+// A backend that can (`prepares`) fetches what a machine needs before anybody knows whether it will run: what is prepared
+// is observed as such, takes no room, and `ensure` starts it under the epoch of its own order.
+//
+// What always holds: a backend has at most one machine of an id at any moment. `ensure` does nothing while one is there
+// that was started, whatever its epoch; from the moment it returns on, `observe` tells of the machine, as coming up or as failed. `stop`
 // and `remove` do nothing to a machine of another epoch than the one they name, so an order that comes late cannot hit
-// its successor. Only what is down can be removed. Each verb may be repeated any number of times.
+// its successor. Only what is down, or was never started, can be removed. Each verb may be repeated any number of times.
 //
 // Of a machine that moves, one side runs and speaks at any moment: the side that takes it over reports it as running
 // when the other has stopped it. A machine that is stopped without grace says nothing from then on, even if it does not
@@ -28,8 +31,10 @@ package protocol VMBackend: AnyObject {
   var capabilities: VMCapabilities { get }
   /// All machines that are there, in order of their ids.
   func observe() -> [ObservedVM]
-  /// Brings a machine up, unless one of this id is there.
+  /// Brings a machine up, unless one of this id is there that was started.
   func ensure(_ order: VMOrder)
+  /// Has at hand what a machine needs, unless one of this id is there; nothing of it runs.
+  func prepare(_ order: VMOrder)
   /// Lets a machine go down by itself for so long, then ends it; 0 = ends it at once. A shorter time replaces a longer one.
   func stop(_ id: VMID, epoch: UInt64, graceSeconds: UInt32)
   /// Clears away a machine that is down.
@@ -38,12 +43,15 @@ package protocol VMBackend: AnyObject {
   var quietFor: Duration? { get }
 }
 
+extension VMBackend {
+  /// Whoever cannot prepare says so in its capabilities, and is not asked.
+  package func prepare(_ order: VMOrder) {}
+}
+
 /// What a backend can do; more is added as something needs it.
 package struct VMCapabilities: Hashable, Sendable {
-  /// Whether a machine can be asked to go down by itself.
-  package var stopsGracefully: Bool
-  /// Whether a running machine can be taken over from another node: it stops there before it goes on here.
-  package var migratesLive: Bool
+  /// Whether it can have at hand what a machine needs without starting it.
+  package var prepares: Bool
   /// Whether machines can have processors of their own.
   package var pins: Bool
   /// Whether machines can have devices.
@@ -52,17 +60,13 @@ package struct VMCapabilities: Hashable, Sendable {
   package var mostCPU: Int32?
 
   /// Names them.
-  package init(
-    stopsGracefully: Bool, migratesLive: Bool = false, pins: Bool = false, passesDevices: Bool = false,
-    mostCPU: Int32? = nil
-  ) {
-    (self.stopsGracefully, self.migratesLive) = (stopsGracefully, migratesLive)
+  package init(prepares: Bool = false, pins: Bool = false, passesDevices: Bool = false, mostCPU: Int32? = nil) {
+    self.prepares = prepares
     (self.pins, self.passesDevices, self.mostCPU) = (pins, passesDevices, mostCPU)
   }
 
   /// What an order needs that is missing, in words; nil = nothing.
   package func flaw(in order: VMOrder) -> String? {
-    if !migratesLive, order.isIncoming { return "this backend cannot take a running VM over from another node" }
     if !pins, !order.seat.cpus.isEmpty { return "this backend cannot give a VM processors of its own" }
     if !passesDevices, !order.seat.devices.isEmpty { return "this backend cannot give a VM devices" }
     if let mostCPU, order.resources.cpu > mostCPU { return "this backend gives a VM at most \(mostCPU / 1_000) vCPUs" }

@@ -46,6 +46,24 @@ package struct SimulatedTimes: Hashable, Sendable {
   }
 }
 
+/// How busy simulated machines are: each about so much of what it has, another one somewhat more or less.
+package struct SimulatedLoad: Hashable, Sendable {
+  /// Of a thousand parts.
+  package let permille: UInt32
+
+  /// So many parts of a thousand.
+  package init(permille: UInt32) { self.permille = min(1_000, permille) }
+
+  /// Always the same for one machine: three quarters to five quarters of the part, and never more than it has.
+  func used(by order: VMOrder) -> Resources {
+    let own = 750 + Int64((order.id.raw &* 0x9E37_79B9_7F4A_7C15) >> 55) * 500 / 511
+    func part(_ amount: Int32) -> Int32 { Int32(min(Int64(amount), Int64(amount) * Int64(permille) * own / 1_000_000)) }
+    let all = order.resources
+    return Resources(
+      cpu: part(all.cpu), memory: part(all.memory), disk: part(all.disk), bandwidth: part(all.bandwidth))
+  }
+}
+
 /// The simulated machines of one node.
 package final class SimulatedVMs: VMBackend {
   private struct Machine {
@@ -56,6 +74,8 @@ package final class SimulatedVMs: VMBackend {
     let fails: Bool
     /// When it dies by itself.
     let diesAt: Duration?
+    /// Whether it was only prepared.
+    var isPrepared = false
     /// When it is down after it was asked.
     var downAt: Duration?
     /// What became final, kept because the faults may change.
@@ -65,6 +85,8 @@ package final class SimulatedVMs: VMBackend {
 
   /// What goes wrong from now on.
   package var faults = SimulatedFaults.none
+  /// How busy machines pretend to be; nil = that is not told.
+  package var load: SimulatedLoad?
   private let times: SimulatedTimes
   private let clock: () -> Duration
   private var random: UInt64
@@ -81,7 +103,7 @@ package final class SimulatedVMs: VMBackend {
   package var name: BackendName { Self.backendName }
   /// Whatever can be pretended.
   package var capabilities: VMCapabilities {
-    VMCapabilities(stopsGracefully: true, migratesLive: true, pins: true, passesDevices: true)
+    VMCapabilities(prepares: true, pins: true, passesDevices: true)
   }
 
   /// All machines, in order of their ids.
@@ -90,13 +112,21 @@ package final class SimulatedVMs: VMBackend {
     return machines.keys.sorted().map { id in
       settle(&machines[id]!, now)
       let machine = machines[id]!
-      return ObservedVM(machine.order, phase(machine, now), detail: machine.detail)
+      let phase = phase(machine, now)
+      return ObservedVM(
+        machine.order, phase, detail: machine.detail, used: phase == .running ? load?.used(by: machine.order) : nil)
     }
   }
 
-  /// Brings a machine up, unless one of this id is there.
-  package func ensure(_ order: VMOrder) {
+  /// Has at hand what a machine needs, which takes no time.
+  package func prepare(_ order: VMOrder) {
     guard machines[order.id] == nil else { return }
+    machines[order.id] = Machine(order: order, upAt: .zero, fails: false, diesAt: nil, isPrepared: true)
+  }
+
+  /// Brings a machine up, unless one of this id is there that was started.
+  package func ensure(_ order: VMOrder) {
+    guard machines[order.id]?.isPrepared ?? true else { return }
     let now = clock()
     let upAt = now + draw(times.start)
     let fails = draw(1_000_000) < faults.startFailuresPerMillion
@@ -107,7 +137,7 @@ package final class SimulatedVMs: VMBackend {
 
   /// Brings a machine down.
   package func stop(_ id: VMID, epoch: UInt64, graceSeconds: UInt32) {
-    guard var machine = machines[id], machine.order.epoch == epoch else { return }
+    guard var machine = machines[id], machine.order.epoch == epoch, !machine.isPrepared else { return }
     let now = clock()
     settle(&machine, now)
     if machine.ended == nil {
@@ -123,14 +153,14 @@ package final class SimulatedVMs: VMBackend {
   package func remove(_ id: VMID, epoch: UInt64) {
     guard var machine = machines[id], machine.order.epoch == epoch else { return }
     settle(&machine, clock())
-    machines[id] = machine.ended == nil ? machine : nil
+    machines[id] = machine.ended == nil && !machine.isPrepared ? machine : nil
   }
 
   /// Until the first of them changes by itself.
   package var quietFor: Duration? {
     let now = clock()
     let next = machines.values.compactMap { machine -> Duration? in
-      guard machine.ended == nil else { return nil }
+      guard machine.ended == nil, !machine.isPrepared else { return nil }
       if let down = machine.downAt { return faults.stopsHang ? nil : down }
       return now < machine.upAt ? machine.upAt : machine.diesAt
     }.min()
@@ -138,6 +168,7 @@ package final class SimulatedVMs: VMBackend {
   }
 
   private func phase(_ machine: Machine, _ now: Duration) -> ObservedVM.Phase {
+    if machine.isPrepared { return .prepared }
     if let ended = machine.ended { return ended }
     if machine.downAt != nil { return .stopping }
     return now < machine.upAt ? .starting : .running
@@ -145,7 +176,7 @@ package final class SimulatedVMs: VMBackend {
 
   /// Makes final what has become so by now.
   private func settle(_ machine: inout Machine, _ now: Duration) {
-    guard machine.ended == nil else { return }
+    guard machine.ended == nil, !machine.isPrepared else { return }
     if let down = machine.downAt {
       if !faults.stopsHang, now >= down { machine.ended = .down }
     } else if machine.fails, now >= machine.upAt {

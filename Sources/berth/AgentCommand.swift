@@ -3,6 +3,7 @@ import AgentHost
 import CLI
 import Client
 import Domain
+import HTTPClient
 import Platform
 import VMM
 import VMMSimulated
@@ -30,9 +31,15 @@ enum AgentCommand {
     var faults = SimulatedFaults()
     (faults.startFailuresPerMillion, faults.crashesPerMillion) = (options.startFailures, options.crashes)
     let (seed, unchanging) = (options.seed, faults)
-    let host = AgentHost(AgentHostOptions(nodes: nodes, threads: options.threads), options.client) { name in
+    var hosted = AgentHostOptions(nodes: nodes, threads: options.threads)
+    do { hosted.distances = try distances(options) } catch {
+      say("error: \(error.text)", io)
+      return error.code
+    }
+    let load = SimulatedLoad(permille: options.load)
+    let host = AgentHost(hosted, options.client) { name in
       let backend = SimulatedVMs(seed: mixed(seed, name), times: times, clock: agentClock)
-      backend.faults = unchanging
+      (backend.faults, backend.load) = (unchanging, load)
       return backend
     }
     let what = nodes.count == 1 ? "node \(nodes[0].name)" : "\(nodes.count) nodes"
@@ -47,6 +54,26 @@ enum AgentCommand {
       "agent: \(wish.rawValue): \(before.machines) simulated VMs vanish with this process, and Berth will take its nodes "
         + "for lost", io)
     return 0
+  }
+
+  /// How far other datacenters are, as the flags say.
+  private static func distances(_ options: AgentOptions) throws(Complaint) -> Distances {
+    if let step = options.latencyStep {
+      var names: [String] = []
+      for node in options.nodes { if let name = node.datacenter, !names.contains(name) { names.append(name) } }
+      return .pretended(names, step: step)
+    }
+    if options.latencyTo.isEmpty { return .unknown }
+    let targets = try options.latencyTo.map { (target) throws(Complaint) in
+      guard Topology.accepts(target.datacenter) else {
+        throw Complaint("'\(target.datacenter)' is no name for a datacenter: \(Topology.rule)")
+      }
+      guard case .tcp(let host, let port) = target.address.endpoint else {
+        throw Complaint("--latency-to takes DATACENTER=HOST:PORT")
+      }
+      return DistanceMeter.Target(datacenter: target.datacenter, host: host, port: port)
+    }
+    return .measured(DistanceMeter(targets))
   }
 
   private static func body(_ node: AgentOptions.Node, _ options: AgentOptions) -> NodeBody {

@@ -7,6 +7,8 @@ import Telemetry
 // Unchecked because `lock` guards what changes.
 final class CertificateWatch: @unchecked Sendable {
   private static let pause = Duration.seconds(3_600)
+  /// What was read so long ago is read again when somebody asks.
+  private static let goodFor = Duration.seconds(60)
 
   private let files: [(use: String, path: String)]
   private let logger: Logger
@@ -14,6 +16,7 @@ final class CertificateWatch: @unchecked Sendable {
   private let changed = Condition()
   private var said: [String: CertificateState.Urgency] = [:]
   private var isStopping = false
+  private var known: (states: [CertificateState], at: MonotonicTime)?
   private var thread: Thread?
 
   init(_ settings: ServeOptions, _ logger: Logger) {
@@ -26,8 +29,17 @@ final class CertificateWatch: @unchecked Sendable {
     files = named.compactMap { use, path in path.map { (use: use, path: $0) } }
   }
 
-  /// How they are now.
+  /// How they are now, or were a minute ago.
   var states: [CertificateState] {
+    lock.withLock {
+      if let known, known.at + CertificateWatch.goodFor > .now { return known.states }
+      let states = read()
+      known = (states, .now)
+      return states
+    }
+  }
+
+  private func read() -> [CertificateState] {
     files.map { use, path in
       // Of several in one file the one counts that ends first.
       let ends = (try? CertificateFacts.read(path))?.map(\.endsAt).min()

@@ -1,5 +1,6 @@
 import API
 import Addressing
+import Advisers
 import CLI
 import Cluster
 import Config
@@ -104,6 +105,7 @@ struct Serve {
     if let most = settings.batchMax { options.batchMax = most }
     if let every = settings.snapshotEvery { options.snapshotEvery = every }
     options.fleet = FleetTiming(lease: .seconds(settings.nodeLeaseSeconds))
+    options.schedulers = settings.schedulers.map(\.name)
     let (logger, sink) = (logger, sink)
     options.warn = { logger.log(.warn, $0) }
     options.unknownOutcome = { why in
@@ -156,6 +158,7 @@ struct Serve {
       let every = settings.scrubSeconds
       return BerthAPI(
         engine: engine, history: try directory.history(), metrics: metrics, security: security, cluster: cluster,
+        schedulers: settings.schedulers.map(SchedulerOptions.init), notice: { logger.log(.warn, $0) },
         scrubEvery: every > 0 ? .seconds(every) : nil, alarm: { logger.log(.error, $0) })
     } catch { throw Complaint("\(error)", code: 70) }
   }

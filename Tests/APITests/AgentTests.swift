@@ -133,6 +133,7 @@ import Wire
   }
 
   @Test(arguments: [
+    ("PUT", "nodes/%C3%97", #"{"capacity":{"vcpus":1,"memory_mib":1}}"#, "node"),
     ("PUT", "nodes/n1", #"{}"#, "capacity"), ("PUT", "nodes/n1", #"{"capacity":{"cores":1}}"#, "capacity.cores"),
     ("PUT", "nodes/n1", #"{"capacity":{"vcpus":"1e3","memory_mib":1}}"#, "capacity.vcpus"),
     (

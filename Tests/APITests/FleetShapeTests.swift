@@ -63,9 +63,11 @@ struct FleetShapeTests {
     let address = VMAddress(
       interface: .standard, ip: IPAddress("10.1.0.9")!, pool: PoolName(trusted: "edge"), gateway: nil,
       network: try Prefix(parsing: "10.1.0.0/24"), mac: Self.strange.mac(of: .standard))
+    var (measured, unmeasured) = (VMView(Self.plain), VMView(Self.plain))
+    (measured.usage, unmeasured.usage) = (.some(Resources(cpu: 250, memory: 7)), .some(nil))
     for view in [
       VMView(Self.strange, addresses: [address], hourlyPrice: .some(99)), VMView(Self.plain, hourlyPrice: .some(nil)),
-      VMView(Self.strange)
+      VMView(Self.strange), measured, unmeasured
     ] {
       var out = JSONWriter()
       out.vm(view)
@@ -112,11 +114,10 @@ struct FleetShapeTests {
   }
 
   @Test func theListOfAnAgentComesBack() throws {
-    let address = DesiredAddress(
-      ip: IPAddress("10.1.0.9")!, prefixLength: 24, gateway: IPAddress("10.1.0.1"), dns: [IPAddress("9.9.9.9")!],
-      vlan: 7,
-      mtu: 1_500, pool: PoolName(trusted: "edge"))
-    let interface = DesiredInterface(
+    var address = GuestAddress(IPAddress("10.1.0.9")!, prefixLength: 24, pool: PoolName(trusted: "edge"))
+    (address.gateway, address.dns) = (IPAddress("10.1.0.1"), [IPAddress("9.9.9.9")!])
+    (address.vlan, address.mtu) = (7, 1_500)
+    let interface = GuestInterface(
       name: .standard, mac: Self.strange.mac(of: .standard), addresses: [address])
     for desired in [nil, [], [DesiredVM(Self.strange, action: .stop, isIncoming: true, interfaces: [interface])]] {
       let answer = ReportAnswer(

@@ -1,4 +1,5 @@
 import API
+import Advisers
 import APITypes
 import Addressing
 import Domain
@@ -26,18 +27,20 @@ final class House: Sendable {
   /// Starts a house; with `network` there is a pool `default`, made as `berth serve` makes it.
   init(
     network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192, scrub: Duration? = nil,
-    security: Security = Security(), clock: (@Sendable () -> ClockReading)? = nil
+    security: Security = Security(), clock: (@Sendable () -> ClockReading)? = nil,
+    schedulers: [SchedulerOptions] = []
   ) throws {
     self.log = log
     var options = EngineOptions()
     options.ringCapacity = ring
     if let clock { options.clock = clock }
+    options.schedulers = schedulers.map(\.name)
     let engine = try Engine.open(log: log, snapshots: nil, options: options)
     self.engine = engine
     let alarms = alarms
     api = BerthAPI(
       engine: engine, history: MemoryHistory(), metrics: options.metrics, security: security,
-      scrubEvery: scrub, alarm: { alarms.add($0) })
+      schedulers: schedulers, notice: { alarms.add($0) }, scrubEvery: scrub, alarm: { alarms.add($0) })
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
     server = try Server(serverOptions, api.router)

@@ -56,6 +56,7 @@ private let declared = """
   GET /api/v1/whoami | VOPUAC | tp
   GET /api/v1/security | UC |
   GET /api/v1/nodes | VOPUC |
+  GET /api/v1/latencies | VOPUC |
   GET /api/v1/nodes/{node} | VOPUC |
   PUT /api/v1/nodes/{node} | OAC |
   PATCH /api/v1/nodes/{node} | OC |
@@ -76,7 +77,7 @@ private let declared = """
   POST /api/v1/vms/{vm}/migrate | OC | t
   GET /api/v1/vms/{vm}/why | VOPUC | t
   POST /api/v1/placements | OC | t
-  POST /api/v1/plan | VOPUC |
+  POST /api/v1/plan | OC |
   GET /api/v1/tenants | VOPUC | t
   GET /api/v1/tenants/{tenant}/quota | VOPUC | t
   PUT /api/v1/tenants/{tenant}/quota | C |
@@ -298,7 +299,9 @@ private struct Probe {
           namesTenant: true)
       ]
     case "/api/v1/nodes/{node}" where rule.method == "DELETE": return [Probe(target: path + dry, good: 409)]
-    case let other where other.hasPrefix("/api/v1/nodes") || other == "/api/v1/capacity/{name}":
+    case let other
+    where other.hasPrefix("/api/v1/nodes") || other == "/api/v1/capacity/{name}"
+      || other == "/api/v1/latencies":
       return [Probe(target: path + dry, body: body)]
     default: return nil
     }

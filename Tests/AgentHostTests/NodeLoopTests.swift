@@ -1,8 +1,13 @@
+import APITypes
 import Agent
-import AgentHost
 import Domain
+import Platform
+import TestSupport
 import Testing
 import VMM
+import VMMSimulated
+
+@testable import AgentHost
 
 @Suite struct NodeLoopTests {
   @Test func aNodeRegistersStartsWhatIsWantedAndTellsWhenItRuns() {
@@ -110,5 +115,60 @@ import VMM
     #expect(stage.reports.flatMap(\.vms).contains { $0.fact == .running })
     // About as many questions as waits fit into the time.
     #expect(waits.count < 25, "\(waits)")
+  }
+}
+
+/// What a node tells of use and distances.
+@Suite struct MeasuringTests {
+  @Test func s3_74_eachVMsUseIsToldOnceInTenSeconds() {
+    let stage = Stage()
+    stage.backend.load = SimulatedLoad(permille: 500)
+    stage.answer = content([wanted(1), wanted(2)])
+    stage.play(.seconds(60))
+    let told = stage.measured.filter { !$0.usage.vms.isEmpty }
+    #expect((5...7).contains(told.count), "\(told.count)")
+    let last = told.last!.usage
+    #expect(last.vms.map(\.id.raw) == [1, 2])
+    for item in last.vms {
+      // Of 1 vCPU and 512 MiB half, somewhat more or less, and the same each time.
+      #expect((375...625).contains(item.amounts.cpu) && (192...320).contains(item.amounts.memory), "\(item)")
+    }
+    #expect(last.amounts.cpu == last.vms.reduce(0) { $0 + $1.amounts.cpu })
+    #expect(told.dropFirst().allSatisfy { $0.usage == last })
+  }
+
+  @Test func aBackendThatCannotTellTakesAllOfItToBeInUse() {
+    let stage = Stage()
+    stage.answer = content([wanted(1)])
+    stage.play(.seconds(10))
+    #expect(stage.measured.allSatisfy { $0.usage.vms.isEmpty })
+    #expect(stage.measured.last?.usage.amounts.cpu == 1_000)
+  }
+
+  @Test func s3_12_distancesAreToldOnceAMinuteAndAgainUntilTheyAreHeard() {
+    let stage = Stage(distances: .pretended(["dc-1", "dc-2", "dc-3"], step: .milliseconds(2)), datacenter: "dc-2")
+    stage.answer = content([])
+    stage.play(.seconds(50))
+    #expect(stage.measured.map(\.latencies).filter { !$0.isEmpty } == [[.init("dc-1", 2_000), .init("dc-3", 2_000)]])
+    stage.answer = { _ in .failed("nobody is there") }
+    stage.play(.seconds(30))
+    let failed = stage.measured.filter { !$0.latencies.isEmpty }.count
+    #expect(failed > 2, "told again")
+    stage.answer = content([])
+    stage.play(.seconds(20))
+    #expect(stage.measured.last?.latencies.isEmpty == true)
+  }
+
+  @Test func howLongItTakesToConnectIsMeasured() throws {
+    let listener = try Listener(host: "127.0.0.1", port: 0)
+    let near = DistanceMeter.Target(datacenter: "ams", host: "127.0.0.1", port: listener.address.port)
+    let measured = try #require(DistanceMeter.median(of: near))
+    #expect((1..<2_000_000).contains(measured))
+    let nobody = DistanceMeter.Target(datacenter: "osl", host: "127.0.0.1", port: freePort())
+    #expect(DistanceMeter.median(of: nobody) == nil)
+    let meter = DistanceMeter([near, nobody])
+    defer { meter.stop() }
+    #expect(eventually { meter.latest.round == 1 })
+    #expect(meter.latest.latencies.map(\.datacenter) == ["ams"], "who cannot be reached is left out")
   }
 }

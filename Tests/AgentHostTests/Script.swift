@@ -15,12 +15,16 @@ final class Stage {
   private(set) var backend: SimulatedVMs!
   private(set) var loop: NodeLoop!
 
-  init(polls: Bool = false, start: Duration = .milliseconds(200)) {
+  init(
+    polls: Bool = false, start: Duration = .milliseconds(200), distances: Distances = .unknown,
+    datacenter: String? = nil
+  ) {
     backend = SimulatedVMs(seed: 1, times: SimulatedTimes(startDelay: start)) { [unowned self] in now }
-    let node = HostedNode(
-      NodeName(trusted: "n-1"), NodeBody(Resources(cpu: 8_000, memory: 8_192, disk: 1 << 20, bandwidth: 1_000)))
+    var body = NodeBody(Resources(cpu: 8_000, memory: 8_192, disk: 1 << 20, bandwidth: 1_000))
+    if let datacenter { body.topology = Topology(datacenter: datacenter) }
     loop = NodeLoop(
-      node, backend, heartbeat: .seconds(2), polls: polls, clock: { [unowned self] in now },
+      HostedNode(NodeName(trusted: "n-1"), body), backend, heartbeat: .seconds(2), polls: polls, distances: distances,
+      clock: { [unowned self] in now },
       ask: { [unowned self] _, message, _ in
         heard.append((now, message))
         return answer(message)
@@ -40,6 +44,10 @@ final class Stage {
   }
 
   var registrations: Int { heard.count { if case .register = $0.message { true } else { false } } }
+
+  var measured: [Measured] {
+    heard.compactMap { if case .report(_, let measured, _) = $0.message { measured } else { nil } }
+  }
 
   var reports: [AgentReport] {
     heard.compactMap { if case .report(let report, _, _) = $0.message { report } else { nil } }

@@ -3,7 +3,7 @@ import Domain
 import Testing
 import VMM
 
-private let here = VMCapabilities(stopsGracefully: true, pins: true, passesDevices: true)
+private let here = VMCapabilities(pins: true, passesDevices: true)
 private let room = Resources(cpu: 8_000, memory: 8_192, disk: 1 << 20, bandwidth: 10_000)
 
 /// An agent that Berth has registered as epoch 1.
@@ -107,6 +107,39 @@ extension Agent {
     agent.registered(epoch: 2)
     agent.hear([run(order(1, epoch: 4))], there, revision: 5)
     #expect(agent.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
+  }
+
+  @Test func s3_16_aStandbyIsPreparedAndNeverRunUntilItTakesOver() {
+    func standby(_ epoch: UInt64) -> WantedVM {
+      WantedVM(order(1, epoch: epoch), isWanted: true, graceSeconds: 30, isStandby: true)
+    }
+    var agent = agent(capabilities: VMCapabilities(prepares: true))
+    agent.hear([standby(3)])
+    #expect(agent.actions([], now: .zero) == [.prepare(order(1, epoch: 3))])
+    let ready = [ObservedVM(order(1, epoch: 3), .prepared)]
+    #expect(agent.actions(ready, now: .zero) == [] && agent.report(ready, now: .zero, isWhole: true).vms == [])
+    // It moves, and this node is told so: nothing to do.
+    agent.hear([standby(4)], ready, revision: 2)
+    #expect(agent.actions(ready, now: .zero) == [] && agent.deadline(ready) == nil)
+    // It takes over: what was prepared is started, without being cleared away first, and only with a lease.
+    agent.hear([run(order(1, epoch: 5))], ready, revision: 3)
+    #expect(agent.actions(ready, now: .zero) == [.ensure(order(1, epoch: 5))])
+    #expect(agent.actions(ready, now: .seconds(60)) == [] && agent.report(ready, now: .zero).vms == [])
+    // It is no business of this node's any more.
+    agent.hear([], ready, revision: 4)
+    #expect(agent.actions(ready, now: .zero) == [.remove(VMID(raw: 1), epoch: 3)])
+    // Here it ran, and here it now has its standby: what runs is ended first.
+    agent.hear([standby(6)], revision: 5)
+    let runs = [ObservedVM(order(1, epoch: 5), .running)]
+    #expect(agent.actions(runs, now: .zero) == [.stop(VMID(raw: 1), epoch: 5, graceSeconds: 0)])
+    #expect(
+      agent.actions([ObservedVM(order(1, epoch: 5), .down)], now: .zero) == [.remove(VMID(raw: 1), epoch: 5)])
+  }
+
+  @Test func whoCannotPrepareIsNotAsked() {
+    var agent = agent()
+    agent.hear([WantedVM(order(1), isWanted: true, graceSeconds: 30, isStandby: true)])
+    #expect(agent.actions([], now: .zero) == [] && agent.report([], now: .zero, isWhole: true).vms == [])
   }
 
   @Test func aVMThatIsOnlyKeptIsNeverStartedAndRunsOnUnderAnyRegistration() {
@@ -249,7 +282,7 @@ extension Agent {
   }
 
   @Test func whatTheBackendCannotDoFailsVisibly() {
-    var agent = agent(capabilities: VMCapabilities(stopsGracefully: true))
+    var agent = agent(capabilities: VMCapabilities())
     var pinned = order(1)
     pinned.seat.cpus = CPUSet(0..<1)
     agent.hear([run(pinned)])

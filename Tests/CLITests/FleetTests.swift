@@ -184,6 +184,20 @@ private let web =
     }
   }
 
+  @Test func s3_12_howFarDatacentersAreIsATable() {
+    let item = #"{"from":"ams","to":"fra","microseconds":3250,"reporters":4,"age_seconds":12}"#
+    withServer(ScriptedServer { _ in .ok(#"{"items":[\#(item)]}"#) }) { server in
+      let ran = berth("node latency", at: server)
+      #expect(server.seen[0].path == "/api/v1/latencies")
+      #expect(
+        ran.out == """
+          FROM  TO   LATENCY  NODES     HEARD
+          ams   fra  3.25 ms      4  12 s ago
+
+          """, "\(ran.out)")
+    }
+  }
+
   @Test func registeringANodeSaysWhatItHas() {
     withServer(ScriptedServer { _ in .answer(201, #"{"name":"host-1"}"#) }) { server in
       _ = berth(

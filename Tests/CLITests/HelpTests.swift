@@ -20,8 +20,8 @@ import Testing
                     who-has, history.
           vm        Virtual machines: what is wanted, where it is, and why. create, list, show, why, update,
                     start, stop, restart, migrate, delete.
-          node      The hosts that carry VMs. list, show, register, update, delete, cordon, uncordon, drain,
-                    fence.
+          node      The hosts that carry VMs. list, show, latency, register, update, delete, cordon,
+                    uncordon, drain, fence.
           tenant    Who has what, and how much at most. list, quota.
           capacity  Room on nodes that is kept for a tenant. list, reserve, release.
           cost      What VMs cost. report, billing.

@@ -50,7 +50,7 @@ extension Samples {
     spec.nodeLabels = labels
     spec.node = NodeName(trusted: "n2")
     (spec.spot, spec.strategy, spec.preemption, spec.isForced) = (.only, .manual, .cost, true)
-    (spec.failover, spec.labels) = (.restart, labels)
+    (spec.failover, spec.hasStandby, spec.labels) = (.restart, true, labels)
     return spec
   }
 
@@ -63,8 +63,8 @@ extension Samples {
       key: VMKey(tenant: TenantName(trusted: "acme"), name: VMName(trusted: "db:1@x")),
       id: VMID(revision: 6, index: 1_023),
       spec: fullSpec, state: .migrating, isWanted: false, node: NodeName(trusted: "n2"),
-      leaving: NodeName(trusted: "n1"),
-      seat: seat, epoch: 3, preemptions: 2, preemptedAt: 1_000, why: "n2: the node that was named", createdAt: 8,
+      leaving: NodeName(trusted: "n1"), standby: NodeName(trusted: "n3"), standbyWhy: "no standby", seat: seat,
+      epoch: 3, preemptions: 2, preemptedAt: 1_000, why: "n2: the node that was named", createdAt: 8,
       revision: 10)
   }
 

@@ -65,6 +65,7 @@ struct FleetTests {
     #expect(beat(bench, b) { vm(bench)?.node == b }, "\(String(describing: vm(bench)))")
     #expect(vm(bench)?.epoch == 2 && held != nil && address(bench) == held)
     #expect(bench.engine.read { $0.node(a)?.state } == .lost)
+    #expect(bench.engine.metrics.nodesLost.current == 1)
   }
 
   @Test func s3_70_withoutThatWishItWaitsForItsNodeWhichComesBack() throws {

@@ -166,7 +166,11 @@ struct Agents {
     desired[name] = list
     let wanted = Dictionary(uniqueKeysWithValues: list.map { ($0.id, $0) })
     for id in (carried[name] ?? [:]).keys {
-      if let vm = wanted[id] { carried[name]?[id]?.isLeased = vm.isLeased } else { carried[name]?[id] = nil }
+      if let vm = wanted[id], vm.duty(of: name) != .prepare {
+        carried[name]?[id]?.isLeased = vm.isLeased
+      } else {
+        carried[name]?[id] = nil
+      }
     }
   }
 
@@ -201,6 +205,9 @@ struct Agents {
       carried[name]?[vm.id] = nil
       over.insert(mark)
       return say(.gone)
+    case .prepare:
+      // Whatever is told of a standby is not believed.
+      return random.oneIn(4) ? say(random.pick(VMReport.Fact.allCases)) : nil
     case .keep, .wait, nil: return nil
     }
   }

@@ -97,6 +97,11 @@ struct FleetProofs {
       capacities.sort { $0.name < $1.name }
     }
 
+    /// Who has room on a node.
+    func there(_ name: NodeName) -> [VM] {
+      vms.filter { $0.node == name || $0.standby == name || $0.state == .migrating && $0.leaving == name }
+    }
+
     func addresses(of vm: VM) -> [Allocation] {
       allocations.filter { $0.manager == .vm && $0.tenant == vm.key.tenant && $0.owner == vm.key.name.owner }
     }
@@ -110,6 +115,7 @@ struct FleetProofs {
     if vm.state == .failed, vm.node != nil { throw Failure("\(name) keeps its room") }
     if vm.isEnding, vm.isWanted { throw Failure("\(name) is ending and wanted") }
     if vm.node != nil, vm.node == vm.leaving { throw Failure("\(name) leaves where it is") }
+    try checkStandby(vm, rows)
     for node in [vm.node, vm.leaving].compactMap(\.self) where rows.nodes[node] == nil {
       throw Failure("\(name): no node \(node)")
     }
@@ -136,6 +142,22 @@ struct FleetProofs {
     }
   }
 
+  private func checkStandby(_ vm: VM, _ rows: Rows) throws {
+    let name = "\(vm.key.tenant)/\(vm.key.name) (\(vm.state))"
+    guard vm.needsStandby else {
+      if vm.standby != nil || vm.standbyWhy != "" { throw Failure("\(name) has a standby and is to have none") }
+      return
+    }
+    guard (vm.standby == nil) != (vm.standbyWhy == "") else { throw Failure("\(name): standby, or why there is none") }
+    guard let standby = vm.standby else { return }
+    guard let there = rows.nodes[standby], let here = vm.node.flatMap({ rows.nodes[$0] }) else {
+      throw Failure("\(name): no node of its standby")
+    }
+    if standby == vm.leaving { throw Failure("\(name) has its standby where it leaves") }
+    if there.topology.datacenter == here.topology.datacenter { throw Failure("\(name): both in one datacenter") }
+    if there.state == .lost || there.state == .fenced { throw Failure("\(name): its standby is \(there.state)") }
+  }
+
   private func checkAddresses(_ rows: Rows) throws {
     let vms = Dictionary(uniqueKeysWithValues: rows.vms.map { ($0.key, $0) })
     var seen: Set<String> = []
@@ -152,11 +174,12 @@ struct FleetProofs {
   // MARK: Nodes
 
   private func check(_ node: Node, _ rows: Rows) throws {
-    let there = rows.vms.filter { $0.node == node.name || $0.state == .migrating && $0.leaving == node.name }
+    let there = rows.there(node.name)
     var (used, custom, devices, cpus) = (Resources.none, UInt32(0), Set<DeviceID>(), Set<Int>())
     for vm in there {
       used = used + (vm.spec.isPinned ? node.profile.backed(vm.spec.resources) : vm.spec.resources)
       custom += vm.spec.custom.reduce(0) { $0 + $1.amount }
+      if vm.standby == node.name { continue }
       for device in vm.seat.devices where !devices.insert(device).inserted { throw Failure("\(device) twice") }
       for cpu in vm.seat.cpus.members where !cpus.insert(cpu).inserted { throw Failure("processor \(cpu) twice") }
       if vm.spec.isPinned, vm.seat.cpus.count != Int(vm.spec.resources.cpu / 1_000) {
@@ -166,7 +189,8 @@ struct FleetProofs {
     guard used.fits(in: node.effective) else { throw Failure("\(node.name) is over capacity: \(used)") }
     guard custom <= node.custom.first?.amount ?? 0 else { throw Failure("\(node.name): too many licences") }
     guard devices.isSubset(of: node.devices.map(\.id)) else { throw Failure("\(node.name): devices it does not have") }
-    let settled = node.state != .fenced || !rows.vms.contains { $0.node == node.name || $0.leaving == node.name }
+    let settled =
+      node.state != .fenced || !rows.vms.contains { [$0.node, $0.leaving, $0.standby].contains(node.name) }
     guard settled else { throw Failure("\(node.name) is fenced and carries something") }
     if node.state == .lost, rows.vms.contains(where: { $0.node == node.name && $0.state != .lost }) {
       throw Failure("\(node.name) is lost and its VMs are not")
@@ -211,7 +235,7 @@ struct FleetProofs {
     var usage = Quota.Usage()
     for vm in rows.vms where vm.key.tenant == tenant && (vm.isWanted || vm.node != nil) {
       usage.add(Quota.Usage(of: vm.spec))
-      if let node = vm.node.flatMap({ rows.nodes[$0] }) {
+      for node in [vm.node, vm.standby].compactMap({ $0.flatMap { rows.nodes[$0] } }) {
         usage[.money] += UInt64(node.prices.monthly(vm.spec.resources))
       }
     }
@@ -234,10 +258,10 @@ struct FleetProofs {
       else { throw Failure("list of the VMs of \(tenant)") }
     }
     for name in rows.nodes.keys {
-      guard tables.vms(on: name) == rows.vms.filter({ $0.node == name || $0.leaving == name }) else {
+      guard tables.vms(on: name) == rows.vms.filter({ [$0.node, $0.leaving, $0.standby].contains(name) }) else {
         throw Failure("VMs on \(name)")
       }
-      let there = rows.vms.filter { $0.node == name || $0.state == .migrating && $0.leaving == name }
+      let there = rows.there(name)
       let sum = there.reduce(Resources.none) { $0 + $1.spec.resources }
       guard tables.carried(by: name) == (sum, there.count) else { throw Failure("what \(name) carries") }
     }
@@ -273,6 +297,7 @@ struct FleetProofs {
     guard Set(x.queue.keys) == Set(y.queue.keys) else {
       throw Failure("waiting: \(x.queue.keys), fresh \(y.queue.keys)")
     }
+    guard x.lacking == y.lacking else { throw Failure("lacking: \(x.lacking), fresh \(y.lacking)") }
     guard x.leaving == y.leaving else { throw Failure("leaving: \(x.leaving), fresh \(y.leaving)") }
     guard x.quotas == y.quotas, x.nodeCount == y.nodeCount, x.nextExpiry == y.nextExpiry else {
       throw Failure("quotas, nodes or ends differ")

@@ -61,7 +61,7 @@ struct FleetAsking {
       var patch = VMPatch()
       patch.priority = UInt16(number(0...1_000))
       patch.isPreemptible = oneIn(2)
-      if oneIn(3) { patch.failover = .restart }
+      if oneIn(3) { (patch.failover, patch.hasStandby) = (.restart, oneIn(2)) }
       return .fleet(.updateVM(knownKey(), patch, ifMatch: oneIn(5) ? 1 : nil))
     case .lie: return lie()
     case .register: return .fleet(.registerNode(node()))
@@ -113,6 +113,10 @@ struct FleetAsking {
     if oneIn(8) { spec.isPinned = true }
     if oneIn(10) { spec.locality.excluded = ["east"] }
     if oneIn(6) { (spec.maxDisrupted, spec.groups) = (1, [GroupName(trusted: "g")]) }
+    if oneIn(3) {
+      (spec.hasStandby, spec.failover) = (true, .restart)
+      if !oneIn(10) { (spec.devices, spec.isPinned) = ([], false) }
+    }
     return spec
   }
 
@@ -136,7 +140,7 @@ struct FleetAsking {
   private mutating func node() -> Node {
     let name = name()
     let number = Int32(number(4...9))
-    let place = random.pick(["east", "west"])
+    let place = random.pick(["east", "east", "west", "west", "north"])
     var node = Node(
       name: name, physical: Resources(cpu: number * 1_000, memory: number * 1_024, disk: 1_000, bandwidth: 1_000),
       topology: Topology(datacenter: place, rack: random.pick(["r1", "r2"])),

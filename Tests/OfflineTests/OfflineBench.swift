@@ -76,6 +76,7 @@ final class OfflineBench {
   }
 
   var revision: Revision { ledger.tables.revision }
+  var tables: Tables { ledger.tables }
   var now: LogTime { time }
 
   /// A healthy log of 40 batches with a snapshot in the middle and an index.
@@ -154,4 +155,13 @@ final class Holes: BatchReader {
   func sequence(holding revision: UInt64) throws(LogFault) -> UInt64? { try reader.sequence(holding: revision) }
   func oldest() throws(LogFault) -> LogOldest? { try reader.oldest() }
   func head() throws(LogFault) -> LogHead { try reader.head() }
+}
+
+/// What is there of a fleet.
+extension OfflineBench {
+  func vm(_ name: String) -> VM? { tables.vm(VMKey(name: VMName(trusted: name))) }
+  func node(_ name: String) -> Node? { tables.node(NodeName(trusted: name)) }
+  func addresses(of name: String) -> [Allocation] {
+    tables.allocations(tenant: .standard, owner: OwnerName(trusted: name))
+  }
 }

@@ -340,11 +340,18 @@ import Testing
     #expect(fleet.ask(spec { $0.node = name("a") }).explanation.removed(by: .rule) == 1)
     fleet.extensions = []
     var request = PlacementRequest(key("new"), spec())
-    request.hints = [.init(name("b"), 700), .init(name("gone"), 900)]
+    var advice = Advice()
+    advice.hints = [.init(name("b"), 700), .init(name("gone"), 900)]
+    request.advice = advice
     #expect(fleet.place(request).node == "b")
     fleet.put(node("b") { $0.state = .draining })
     #expect(fleet.place(request).node == "a")
-    request.vetoes = [name("a")]
+    request.advice?.vetoes = [name("a")]
     #expect(fleet.place(request).explanation.removed(by: .rule) == 1)
+    fleet.put(node("b"))
+    request.advice?.among = [name("a")]
+    #expect(fleet.place(request).explanation.removed(by: .rule) == 2)
+    request.advice?.notes = ["scheduler x refuses 1 of 1 nodes"]
+    #expect(fleet.place(request).explanation.text.contains("scheduler x refuses"))
   }
 }

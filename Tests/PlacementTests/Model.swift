@@ -81,11 +81,14 @@ struct Model {
     if !spec.resources.fits(in: node.physical) { return .size }
     if !node.labels.includes(spec.nodeLabels) { return .labels }
     if let budget = spec.budget, price(spec, node, request.time) > budget { return .budget }
+    if let apart = request.apart, [nil, apart].contains(node.topology.datacenter) { return .together }
     if let reason = locality(node, spec.locality) { return reason }
     if let addresses, !spec.interfaces.isEmpty {
       if addresses[node.topology.datacenter ?? "", default: 0] < spec.interfaces.count { return .addresses }
     }
-    if request.vetoes.contains(node.name) { return .rule }
+    if let advice = request.advice {
+      if advice.vetoes.contains(node.name) || advice.among?.contains(node.name) == false { return .rule }
+    }
     if let reason = company(node, request) { return reason }
     let mine = vms(on: node.name).filter { $0.key.tenant == request.key.tenant }
     return mine.count >= Int(request.vmsPerNode ?? 1_000) ? .perNode : .none
@@ -207,8 +210,9 @@ struct Model {
     if spec.strategy == .domains, let group = spec.groups.first {
       sum += 1_000 * Int32(members(group, tenant, near: node, spec.locality.spreading?.scope ?? .zone).count)
     }
-    let best = request.hints.filter { nodes[$0.node] != nil }.map { Int32($0.score) }.max() ?? 0
-    if best > 0 { sum += best - Int32(request.hints.last { $0.node == node.name }?.score ?? 0) }
+    let hints = request.advice?.hints ?? []
+    let best = hints.filter { nodes[$0.node] != nil }.map { Int32($0.score) }.max() ?? 0
+    if best > 0 { sum += best - Int32(hints.last { $0.node == node.name }?.score ?? 0) }
     return sum
   }
 
@@ -242,6 +246,7 @@ struct Model {
   }
 
   func isMovable(_ vm: VM, _ request: PlacementRequest) -> Bool {
+    if request.spec.preemption == .own, vm.key.tenant != request.key.tenant { return false }
     if !vm.spec.isPreemptible || vm.spec.priority >= request.spec.priority { return false }
     if vm.preemptedAt != 0, request.time - vm.preemptedAt < Limits.preemptionRest { return false }
     let needed = request.spec.affinity.filter { !$0.isAnti && $0.weight == nil }.map(\.group)

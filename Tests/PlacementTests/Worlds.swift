@@ -113,8 +113,12 @@ struct World {
     if random.oneIn(10) { request.vmsPerNode = UInt64(1 + below(2)) }
     let names = model.nodes.keys.sorted()
     if random.oneIn(12) { request.avoid = random.pick(names) }
-    if random.oneIn(12) { request.vetoes = [random.pick(names)] }
-    if random.oneIn(12) { request.hints = [.init(random.pick(names), UInt16(1 + below(100)))] }
+    if random.oneIn(12) { request.apart = random.pick(World.datacenters) }
+    var advice = Advice()
+    if random.oneIn(12) { advice.vetoes = [random.pick(names)] }
+    if random.oneIn(12) { advice.hints = [.init(random.pick(names), UInt16(1 + below(100)))] }
+    if random.oneIn(24) { advice.among = [random.pick(names), random.pick(names)] }
+    if advice != Advice() { request.advice = advice }
     if random.oneIn(15) { request.spec.node = random.pick(names) }
     if random.oneIn(6) { request.mayPreempt = false }
     return request

@@ -38,19 +38,8 @@ final class CrashLoop {
 
   init(_ mode: FaultMode, _ ground: Ground) throws {
     (self.mode, self.ground) = (mode, ground)
-    if ground == .fresh {
-      base = nil
-    } else {
-      base = temporary.file("base")
-      let berth = try Berth(temporary.file("base"), crashLoopFlags)
-      for i in 1...10 { guard try berth.allocate("old-\(i)").status == 201 else { throw Unexpected("no base") } }
-      _ = try berth.send("DELETE", "/api/v1/ip/release/old-4")
-      if ground == .closed { berth.stop() } else { berth.crash() }
-    }
-    FileSystemTree.makeDirectory(temporary.file("reference"))
-    let directory = temporary.file("reference") + "/data"
-    if let base { try FileSystemTree.copy(base, to: directory) }
-    reference = try Reference(directory, in: temporary.file("reference"))
+    base = try ground.make(in: temporary)
+    reference = try Reference(copyOf: base, in: temporary.file("reference"))
   }
 
   /// Lets the process meet the fault at its `n`th step and looks at what is left; false when it took fewer steps.
@@ -69,7 +58,14 @@ final class CrashLoop {
     report.faults += 1
     report.acknowledged += end.acknowledged.count
     judge(ending, end, place, note)
-    try lookAtWhatIsLeft(data, end, place)
+    for (answer, expected) in zip(end.acknowledged, reference.answers) {
+      #expect(answer.ip == expected.ip && isOnce(answer), "\(place): \(answer.text) instead of \(expected.text)")
+    }
+    if try reference.expectKept(
+      in: data, answered: end.acknowledged.count, hasOneInFlight: end.hasOneInFlight, place)
+    {
+      report.inFlightKept += 1
+    }
     return true
   }
 
@@ -143,7 +139,34 @@ final class CrashLoop {
     }
   }
 
-  private func lookAtWhatIsLeft(_ data: String, _ told: Told, _ place: String) throws {
+  /// Nothing but a refusal for lack of room makes the workload repeat a step, so each was done when it was answered.
+  private func isOnce(_ answer: Answer) -> Bool { mode == .enospc || (200...299).contains(answer.status) }
+}
+
+extension Ground {
+  /// The data directory that a run begins with; nil = none.
+  func make(in temporary: TemporaryDirectory) throws -> String? {
+    if self == .fresh { return nil }
+    let base = temporary.file("base")
+    let berth = try Berth(base, crashLoopFlags)
+    for i in 1...10 { guard try berth.allocate("old-\(i)").status == 201 else { throw Unexpected("no base") } }
+    _ = try berth.send("DELETE", "/api/v1/ip/release/old-4")
+    if self == .closed { berth.stop() } else { berth.crash() }
+    return base
+  }
+}
+
+extension Reference {
+  /// Runs the workload on a copy of `base`, in a directory that is made for it.
+  init(copyOf base: String?, in parent: String) throws {
+    FileSystemTree.makeDirectory(parent)
+    if let base { try FileSystemTree.copy(base, to: parent + "/data") }
+    try self.init(parent + "/data", in: parent)
+  }
+
+  /// Starts on what a fault has left and looks whether it is the state after `answered` steps, or after one more if
+  /// that was in flight; then does the rest. True when the one in flight had been done.
+  func expectKept(in data: String, answered: Int, hasOneInFlight: Bool, _ place: String) throws -> Bool {
     if Files.exists("\(data)/log.db") {
       let check = try Berth.run(["check", "--data-dir", data])
       #expect(check.status == .exited(0), "\(place): check before the restart: \(check)")
@@ -151,30 +174,23 @@ final class CrashLoop {
     let berth: Berth
     do { berth = try Berth(data, crashLoopFlags) } catch {
       Issue.record("\(place): the next start: \(error)")
-      return
+      return false
     }
-    let done = told.acknowledged.count
     let state = try berth.state()
-    let isKept = told.hasOneInFlight && state == reference.states[done + 1]
-    if isKept { report.inFlightKept += 1 }
-    #expect(isKept || state == reference.states[done], "\(place): after \(done) answers: \(text(state))")
-    for (answer, expected) in zip(told.acknowledged, reference.answers) {
-      #expect(answer.ip == expected.ip && isOnce(answer), "\(place): \(answer.text) instead of \(expected.text)")
-    }
+    let isKept = hasOneInFlight && state == states[answered + 1]
+    #expect(isKept || state == states[answered], "\(place): after \(answered) answers: \(text(state))")
     expectNoAddressTwice(state, place)
     // What was under way is asked for again, and the rest follows: the outcome is as if nothing had happened.
-    for step in workload[done...] {
+    for step in workload[answered...] {
       if case .acknowledged = berth.perform(step) { continue }
       Issue.record("\(place): afterwards, \(step.method) \(step.target) is not answered: \(berth.errors)")
     }
-    #expect(try berth.state() == reference.states.last, "\(place): the rest of the work ends differently")
+    #expect(try berth.state() == states.last, "\(place): the rest of the work ends differently")
     #expect(berth.stop() == .exited(0), "\(place): \(berth.errors)")
     let check = try Berth.run(["check", "--data-dir", data])
     #expect(check.status == .exited(0), "\(place): check afterwards: \(check)")
+    return isKept
   }
-
-  /// Nothing but a refusal for lack of room makes the workload repeat a step, so each was done when it was answered.
-  private func isOnce(_ answer: Answer) -> Bool { mode == .enospc || (200...299).contains(answer.status) }
 
   private func expectNoAddressTwice(_ state: JSONValue, _ place: String) {
     var seen: Set<String> = []

@@ -82,6 +82,76 @@ extension Berth {
     #expect(try berth.vm("db")["node"]?.string == "large")
   }
 
+  @Test func s3_14_whatTheFlagsOfAnAgentSayArrivesAtTheNode() throws {
+    let directory = TemporaryDirectory()
+    let berth = try Berth(directory.path)
+    let one = try agent(
+      berth,
+      "--node lab-1 --datacenter fra --zone a --rack r7 --vcpus 8 --memory 16G --disk 100G --bandwidth 1G"
+        + " --price-vcpu 0.02 --price-memory 0.001")
+    let many = try agent(berth, "--nodes 4 --prefix x --first 5 --datacenters 2 --zones 2 --latency 5ms")
+    #expect(try eventually { try berth.ready(5) }, "\(one.errors)\(many.errors)")
+    let node = try berth.get("/api/v1/nodes/lab-1").json
+    let place = node["topology"]
+    #expect(place?["datacenter"]?.string == "fra" && place?["zone"]?.string == "a" && place?["rack"]?.string == "r7")
+    #expect(node["capacity"]?["vcpus"]?.numberText == "8" && node["capacity"]?["memory_mib"]?.integer() == 16_384)
+    #expect(node["capacity"]?["disk_mib"]?.integer() == 102_400)
+    #expect(node["capacity"]?["bandwidth_mbps"]?.integer() == 1_000)
+    #expect(node["prices"]?["off_peak"]?["vcpu_micros"]?.integer() == 20_000)
+    #expect(node["prices"]?["off_peak"]?["memory_gib_micros"]?.integer() == 1_000)
+    #expect(node["backends"]?[0]?.string == "simulated")
+    let places = try (5...8).map { number in
+      let place = try berth.get("/api/v1/nodes/x-\(number)").json["topology"]
+      return [place?["datacenter"]?.string ?? "", place?["zone"]?.string ?? "", place?["rack"]?.string ?? ""]
+    }
+    #expect(places == [["dc-1", "a", "r1"], ["dc-2", "a", "r1"], ["dc-1", "b", "r1"], ["dc-2", "b", "r1"]])
+    // And what it pretends of distances and use.
+    #expect(try eventually { try berth.command("node latency").output.contains("5 ms") }, "\(many.errors)")
+    #expect(try berth.command("vm create busy --vcpus 2 --memory 2G --wait").status == .exited(0))
+    #expect(
+      try eventually(deadline: .seconds(30)) {
+        try berth.get("/api/v1/vms/busy?usage=true").json["usage"]?["memory_mib"]?.integer(Int.self) ?? 0 > 0
+      })
+    #expect(try berth.command("vm show busy").output.contains("usage"))
+  }
+
+  @Test func s3_59_aSchedulerOutsideDecidesAndOneThatIsSlowIsLeftOut() throws {
+    let directory = TemporaryDirectory()
+    func outside(_ words: String) throws -> (process: ChildProcess, url: String) {
+      let process = try ChildProcess(
+        "python3", ["\(Repository.root)/Tests/scripts/scheduler.py"] + words.split(separator: " ").map(String.init))
+      try #require(eventually { process.output.hasSuffix("\n") || process.poll() != nil }, "\(process.errors)")
+      return (process, process.output.trimmingCharacters(in: .newlines))
+    }
+    let licence = try outside("--refuse n-1,n-2")
+    let slow = try outside("--delay 5")
+    let rubbish = try outside("--rubbish")
+    let berth = try Berth(
+      directory.path,
+      [
+        "--scheduler", "licence=\(licence.url) timeout=3s", "--scheduler", "slow=\(slow.url) timeout=100ms only=score",
+        "--scheduler", "rubbish=\(rubbish.url)"
+      ])
+    let agents = try agent(berth, "--nodes 3 --prefix n --start-delay 20ms")
+    #expect(try eventually { try berth.ready(3) }, "\(agents.errors) \(berth.errors)")
+    let made = try berth.command("vm create web --vcpus 2 --memory 1G --wait")
+    #expect(made.status == .exited(0), "\(made.errors)")
+    #expect(try berth.vm("web")["node"]?.string == "n-3", "\(berth.told("web"))")
+    let why = try berth.command("vm why web").output
+    #expect(why.contains("scheduler licence: refuses 2 of 3 nodes"), "\(why)")
+    #expect(why.contains("scheduler slow: left out: no answer within 100 ms"), "\(why)")
+    #expect(why.contains("scheduler rubbish: left out: its answer is not understood"), "\(why)")
+    #expect(eventually { berth.errors.contains("scheduler slow is left out") })
+    // Its node is vouched to be off: nowhere else may it go, and it says so.
+    #expect(try berth.command("node cordon n-3").status == .exited(0))
+    agents.kill(SIGKILL)
+    #expect(try berth.command("node fence n-3 --yes").status == .exited(0))
+    #expect(
+      try eventually { try berth.command("vm why web").output.contains("licence: refuses 2 of 2 nodes") },
+      "\(berth.told("web"))")
+    #expect(try berth.state("web") == "pending")
+  }
+
   @Test func whatFailsToStartIsTriedElsewhere() throws {
     let directory = TemporaryDirectory()
     let berth = try Berth(directory.path)

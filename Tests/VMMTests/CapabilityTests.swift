@@ -4,7 +4,7 @@ import VMM
 
 @Suite struct CapabilityTests {
   @Test func whatABackendCannotDoIsSaidInWords() {
-    let little = VMCapabilities(stopsGracefully: false, mostCPU: 2_000)
+    let little = VMCapabilities(mostCPU: 2_000)
     #expect(little.flaw(in: order(1)) == nil)
     #expect(little.flaw(in: order(1, cpu: 2_001))?.contains("at most 2 vCPUs") == true)
     var pinned = order(1)
@@ -13,6 +13,6 @@ import VMM
     var device = order(1)
     device.seat.devices = [DeviceID(trusted: "0000:3b:00.0")]
     #expect(little.flaw(in: device)?.contains("devices") == true)
-    #expect(VMCapabilities(stopsGracefully: true, pins: true, passesDevices: true).flaw(in: device) == nil)
+    #expect(VMCapabilities(pins: true, passesDevices: true).flaw(in: device) == nil)
   }
 }

@@ -75,6 +75,26 @@ import VMM
     #expect(backend.phase(1) == .down)
   }
 
+  @Test(arguments: backends) func whatIsPreparedIsSeenNeverRunsAndComesUpUnderItsOwnOrder(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    guard backend.capabilities.prepares else { return }
+    for _ in 0..<2 { backend.prepare(order(1, epoch: 1)) }
+    settle()
+    #expect(backend.observe().map(\.phase) == [.prepared] && backend.observe()[0].epoch == 1)
+    backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
+    backend.remove(VMID(raw: 1), epoch: 2)
+    #expect(backend.phase(1) == .prepared)
+    backend.ensure(order(1, epoch: 2))
+    settle()
+    #expect(backend.phase(1) == .running && backend.observe().map(\.epoch) == [2])
+    // What runs is not prepared, and what was never started can be cleared away.
+    backend.prepare(order(1, epoch: 3))
+    #expect(backend.phase(1) == .running)
+    backend.prepare(order(2))
+    backend.remove(VMID(raw: 2), epoch: 1)
+    #expect(backend.phase(2) == nil)
+  }
+
   @Test(arguments: backends) func observingIsCompleteAndInOrder(_ under: BackendUnderTest) {
     let (backend, settle) = under.make()
     for id: UInt64 in [5, 3, 9, 1] { backend.ensure(order(id)) }

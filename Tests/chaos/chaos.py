@@ -3,7 +3,9 @@
 
 One cycle is one fault: something is killed, paused, cut off or full while clients allocate, read and release; then it is
 undone and the cluster must come back. Clients repeat with idempotency keys until they know, and write down what they
-were told. At the end the log of a node is read in its order and compared with all that was acknowledged.
+were told. At the end the log of a node is read in its order and compared with all that was acknowledged. Beside them
+one client makes and ends VMs on a fleet of simulated nodes: each must run in the end with one address of its own, and
+none may have been started twice, because no node of the fleet is ever lost.
 
     Tests/chaos/chaos.py --binary .build/release/berth --cycles 100     (needs root, etcd, ip, nft)
 
@@ -21,7 +23,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import check_history, judge, percentile  # noqa: E402
+from checks import check_history, check_vms, judge, percentile  # noqa: E402
 from clients import Clients, ask  # noqa: E402
 from world import Unable, World  # noqa: E402
 
@@ -174,6 +176,15 @@ def settle(world):
     return False, parts, None
 
 
+def settled_vms(world):
+    """Waits until every VM runs that is to, and what was ended is gone."""
+    for _ in range(300):
+        vms = world.listed("vms?")
+        if vms and all(vm["state"] == "running" and not vm["ending"] for vm in vms):
+            return
+        time.sleep(0.1)
+
+
 def dumped(world, path):
     """The log as the nodes have archived it, from the one that has all of it."""
     for node in world.nodes:
@@ -192,7 +203,11 @@ def finish(world, clients, options):
     """What was not as it must be, once the clients have stopped; and how many operations were looked at."""
     violations = []
     history = clients.stop()
+    settled_vms(world)
     agrees, parts, export = settle(world)
+    vms = [row for row in (export or {}).get("allocations", []) if row["pool"] == "vms"]
+    found, fleet = check_vms(clients.vms, world.listed("vms?"), vms)
+    violations += found
     if not agrees:
         violations.append(f"the nodes do not agree at the end: {parts}")
     alarms = [alarm for part in parts for alarm in part.get("alarms", [])]
@@ -208,10 +223,10 @@ def finish(world, clients, options):
         verdict, found = judge(options.histories, os.path.join(options.out, "history.jsonl"), log)
         print(verdict)
         violations += found
-    return violations, checked
+    return violations, checked, fleet
 
 
-def summary(rows, world, clients, violations, checked):
+def summary(rows, world, clients, violations, checked, fleet):
     kinds = {}
     for row in rows:
         kinds.setdefault(row["kind"], []).append(row)
@@ -231,7 +246,7 @@ def summary(rows, world, clients, violations, checked):
     return {
         "cycles": len(rows), "kinds": table, "gap_p50": percentile(all_gaps, 0.5),
         "gap_p99": percentile(all_gaps, 0.99), "gap_max": all_gaps[-1] if all_gaps else 0,
-        "operations": clients.total(), "checked": checked, "violations": violations, "etcd": world.etcd_version(),
+        "operations": clients.total(), "checked": checked, "vms": fleet, "violations": violations, "etcd": world.etcd_version(),
         "failed_ratio": sum(row["failed"] for row in rows) / max(1, sum(row["attempts"] for row in rows)),
         "load": [round(load, 1) for load in os.getloadavg()],
     }
@@ -248,6 +263,7 @@ def say(result):
         f"p99 {result['gap_p99']:.2f} s, max {result['gap_max']:.2f} s; {result['checked']} operations checked, "
         f"{len(result['violations'])} violations; {100 * result['failed_ratio']:.2f} % of requests failed, "
         f"load {result['load'][2]}")
+    print("fleet: {made} VMs made, {ended} ended, {running} running at the end".format(**result["vms"]))
     for violation in result["violations"][:20]:
         print(f"VIOLATION: {violation}")
 
@@ -297,9 +313,9 @@ def main():
             if not row["back"]:
                 violations.append(f"cycle {number + 1} ({kind}): the cluster did not come back within 60 s")
                 break
-        found, checked = finish(world, clients, options)
+        found, checked, fleet = finish(world, clients, options)
         violations += found
-        result = summary(rows, world, clients, violations, checked)
+        result = summary(rows, world, clients, violations, checked, fleet)
         with open(os.path.join(options.out, "result.json"), "w") as file:
             json.dump(result, file, indent=1)
         say(result)

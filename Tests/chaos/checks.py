@@ -80,6 +80,44 @@ def check_history(history, entries, export):
     return violations, checked
 
 
+def check_vms(asked, shown, allocations):
+    """VMs as they were asked for and as they are at the end; `allocations` are those of their pool. Returns what was
+    not as it must be, and figures."""
+    violations = []
+    there = {vm["name"]: vm for vm in shown}
+    for name, item in asked.items():
+        if item["made"] and item["made"] not in (200, 201):
+            violations.append(f"VM {name} was refused: {item['made']} {(item['answer'] or {}).get('code')}")
+        is_made = item["made"] in (200, 201)
+        if is_made and "deleted" not in item and name not in there:
+            violations.append(f"VM {name} was made and is gone")
+        if item.get("deleted") in (200, 202) and name in there:
+            violations.append(f"VM {name} was ended and is there: {there[name]['state']} {there[name]['why']}")
+        if item.get("deleted") not in (None, 0, 200, 202):
+            violations.append(f"the end of VM {name} was refused: {item['deleted']}")
+    owned = {}
+    for name, vm in there.items():
+        if name not in asked:
+            violations.append(f"nobody asked for VM {name}")
+        if vm["state"] != "running":
+            violations.append(f"VM {name} is {vm['state']} and not running: {vm['why']}")
+        if len(vm["addresses"]) != 1:
+            violations.append(f"VM {name} has {len(vm['addresses'])} addresses")
+        for address in vm["addresses"]:
+            if address["ip"] in owned:
+                violations.append(f"{address['ip']} is of VM {name} and of {owned[address['ip']]}")
+            owned[address["ip"]] = name
+    held = {row["ip"] for row in allocations}
+    if held != set(owned):
+        violations.append(f"{len(held)} addresses are held for VMs, the VMs have {len(owned)}: {held ^ set(owned)}")
+    for name, vm in there.items():
+        if vm["epoch"] != 1:
+            violations.append(f"VM {name} was started {vm['epoch']} times, and no node of the fleet was lost")
+    made = sum(item["made"] in (200, 201) for item in asked.values())
+    ended = sum(item.get("deleted") in (200, 202) for item in asked.values())
+    return violations, {"made": made, "ended": ended, "running": len(there)}
+
+
 def check_order(history):
     """What was answered before something else was asked stands before it in the log."""
     done = sorted(

@@ -14,6 +14,8 @@ TRY_SECONDS = 2.0
 OPERATION_SECONDS = 30.0
 # A node that did not answer is asked last for so long, by this writer; as `berth` itself does.
 AVOID_SECONDS = 3.0
+# So many VMs there are at a time.
+VMS_HELD = 24
 
 
 def ask(node, method, target, body=None, headers=None, timeout=TRY_SECONDS):
@@ -51,15 +53,18 @@ class Clients:
         self.numbers = itertools.count()
         self.is_stopping = False
         self.threads = []
+        # What was asked of VMs, and what was answered: name -> {"made": .., "deleted": ..}.
+        self.vms = {}
 
     def start(self):
-        for _ in range(60):
-            pool = {"name": "chaos", "cidr": "10.0.0.0/16"}
-            if ask(self.world.nodes[0], "POST", "/api/v1/pools", pool)[0] in (201, 409):
-                break
-            time.sleep(0.5)
-        for number in range(self.writers):
-            thread = threading.Thread(target=self.work, args=(number,), daemon=True)
+        for name, cidr in (("chaos", "10.0.0.0/16"), ("vms", "10.9.0.0/16")):
+            for _ in range(60):
+                if ask(self.world.nodes[0], "POST", "/api/v1/pools", {"name": name, "cidr": cidr})[0] in (201, 409):
+                    break
+                time.sleep(0.5)
+        work = [(self.work, (number,)) for number in range(self.writers)] + [(self.work_on_vms, ())]
+        for target, arguments in work:
+            thread = threading.Thread(target=target, args=arguments, daemon=True)
             thread.start()
             self.threads.append(thread)
         end = time.monotonic() + 20
@@ -137,32 +142,57 @@ class Clients:
 
     def operation(self, connections, item, method, target, body):
         """Repeats one operation under one key until its end is known, each try at another node."""
-        key = str(uuid.uuid4())
-        begun = time.monotonic()
         op = item["op"]
-        item.update(key=key, target=target, begun=begun, tries=0)
-        turn = random.randrange(3)
-        while time.monotonic() < begun + OPERATION_SECONDS:
+        item.update(key=str(uuid.uuid4()), target=target, begun=time.monotonic())
+        status, answer, headers, item["tries"] = self.repeat(connections, method, target, body, item["key"])
+        item["ended"] = time.monotonic()
+        if not status:
+            item["end"] = "unknown"
+            self.note(item)
+            return None
+        is_done = status in (200, 201)
+        item.update(end="ok" if is_done else "refused", status=status, revision=int(headers.get("berth-revision", 0)))
+        if is_done:
+            item.update(ip=answer["ip"], generation=answer["generation"])
+            with self.lock:
+                self.acknowledged.append(item["ended"])
+        else:
+            item["code"] = (answer or {}).get("code")
+        self.note(item)
+        return item if is_done and op == "allocate" else None
+
+    def repeat(self, connections, method, target, body, key):
+        """Status (0 = nobody knows), answer, headers, and how many tries it took."""
+        end = time.monotonic() + OPERATION_SECONDS
+        turn, tries = random.randrange(3), 0
+        while time.monotonic() < end:
             node = self.choose(connections, turn)
             turn += 1
-            item["tries"] += 1
-            status, answer, headers = self.attempt(
-                connections, node, method, target, body, {"Idempotency-Key": key})
+            tries += 1
+            status, answer, headers = self.attempt(connections, node, method, target, body, {"Idempotency-Key": key})
             if status and status not in (503, 504):
-                item.update(end="ok" if status in (200, 201) else "refused", status=status, ended=time.monotonic())
-                if status in (200, 201):
-                    item.update(ip=answer["ip"], generation=answer["generation"])
-                    with self.lock:
-                        self.acknowledged.append(item["ended"])
-                else:
-                    item["code"] = (answer or {}).get("code")
-                item["revision"] = int(headers.get("berth-revision", 0))
-                self.note(item)
-                return item if status in (200, 201) and op == "allocate" else None
+                return status, answer, headers, tries
             time.sleep(0.02)
-        item.update(end="unknown", ended=time.monotonic())
-        self.note(item)
-        return None
+        return 0, None, {}, tries
+
+    # VMs, beside: one client that makes and ends them.
+
+    def work_on_vms(self):
+        connections, held = {}, []
+        while not self.is_stopping:
+            if len(held) >= VMS_HELD:
+                name = held.pop(random.randrange(len(held)))
+                status, *_ = self.repeat(connections, "DELETE", f"/api/v1/vms/{name}", None, str(uuid.uuid4()))
+                self.vms[name]["deleted"] = status
+            else:
+                name = f"chaos-{next(self.numbers)}"
+                body = {"name": name, "vcpus": 1, "memory_mib": 256, "failover": "restart",
+                        "interfaces": [{"pool": "vms"}]}
+                status, answer, *_ = self.repeat(connections, "POST", "/api/v1/vms", body, str(uuid.uuid4()))
+                self.vms[name] = {"made": status, "answer": answer}
+                if status in (200, 201):
+                    held.append(name)
+            time.sleep(0.05)
 
     def choose(self, connections, turn):
         """The next node in turn, of those that have answered lately if there are any."""

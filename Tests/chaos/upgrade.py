@@ -65,7 +65,7 @@ def main():
             leader = world.leader()
             for node in [node for node in world.nodes if node is not leader] + [leader]:
                 violations += step(world, clients, node, os.path.abspath(binary), name)
-        found, checked = finish(world, clients, options)
+        found, checked, _ = finish(world, clients, options)
         violations += found
         print(f"upgrade: 3 nodes there and back, {checked} operations checked, {len(violations)} violations")
         for violation in violations[:20]:

@@ -14,6 +14,7 @@ import urllib.request
 # The disk of a node, and the room of a member of etcd: small enough to be filled.
 NODE_MEGABYTES = 512
 ETCD_BYTES = 192 << 20
+FLEET_NODES = 12
 # What tells of a change of leaders in the logs of a node and of a member of etcd.
 TELLING = ("leads", "became leader", "lost leader", "is starting a new election", "serves", "revoke lease")
 
@@ -157,6 +158,18 @@ class Node(Member):
             return json.load(answer)
 
 
+class Agents(Member):
+    """Simulated nodes that all nodes of Berth are told of, beside the bridge: no fault meets them."""
+
+    def connect(self):
+        pass
+
+    def start(self):
+        words = [self.world.binary, "agent", "--server", ",".join(node.url for node in self.world.nodes)]
+        words += ["--nodes", str(FLEET_NODES), "--datacenters", "3", "--start-delay", "100ms"]
+        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+
+
 class World:
     def __init__(self, binary, place):
         if os.geteuid() != 0:
@@ -175,6 +188,7 @@ class World:
         self.etcds = [Etcd(self, f"e{index}", 10 + index, 2379) for index in (1, 2, 3)]
         self.nodes = [Node(self, f"n{index}", 20 + index, 8080) for index in (1, 2, 3)]
         self.members = self.etcds + self.nodes
+        self.agents = Agents(self, "agents", 1, 0)
         try:
             run("ip", "netns", "add", self.bridge + "-try")
             run("ip", "netns", "del", self.bridge + "-try")
@@ -193,6 +207,16 @@ class World:
         for node in self.nodes:
             node.start()
         self.wait("Berth", lambda: all(self.role(node) for node in self.nodes) and self.leader() is not None)
+        self.agents.start()
+        self.wait("the fleet", lambda: len(self.listed("nodes?state=ready&")) == FLEET_NODES)
+
+    def listed(self, what):
+        """All items of a list of the API; none while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.nodes[0].url}/api/v1/{what}limit=1000", timeout=2) as answer:
+                return json.load(answer)["items"]
+        except (OSError, ValueError, KeyError):
+            return []
 
     def wait(self, what, condition, seconds=40):
         end = time.monotonic() + seconds
@@ -283,6 +307,7 @@ class World:
             node.stop()
 
     def stop(self):
+        self.agents.stop()
         for member in reversed(self.members):
             member.stop()
             subprocess.run(["ip", "netns", "del", member.namespace], capture_output=True)

@@ -9,6 +9,8 @@
 //                       eio     the call fails with EIO, once
 //                       enospc  the call fails with ENOSPC, once; a flush is not asked for room and goes through
 //                       count   nothing bad; the note always tells the last call
+//                       trace   nothing bad; the note becomes a journal of all that was changed and flushed, with the
+//                               bytes, of which PowerCut.swift makes what a power cut at any moment could leave
 //                     or MODE, where the trouble lasts as long as a file called $BERTH_FAULT_NOTE.on exists:
 //                       hold    calls wait
 //                       full    whatever needs room fails with ENOSPC
@@ -18,7 +20,13 @@
 // In mode `cut` every write first saves what it overwrites; a flush forgets what was saved for that file; the cut puts
 // everything back in reverse order. That is the worst a disk may do with writes of which nobody asked for a flush;
 // a disk may also keep some of them, which `kill` (keeps all) and `torn` (keeps half of the last) stand for. Renames and
-// unlinked names are taken as lasting at once: their order is kept by the journal of every file system in use.
+// unlinked names are taken as lasting at once: their order is kept by the journal of every file system in use. In mode
+// `trace` nothing is taken as lasting that nobody has asked a flush for.
+//
+// A record of the journal: what it is (one byte: C a new file, M a new directory, O a file emptied by opening it, W
+// bytes, T another length, S a file flushed, Y a directory flushed, R renamed, U unlinked, D directory removed), three
+// bytes of nothing, length of the path (32 bits), length of the bytes (64), number of the file (64), offset or length
+// (64), the path below the directory (R: the old one, a zero, the new one), the bytes. All little-endian.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,14 +35,16 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum mode { OFF, COUNT, KILL, TORN, CUT, EIO_ONCE, ENOSPC_ONCE, HOLD, FULL, SICK };
+enum mode { OFF, COUNT, TRACE, KILL, TORN, CUT, EIO_ONCE, ENOSPC_ONCE, HOLD, FULL, SICK };
 
 struct saved {
   struct saved *older;
@@ -51,16 +61,18 @@ static enum mode mode;
 static long target, seen;
 static char directory[PATH_MAX], note[PATH_MAX], on[PATH_MAX + 8];
 static struct saved *undo;
+static int journal = -1;
 
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_fsync)(int), (*real_fdatasync)(int), (*real_ftruncate)(int, off_t);
 static int (*real_rename)(const char *, const char *), (*real_unlink)(const char *);
 static int (*real_mkdir)(const char *, mode_t), (*real_fallocate)(int, off_t, off_t);
+static int (*real_open)(const char *, int, ...), (*real_rmdir)(const char *);
 
 static enum mode mode_named(const char *name) {
-  static const char *names[] = {"off", "count", "kill", "torn", "cut", "eio", "enospc", "hold", "full", "sick"};
-  for (int i = 0; i < 10; i++)
+  static const char *names[] = {"off", "count", "trace", "kill", "torn", "cut", "eio", "enospc", "hold", "full", "sick"};
+  for (int i = 0; i < 11; i++)
     if (strcmp(name, names[i]) == 0) return (enum mode)i;
   fprintf(stderr, "faultshim: no mode called %s\n", name);
   abort();
@@ -76,6 +88,8 @@ __attribute__((constructor)) static void begin(void) {
   real_unlink = dlsym(RTLD_NEXT, "unlink");
   real_mkdir = dlsym(RTLD_NEXT, "mkdir");
   real_fallocate = dlsym(RTLD_NEXT, "posix_fallocate64");
+  real_open = dlsym(RTLD_NEXT, "open64");
+  real_rmdir = dlsym(RTLD_NEXT, "rmdir");
   const char *fault = getenv("BERTH_FAULT"), *where = getenv("BERTH_FAULT_DIR"), *to = getenv("BERTH_FAULT_NOTE");
   if (!fault || !where || !realpath(where, directory)) return;
   snprintf(note, sizeof note, "%s", to ? to : "");
@@ -83,13 +97,14 @@ __attribute__((constructor)) static void begin(void) {
   char name[16];
   if (sscanf(fault, "%15[a-z]:%ld", name, &target) < 1) abort();
   mode = mode_named(name);
+  if (mode == TRACE && (journal = real_open(note, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) < 0) abort();
 }
 
 static void write_note(const char *call, const char *path, int flags) {
   if (!note[0]) return;
   char line[PATH_MAX + 64];
   int length = snprintf(line, sizeof line, "%ld %s %s\n", seen, call, path);
-  int file = open(note, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  int file = real_open(note, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (file < 0) return;
   if (real_write(file, line, (size_t)length) != length) abort();
   close(file);
@@ -113,6 +128,54 @@ static int below_path(const char *path) {
   return realpath(slash ? parent : ".", real) && strncmp(real, directory, strlen(directory)) == 0;
 }
 
+// The path below the directory; empty for the directory itself.
+static const char *inside(const char *path) {
+  size_t length = strlen(directory);
+  if (strncmp(path, directory, length) != 0) abort();
+  return path[length] == '/' ? path + length + 1 : path + length;
+}
+
+static void record(char what, const char *path, size_t path_length, ino_t inode, off_t at, const void *bytes, size_t length) {
+  if (mode != TRACE) return;
+  char head[32] = {what};
+  uint32_t short_length = (uint32_t)path_length;
+  uint64_t words[3] = {length, inode, (uint64_t)at};
+  memcpy(head + 4, &short_length, 4);
+  memcpy(head + 8, words, 24);
+  struct iovec parts[3] = {{head, sizeof head}, {(void *)path, path_length}, {(void *)bytes, length}};
+  if (writev(journal, parts, 3) != (ssize_t)(sizeof head + path_length + length)) abort();
+}
+
+// What was done to an open file. The index of a write-ahead file is memory: nothing of it is kept, as in a power cut.
+static void record_file(char what, int file, const char *path, off_t at, const void *bytes, size_t length) {
+  struct stat status;
+  if (mode != TRACE || strstr(path, "-shm") || fstat(file, &status) < 0) return;
+  if (S_ISDIR(status.st_mode)) what = 'Y';
+  const char *name = inside(path);
+  record(what, name, strlen(name), status.st_ino, at, bytes, length);
+}
+
+// A path as the process wrote it, with its directory resolved, below the directory.
+static const char *resolved(const char *path, char *real) {
+  char parent[PATH_MAX];
+  snprintf(parent, sizeof parent, "%s", path);
+  char *slash = strrchr(parent, '/');
+  if (slash) *slash = 0;
+  if (!realpath(slash ? parent : ".", real)) abort();
+  size_t length = strlen(real);
+  snprintf(real + length, PATH_MAX - length, "/%s", slash ? slash + 1 : parent);
+  return inside(real);
+}
+
+static void record_path(char what, const char *path) {
+  struct stat status = {0};
+  char real[PATH_MAX];
+  if (mode != TRACE || strstr(path, "-shm")) return;
+  const char *name = resolved(path, real);
+  stat(path, &status);
+  record(what, name, strlen(name), status.st_ino, 0, NULL, 0);
+}
+
 static void save(int file, const char *path, off_t offset, size_t length) {
   // The index of a write-ahead file is memory that happens to have a name; nobody reads it after a power cut.
   if (mode != CUT || strstr(path, "-shm")) return;
@@ -126,7 +189,7 @@ static void save(int file, const char *path, off_t offset, size_t length) {
   entry->size_before = status.st_size;
   snprintf(entry->path, sizeof entry->path, "%s", path);
   ssize_t got = 0;
-  int reader = open(path, O_RDONLY | O_CLOEXEC);
+  int reader = real_open(path, O_RDONLY | O_CLOEXEC);
   if (reader >= 0) {
     got = pread(reader, entry->bytes, length, offset);
     close(reader);
@@ -160,7 +223,7 @@ static void renamed(const char *from, const char *to) {
 
 static void lose_unflushed(void) {
   for (struct saved *entry = undo; entry; entry = entry->older) {
-    int file = open(entry->path, O_WRONLY | O_CLOEXEC);
+    int file = real_open(entry->path, O_WRONLY | O_CLOEXEC);
     struct stat status;
     if (file < 0) continue;
     if (fstat(file, &status) == 0 && status.st_ino == entry->inode) {
@@ -184,6 +247,7 @@ static int trouble(const char *call, const char *path, int needs_room, int is_fl
 // Counts a call; nonzero: fail with this errno.
 static int step(const char *call, const char *path, int needs_room, int file, const void *bytes, size_t length, off_t at) {
   seen++;
+  if (mode == TRACE) return 0;
   if (mode >= HOLD) return trouble(call, path, needs_room, strstr(call, "sync") != NULL);
   if (mode == COUNT) write_note(call, path, O_TRUNC);
   if (seen != target || mode == COUNT) return 0;
@@ -218,8 +282,10 @@ ssize_t write(int file, const void *bytes, size_t length) {
   if (mode == OFF || !below(file, path)) return real_write(file, bytes, length);
   ENTER();
   fault = step("write", path, 1, file, bytes, length, -1);
-  if (!fault) save(file, path, lseek(file, 0, SEEK_CUR), length);
+  off_t at = lseek(file, 0, SEEK_CUR);
+  if (!fault) save(file, path, at, length);
   ssize_t result = FAIL_OR(real_write(file, bytes, length));
+  if (result > 0) record_file('W', file, path, at, bytes, (size_t)result);
   LEAVE(result);
 }
 
@@ -230,6 +296,7 @@ ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t at) {
   fault = step("pwrite", path, 1, file, bytes, length, at);
   if (!fault) save(file, path, at, length);
   ssize_t result = FAIL_OR(real_pwrite(file, bytes, length, at));
+  if (result > 0) record_file('W', file, path, at, bytes, (size_t)result);
   LEAVE(result);
 }
 ssize_t pwrite(int file, const void *bytes, size_t length, off_t at) { return pwrite64(file, bytes, length, at); }
@@ -243,6 +310,7 @@ int ftruncate64(int file, off64_t size) {
   if (!fault && fstat(file, &status) == 0)
     save(file, path, size, status.st_size > size ? (size_t)(status.st_size - size) : 0);
   int result = FAIL_OR(real_ftruncate(file, size));
+  if (result == 0) record_file('T', file, path, size, NULL, 0);
   LEAVE(result);
 }
 int ftruncate(int file, off_t size) { return ftruncate64(file, size); }
@@ -252,8 +320,10 @@ int posix_fallocate64(int file, off64_t at, off64_t length) {
   if (mode == OFF || !below(file, path)) return real_fallocate(file, at, length);
   ENTER();
   fault = step("fallocate", path, 1, file, NULL, 0, 0);
+  struct stat status;
   if (!fault) save(file, path, at, 0);
   int result = fault ? fault : real_fallocate(file, at, length);
+  if (result == 0 && fstat(file, &status) == 0) record_file('T', file, path, status.st_size, NULL, 0);
   LEAVE(result);
 }
 int posix_fallocate(int file, off_t at, off_t length) { return posix_fallocate64(file, at, length); }
@@ -265,6 +335,7 @@ static int flush(int file, const char *call, int (*real)(int)) {
   fault = step(call, path, 0, file, NULL, 0, 0);
   int result = FAIL_OR(real(file));
   if (result == 0) flushed(file);
+  if (result == 0) record_file('S', file, path, 0, NULL, 0);
   LEAVE(result);
 }
 int fsync(int file) { return flush(file, "fsync", real_fsync); }
@@ -276,6 +347,12 @@ int rename(const char *from, const char *to) {
   fault = step("rename", to, 1, -1, NULL, 0, 0);
   int result = FAIL_OR(real_rename(from, to));
   if (result == 0) renamed(from, to);
+  if (result == 0 && mode == TRACE) {
+    char old[PATH_MAX], new[PATH_MAX], both[2 * PATH_MAX];
+    int length = snprintf(both, sizeof both, "%s", resolved(from, old));
+    length += 1 + snprintf(both + length + 1, sizeof both - (size_t)length - 1, "%s", resolved(to, new));
+    record('R', both, (size_t)length, 0, 0, NULL, 0);
+  }
   LEAVE(result);
 }
 
@@ -284,6 +361,7 @@ int unlink(const char *path) {
   ENTER();
   fault = step("unlink", path, 0, -1, NULL, 0, 0);
   int result = FAIL_OR(real_unlink(path));
+  if (result == 0) record_path('U', path);
   LEAVE(result);
 }
 
@@ -292,5 +370,35 @@ int mkdir(const char *path, mode_t permissions) {
   ENTER();
   fault = step("mkdir", path, 1, -1, NULL, 0, 0);
   int result = FAIL_OR(real_mkdir(path, permissions));
+  if (result == 0) record_path('M', path);
   LEAVE(result);
+}
+
+// Only what a journal wants to know; no mode fails here.
+int rmdir(const char *path) {
+  if (mode != TRACE || !below_path(path)) return real_rmdir(path);
+  ENTER();
+  int result = FAIL_OR(real_rmdir(path));
+  if (result == 0) record_path('D', path);
+  LEAVE(result);
+}
+
+int open64(const char *path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  mode_t permissions = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+  va_end(rest);
+  if (mode != TRACE || !(flags & (O_CREAT | O_TRUNC)) || !below_path(path)) return real_open(path, flags, permissions);
+  ENTER();
+  int existed = access(path, F_OK) == 0;
+  int result = FAIL_OR(real_open(path, flags, permissions));
+  if (result >= 0 && (!existed || flags & O_TRUNC)) record_path(existed ? 'O' : 'C', path);
+  LEAVE(result);
+}
+int open(const char *path, int flags, ...) {
+  va_list rest;
+  va_start(rest, flags);
+  mode_t permissions = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+  va_end(rest);
+  return open64(path, flags, permissions);
 }

@@ -2,8 +2,10 @@
 # Three members of etcd and three nodes of Berth on this machine, for a first try: `make cluster`.
 # Everything is below ./berth-cluster and stays there: the next start goes on with it. Ctrl-C stops everything.
 # TLS=1: everybody shows a certificate of a CA made for it, in certs of the directory (then ./berth-cluster-tls).
+# FLEET=1: with a fleet of simulated nodes beside it, 21 of them in three datacenters, and a pool for their VMs.
 #   CLUSTER_DIRECTORY       the directory (./berth-cluster)
 #   CLUSTER_PORT  the first node's port (8081); etcd is 10,000 above it
+#   FLEET_NODES   nodes in each of the three datacenters (7)
 set -uo pipefail
 binary=${1:-.build/release/berth}
 scheme=http
@@ -14,10 +16,14 @@ etcd=$(type -P etcd) || { echo "there is no etcd here: apt-get install etcd-serv
 [ -x "$binary" ] || { echo "there is no $binary: make build" >&2; exit 1; }
 mkdir -p "$directory" || exit 1
 declare -A names=()
-nodes=() members=()
+nodes=() members=() agents=()
+each=${FLEET_NODES:-7}
+. "$(dirname "$0")/agents.sh"
 
 stop() {
   trap - EXIT INT TERM
+  [ ${#agents[@]} = 0 ] || kill -TERM "${agents[@]}" 2>/dev/null
+  [ ${#agents[@]} = 0 ] || wait "${agents[@]}" 2>/dev/null
   [ ${#nodes[@]} = 0 ] || kill -TERM "${nodes[@]}" 2>/dev/null
   [ ${#nodes[@]} = 0 ] || wait "${nodes[@]}" 2>/dev/null
   [ ${#members[@]} = 0 ] || kill -TERM "${members[@]}" 2>/dev/null
@@ -89,15 +95,23 @@ for number in 1 2 3; do
   urls+=("$scheme://127.0.0.1:$((first - 1 + number))")
 done
 token=$(ls "$directory"/node-*/admin.token 2>/dev/null | head -1)
-asks="--server $(IFS=,; echo "${urls[*]}")${ask[*]:+ ${ask[*]}}${token:+ --token-file $token}"
+[ -z "$token" ] || ask+=(--token-file "$token")
+asks="--server $(IFS=,; echo "${urls[*]}")${ask[*]:+ ${ask[*]}}"
 bearer=${token:+" -H \"Authorization: Bearer \$(cat $token)\""}
+fleet=
+if [ "${FLEET:-}" = 1 ]; then
+  fleet "${urls[@]}" || exit 1
+  fleet="fleet:        $((3 * each)) simulated nodes in dc-1, dc-2 and dc-3, 16 vCPUs and 64G each; pool edge, 10.1.0.0/16
+              $binary vm create web-1 --vcpus 2 --memory 4G --ip-pool edge --wait $asks
+"
+fi
 cat <<TEXT
 three nodes:  ${urls[*]}
 three etcd:   $(client 1) $(client 2) $(client 3)
 try:          curl -s${show[*]:+ ${show[*]}}$bearer -X POST ${urls[1]}/api/v1/ip/allocate -H 'Content-Type: application/json' -d '{"vm_id":"vm-1"}'
               $binary cluster status $asks
               kill -9 ${nodes[0]}   # node-1; any one of the six processes may go
-Ctrl-C stops everything; the data stays in $directory
+${fleet}Ctrl-C stops everything; the data stays in $directory
 TEXT
 while sleep 0.5; do
   for pid in "${!names[@]}"; do

@@ -13,7 +13,8 @@ url=http://127.0.0.1:$port
 [ -x "$binary" ] || { echo "there is no $binary: make build" >&2; exit 1; }
 mkdir -p "$directory" || exit 1
 declare -A names=()
-server= agents=()
+server= agents=() ask=()
+. "$(dirname "$0")/agents.sh"
 
 stop() {
   trap - EXIT INT TERM
@@ -38,23 +39,7 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 [ -n "$served" ] || { echo "Berth did not come up:" >&2; tail -3 "$directory/serve.log" >&2; exit 1; }
-"$binary" pool show edge --server "$url" >/dev/null 2>&1 ||
-  "$binary" pool create edge --cidr 10.1.0.0/16 --server "$url" >/dev/null || exit 1
-# A process for each datacenter, so that one can be lost.
-for number in 1 2 3; do
-  "$binary" agent --server "$url" --nodes "$each" --prefix "sim-$number" --datacenter "dc-$number" --zones 2 --racks 2 \
-    --vcpus 16 --memory 64G --price-vcpu "0.0$number" --price-memory "0.00$number" --seed "$number" \
-    >>"$directory/agents-$number.log" 2>&1 &
-  agents+=($!)
-  names[$!]="the nodes of dc-$number (see $directory/agents-$number.log)"
-done
-ready=
-for _ in $(seq 100); do
-  [ "$("$binary" node list --state ready -o name --server "$url" 2>/dev/null | wc -l)" -ge $((3 * each)) ] &&
-    { ready=1; break; }
-  sleep 0.1
-done
-[ -n "$ready" ] || { echo "not all nodes have come: see $directory/agents-1.log" >&2; exit 1; }
+fleet "$url" || exit 1
 cat <<TEXT
 Berth:        $url
 fleet:        $((3 * each)) simulated nodes in dc-1, dc-2 and dc-3; 16 vCPUs and 64G each

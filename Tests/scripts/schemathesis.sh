@@ -15,11 +15,19 @@ not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503, 504]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", 404, 409, 410, 412, 422, 503, 400]
 # What a wrong request must not be is accepted; which refusal it gets depends on what is looked at first.
 negative_data_rejection.expected-statuses = ["4xx", 503]
+
+[[operations]]
+# Only a token of enrolment opens it, and the requests come with an administrator's.
+include-path = "/api/v1/enrolments"
+checks.positive_data_acceptance.expected-statuses = [400, 403]
 TOML
+# One worker: two make Python 3.11's compiler fail now and then ("AST constructor recursion depth mismatch").
 # The first token ends access without one, and random requests would make one: this is made before them. The route that
 # revokes is left out, because the requests soon find their own token in the list; it has tests of its own.
 key=$(curl -sf -X POST "$url/api/v1/tokens" -H 'Content-Type: application/json' -d '{"role":"cluster-admin"}' |
   sed -E 's/.*"token":"([^"]+)".*/\1/')
-"$program" --config-file "$config" run "$url/openapi.json" --max-examples "$examples" --workers 2 --exclude-path /api/v1/events \
+# Beside what is downloaded, and not in the tree.
+export HYPOTHESIS_STORAGE_DIRECTORY=$PWD/.build/slow/hypothesis
+"$program" --config-file "$config" run "$url/openapi.json" --max-examples "$examples" --workers 1 --exclude-path /api/v1/events \
   --exclude-path '/api/v1/tokens/{id}' \
   -H "Authorization: Bearer $key" --request-timeout 10 --continue-on-failure

@@ -31,6 +31,11 @@ let agentCommand = Command(
     Flag("start-delay", value: "TIME", help: "How long a VM takes to come up, about; 200ms when left out."),
     Flag("failure-rate", value: "PART", help: "Of all starts this part fails: 0.1 is one in ten."),
     Flag("crash-rate", value: "PART", help: "Of all VMs this part dies in its first minute."),
+    Flag("load", value: "PART", help: "Of what it has each VM pretends to use about this part; 0.5 when left out."),
+    Flag("latency", value: "TIME", help: "With --datacenters: pretend that each is so far from the next."),
+    Flag(
+      "latency-to", value: "DATACENTER=HOST:PORT", repeats: true,
+      help: "Measure once a minute how long it takes to connect to this place in another datacenter; 64 at most."),
     Flag("seed", value: "N", help: "What chance is drawn from; 1 when left out."),
     Flag("threads", value: "N", help: "Threads that serve the nodes; one for 250 when left out.")
   ],
@@ -38,13 +43,18 @@ let agentCommand = Command(
     Example("berth agent --node lab-1", "one simulated node"),
     Example(
       "berth agent --nodes 1000 --prefix sim --datacenters 3 --zones 2 --racks 4 --vcpus 64 --memory 256G",
-      "a fleet in one process")
+      "a fleet in one process"),
+    Example(
+      "berth agent --node lab-1 --datacenter fra --latency-to ams=10.2.0.1:22",
+      "one that measures how far another datacenter is")
   ]
 ) { run throws(Failure) in
   run.ended(run.handlers.agent(try AgentOptions(run), run.io))
 }
 
 extension AgentOptions {
+  private static let threadsMax = 64
+
   fileprivate init(_ run: Invocation) throws(Failure) {
     if let backend = run["backend"], backend != "simulated" {
       throw .usage(
@@ -58,15 +68,18 @@ extension AgentOptions {
     try rates.money("memory", "price-memory")
     let (cpuPrice, memoryPrice) = (rates.value["cpu"]?.integer(Int64.self), rates.value["memory"]?.integer(Int64.self))
     self.init(
-      client: run.connect(policy), nodes: try Self.nodes(run),
+      // Each thread needs one, and the stream of events: none is made before it is wanted.
+      client: run.connect(policy, connections: Self.threadsMax + 1), nodes: try Self.nodes(run),
       cpu: try Self.amount(run, "vcpus", "16", Amounts.vcpus),
       memory: try Self.amount(run, "memory", "64G", Amounts.mebibytes),
       disk: try Self.amount(run, "disk", "1T", Amounts.mebibytes),
       bandwidth: try Self.amount(run, "bandwidth", "10G", Amounts.megabits),
       prices: cpuPrice == nil && memoryPrice == nil ? nil : (cpuPrice ?? 0, memoryPrice ?? 0),
       seed: UInt64(try Self.number(run, "seed", 0...Int64.max, 1)), startDelay: try Self.delay(run),
-      startFailures: try Self.part(run, "failure-rate"), crashes: try Self.part(run, "crash-rate"),
-      threads: run["threads"] == nil ? nil : Int(try Self.number(run, "threads", 1...64, 1)))
+      startFailures: try Self.part(run, "failure-rate", 0), crashes: try Self.part(run, "crash-rate", 0),
+      load: try Self.part(run, "load", 500_000) / 1_000, latencyStep: try Self.latencyStep(run),
+      latencyTo: try Self.latencyTargets(run),
+      threads: run["threads"] == nil ? nil : Int(try Self.number(run, "threads", 1...Int64(Self.threadsMax), 1)))
   }
 
   private static func nodes(_ run: Invocation) throws(Failure) -> [Node] {
@@ -117,8 +130,33 @@ extension AgentOptions {
     return delay
   }
 
-  private static func part(_ run: Invocation, _ flag: String) throws(Failure) -> UInt32 {
-    guard let text = run[flag] else { return 0 }
+  private static func latencyStep(_ run: Invocation) throws(Failure) -> Duration? {
+    guard let text = run["latency"] else { return nil }
+    guard let step = parseDuration(text), step > .zero, step <= .seconds(10) else {
+      throw .usage("--latency takes a time up to 10s, such as 5ms, not '\(text)'")
+    }
+    guard run.arguments.all("latency-to").isEmpty else {
+      throw .usage("--latency pretends and --latency-to measures", "leave one out")
+    }
+    return step
+  }
+
+  private static func latencyTargets(_ run: Invocation) throws(Failure) -> [LatencyTarget] {
+    let texts = run.arguments.all("latency-to")
+    guard texts.count <= LatencyTarget.most else {
+      throw .usage("--latency-to is there \(texts.count) times", "\(LatencyTarget.most) at most")
+    }
+    return try texts.map { (text) throws(Failure) in
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, !parts[1].contains("/"), parts[1].contains(":"),
+        let address = try? ServerAddress(parts[1])
+      else { throw .usage("--latency-to takes DATACENTER=HOST:PORT, such as ams=10.2.0.1:22, not '\(text)'") }
+      return LatencyTarget(datacenter: parts[0], address: address)
+    }
+  }
+
+  private static func part(_ run: Invocation, _ flag: String, _ usual: UInt32) throws(Failure) -> UInt32 {
+    guard let text = run[flag] else { return usual }
     guard let part = Amounts.millionths(text), part <= 1_000_000 else {
       throw .usage("--\(flag) takes a part from 0 to 1, such as 0.1, not '\(text)'")
     }

@@ -28,6 +28,16 @@ extension Shape {
       Field("EPOCH", "epoch", isRight: true), Field("BACKENDS", "backends"), Field("LABELS", "labels")
     ], name: "name")
 
+  static let latency = Shape(
+    fields: [
+      Field("FROM", "from"), Field("TO", "to"),
+      Field("LATENCY", isRight: true) { item in
+        item["microseconds"]?.integer(Int64.self).map { Thousandths.text($0) + " ms" } ?? ""
+      },
+      Field("NODES", "reporters", isRight: true),
+      Field("HEARD", isRight: true) { cellText($0.at("age_seconds")).withSuffix(" s ago") }
+    ], name: "from")
+
   static let tenant = Shape(
     fields: [
       Field("TENANT", "tenant"), Field("VMS", isRight: true) { used($0, "vms") },

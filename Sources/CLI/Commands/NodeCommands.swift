@@ -75,6 +75,14 @@ let nodeCommands: [Command] = [
     examples: [Example("berth node show sim-1", "what it has, what it carries, how it does")]
   ) { run throws(Failure) in try run.show(run.call(.get, "nodes", run.needed(0)), name: "name") },
   Command(
+    "node latency", "Show how far datacenters are from each other, as agents measure.",
+    details: "A VM's --max-latency counts by this. Agents measure with `berth agent --latency-to`.",
+    examples: [Example("berth node latency", "the pairs that are known")]
+  ) { run throws(Failure) in
+    try run.printer.show(try run.send(run.call(.get, "latencies")), .latency, list: "items")
+    return .ok
+  },
+  Command(
     "node register", "Say what a node has, as its agent would.",
     details: "A node that is known keeps its VMs. Without an agent nothing starts there.",
     [Positional("NAME", "Its name, unique in this Berth.")],

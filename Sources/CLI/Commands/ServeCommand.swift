@@ -70,6 +70,9 @@ enum ServeSettings {
       "node_lease_seconds", .integer(2...3_600), value: "N", default: .integer(15),
       help: "A node of the fleet that is silent for so long is lost; a third of it later its VMs may start elsewhere."),
     Setting(
+      "scheduler", .list, value: "'NAME=URL [weight=N] [timeout=TIME] [only=filter|score]'",
+      help: "Ask this filter and scorer outside about every VM that is to be placed; 4 at most."),
+    Setting(
       "scrub_seconds", .integer(0...31_536_000), value: "N", default: .integer(86_400),
       help: "Read the whole log again once in so many seconds and look at all rows; 0 = never.")
   ])
@@ -127,7 +130,8 @@ extension ServeOptions {
       nodeLeaseSeconds: settings.integer("node_lease_seconds").map { Int($0) } ?? 15,
       scrubSeconds: settings.integer("scrub_seconds").map { Int($0) } ?? 0,
       cluster: try Self.cluster(settings, host: host, port: port),
-      batchMax: settings.integer("batch_max").map { Int($0) }, enrolment: enrolment, settings: settings)
+      batchMax: settings.integer("batch_max").map { Int($0) }, enrolment: enrolment,
+      schedulers: try SchedulerSettings.all(settings.list("scheduler")), settings: settings)
   }
 
   private static func cluster(_ settings: Settings, host: String, port: UInt16) throws(Failure) -> ClusterSettings? {

@@ -28,7 +28,8 @@ let vmCommands: [Command] = [
       Example(
         "berth vm create web --count 3 --vcpus 0.5 --memory 512M --group web --spread-of web:rack:3 --wait",
         "three in three racks, and wait until they run"),
-      Example("berth vm create db --vcpus 4 --memory 16G --failover restart --dry-run", "only say where it would go")
+      Example("berth vm create db --vcpus 4 --memory 16G --failover restart --dry-run", "only say where it would go"),
+      Example("berth vm create db --vcpus 4 --memory 16G --failover restart --standby", "with room in two datacenters")
     ], action: createVM),
   Command(
     "vm list", "List VMs: where they are and what they have.",
@@ -51,7 +52,7 @@ let vmCommands: [Command] = [
   Command(
     "vm show", "Show all that is known of a VM.", [vmArgument], flags: [CommonFlag.tenant],
     examples: [Example("berth vm show web-1", "all of it"), Example("berth vm show web-1 -o json", "for a script")]
-  ) { run throws(Failure) in try run.show(run.vm(.get), name: "name") },
+  ) { run throws(Failure) in try run.show(run.vm(.get).asking("usage", "true"), name: "name") },
   Command(
     "vm why", "Say why a VM is where it is, or why it waits.", [vmArgument], flags: [CommonFlag.tenant],
     examples: [Example("berth vm why web-1", "in words")], action: explainVM)
@@ -123,6 +124,8 @@ private func explainVM(_ run: Invocation) throws(Failure) -> ExitCode {
   let node = value["node"]?.string
   run.io.print(printable("\(name) is \(state)" + (node.map { " on \($0)" } ?? "")) + "\n")
   run.tell(cellText(value.at("why")))
+  if let standby = value["standby_node"]?.string { run.tell("its standby is on \(standby)") }
+  if let why = value["standby_why"]?.string { run.tell(why) }
   guard let now = value["now"], !now.isNull else { return .ok }
   run.io.print("and now:\n")
   if now["fitting"]?.integer() ?? 0 > 0 { run.tell("there is room; it is tried again soon") }
@@ -138,6 +141,7 @@ let vmActionCommands: [Command] = [
       CommonFlag.tenant, Flag("priority", value: "N", help: "0 to 1000."),
       Flag("preemptible", help: "Whether it gives way; --preemptible=false takes it back."),
       Flag("failover", value: "never|restart", help: "What happens when its node is lost."),
+      Flag("standby", help: "Room in another datacenter; --standby=false gives it back."),
       Flag("budget", value: "MONEY", help: "The most that an hour may cost, or `none`."),
       Flag("label", value: "KEY=VALUE", repeats: true, help: "A label; those that are given replace all."),
       Flag("if-revision", value: "N", help: "Only if the VM still has this revision."), CommonFlag.dryRun
@@ -148,6 +152,7 @@ let vmActionCommands: [Command] = [
     try body.number("priority", "priority")
     body.bool("preemptible", "preemptible")
     body.text("failover", "failover")
+    body.bool("standby", "standby")
     try body.money("budget_hourly_micros", "budget", canBeNone: true)
     try body.labels("labels", "label")
     guard !body.isEmpty else { throw .usage("nothing was given to change", "see `berth vm update --help`") }

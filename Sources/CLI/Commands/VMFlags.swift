@@ -53,6 +53,8 @@ let vmFlags: [Flag] =
     Flag("preemption", value: "never|lower|cost", help: "What it may do to others when there is no room."),
     Flag("forced", help: "Those it drives out have no time to go down."),
     Flag("failover", value: "never|restart", help: "What happens when its node is lost."),
+    Flag(
+      "standby", help: "Keep room for it in another datacenter, where it goes on at once; needs --failover restart."),
     Flag("label", value: "KEY=VALUE", repeats: true, help: "A label.")
   ]
 
@@ -83,6 +85,7 @@ extension Body {
     try money("budget_hourly_micros", "budget")
     try labels("node_labels", "node-label")
     bool("forced", "forced")
+    bool("standby", "standby")
     try labels("labels", "label")
   }
 

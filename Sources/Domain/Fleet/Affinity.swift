@@ -102,6 +102,11 @@ package enum PreemptionPolicy: UInt8, Hashable, Sendable, CaseIterable {
   case lower = 1
   /// The same, but those whose hour is worth least.
   case cost = 2
+  /// As `lower`, but only of its own tenant's VMs.
+  case own = 3
+
+  /// The same without others' VMs.
+  package var withinTenant: PreemptionPolicy { self == .never ? .never : .own }
 
   /// As in the API.
   package var name: String { "\(self)" }

@@ -1,7 +1,7 @@
 /// Follows the rows of nodes and VMs through the log and tells who had room where, when, and for how much.
 ///
-/// A VM pays for the room that its row names: on `node`, and on `leaving` too while it migrates. It pays nothing while it is
-/// `lost`: nobody can say whether it runs. A node's new prices, or another place, begin a new interval.
+/// A VM pays for the room that its row names: on `node`, on `leaving` too while it migrates, and for what its standby
+/// keeps. It pays nothing for a node that is `lost`: nobody can say whether it runs there. A node's new prices, or another place, begin a new interval.
 package struct BillingMeter: Sendable {
   private struct Room: Sendable {
     let id: VMID
@@ -51,9 +51,9 @@ package struct BillingMeter: Sendable {
   }
 
   private mutating func apply(_ vm: VM, isPut: Bool, _ time: LogTime, _ tell: (BilledInterval) -> Void) {
-    let pays = isPut && vm.state != .lost
     let leaving = vm.state == .migrating ? vm.leaving : nil
-    let nodes = pays ? Set([vm.node, leaving].compactMap { $0 }) : []
+    let running = vm.state == .lost ? [] : [vm.node, leaving]
+    let nodes = isPut ? Set((running + [vm.standby]).compactMap { $0 }) : []
     var mine = rooms[vm.key] ?? [:]
     for (node, room) in mine.sorted(by: { $0.key < $1.key }) {
       let stays = nodes.contains(node) && room.id == vm.id && room.resources == vm.spec.resources

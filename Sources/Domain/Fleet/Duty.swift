@@ -8,6 +8,8 @@ package enum Duty: Hashable, Sendable {
   case keep
   /// Do not start it yet: another node has to let go of it first.
   case wait
+  /// Have what it needs at hand, and do not start it: it runs elsewhere, and comes here if that node is lost.
+  case prepare
   /// Bring it down and clear it away; it has so many seconds to go down by itself.
   case stop(graceSeconds: UInt32)
 }
@@ -26,6 +28,7 @@ extension VM {
       default: leaving == nil ? .run : .wait
       }
     }
+    if standby == node { return isUnwanted ? nil : .prepare }
     guard leaving == node else { return nil }
     if !isUnwanted, state == .migrating { return .keep }
     return .stop(graceSeconds: isHurried ? 0 : spec.graceSeconds)

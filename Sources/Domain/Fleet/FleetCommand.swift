@@ -38,6 +38,13 @@ package enum FleetCommand: Sendable {
   /// Look for room for those that wait, and move what must leave; only actor `system` asks.
   case schedule
 
+  // MARK: What only the leader knows; nothing of it is logged
+
+  /// What schedulers outside say of VMs that are to be placed; only actor `system` tells.
+  case advise([VMKey: Advice])
+  /// How far datacenters are from each other now: all that is known; only actor `system` tells.
+  case measured([Latency])
+
   // MARK: Tenants and capacity
 
   /// Limit a tenant, or change its limits.
@@ -67,26 +74,11 @@ package struct VMRequest: Sendable {
   package var isWanted = true
   /// Refuse rather than let it wait.
   package var mustPlace = false
-  /// What scorers outside think of nodes, 0...1000; the more the better.
-  package var hints: [NodeHint] = []
-  /// Nodes that filters outside refuse.
-  package var vetoes: [NodeName] = []
-  /// What is to be told of those filters and scorers in the explanation.
-  package var notes: [String] = []
+  /// What schedulers outside say; nil = nobody asked them.
+  package var advice: Advice?
 
   /// Wants one VM.
   package init(_ key: VMKey, _ spec: VMSpec) { (self.key, self.spec) = (key, spec) }
-
-  /// What a scorer outside thinks of a node.
-  package struct NodeHint: Hashable, Sendable {
-    /// The node.
-    package let node: NodeName
-    /// 0...1000.
-    package let score: UInt16
-
-    /// Joins the two.
-    package init(_ node: NodeName, _ score: UInt16) { (self.node, self.score) = (node, score) }
-  }
 }
 
 /// What to change of a node; nil = leave it.
@@ -128,6 +120,10 @@ package struct VMPatch: Sendable {
   package var failover: FailoverPolicy?
   /// The most that an hour may cost.
   package var budget: Money??
+  /// Whether it has a standby.
+  package var hasStandby: Bool?
+  /// Whether who asks may not have others' VMs driven out: then a VM that becomes more important drives out its tenant's.
+  package var isOfTenant = false
 
   /// Changes nothing yet.
   package init() {}

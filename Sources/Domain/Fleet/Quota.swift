@@ -93,12 +93,13 @@ package struct Quota: Hashable, Sendable {
     /// Nothing.
     package init() {}
 
-    /// What a VM takes; its money and its addresses are for the caller to add.
+    /// What a VM takes, a standby's room included; its money and its addresses are for the caller to add.
     package init(of spec: VMSpec) {
+      let places: UInt64 = spec.hasStandby ? 2 : 1
       self[.vms] = 1
-      self[.cpu] = UInt64(spec.resources.cpu)
-      self[.memory] = UInt64(spec.resources.memory)
-      self[.disk] = UInt64(spec.resources.disk)
+      self[.cpu] = UInt64(spec.resources.cpu) * places
+      self[.memory] = UInt64(spec.resources.memory) * places
+      self[.disk] = UInt64(spec.resources.disk) * places
       self[.devices] = spec.devices.reduce(0) { $0 + UInt64($1.count) }
     }
 

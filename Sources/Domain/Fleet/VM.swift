@@ -75,6 +75,8 @@ package struct VMSpec: Hashable, Sendable {
   package var isForced = false
   /// What happens when its node is lost.
   package var failover = FailoverPolicy.never
+  /// Whether room is kept for it in another datacenter, where it goes on when its node is lost.
+  package var hasStandby = false
   /// The operator's labels.
   package var labels = Labels.none
 
@@ -107,7 +109,19 @@ package struct VMSpec: Hashable, Sendable {
     for rule in affinity where rule.weight.map({ !(1...1_000).contains($0) }) ?? false || rule.most == 0 {
       return ("affinity", "weights from 1 to 1000, at least 1 member a place")
     }
-    return localityFlaw
+    return standbyFlaw ?? localityFlaw
+  }
+
+  private var standbyFlaw: (field: String, rule: String)? {
+    if !hasStandby { return nil }
+    if failover != .restart { return ("standby", "needs failover restart: nothing else may start it elsewhere") }
+    if isPinned || isSingleNUMA || !devices.isEmpty {
+      return ("standby", "a VM with processors, a NUMA node or devices of its own has none")
+    }
+    if node != nil || locality.isEnforced {
+      return ("standby", "cannot be in another datacenter when the VM may be in one place only")
+    }
+    return nil
   }
 
   private var localityFlaw: (field: String, rule: String)? {
@@ -197,6 +211,10 @@ package final class VM: Sendable {
   package let isHurried: Bool
   /// Whether every node that may have it cuts it off when that node's lease ends; fixed when it is placed.
   package let isLeased: Bool
+  /// The node of another datacenter that keeps room for it and takes it over when its own is lost.
+  package let standby: NodeName?
+  /// Why it has no standby although it wants one; empty = there is nothing to say.
+  package let standbyWhy: String
   /// What the node gave it.
   package let seat: Seat
   /// Counts its placements: who knows a higher one is right.
@@ -216,13 +234,14 @@ package final class VM: Sendable {
   package init(
     key: VMKey, id: VMID, spec: VMSpec, state: VMState = .pending, isWanted: Bool = true, isEnding: Bool = false,
     node: NodeName? = nil, leaving: NodeName? = nil, isHurried: Bool = false, isLeased: Bool = false,
-    seat: Seat = .plain, epoch: UInt64 = 0, preemptions: UInt16 = 0, preemptedAt: LogTime = 0, why: String = "",
+    standby: NodeName? = nil, standbyWhy: String = "", seat: Seat = .plain, epoch: UInt64 = 0, preemptions: UInt16 = 0,
+    preemptedAt: LogTime = 0, why: String = "",
     createdAt: LogTime = 0, revision: Revision = 0
   ) {
     (self.key, self.id, self.spec, self.state) = (key, id, spec, state)
     (self.isWanted, self.isEnding) = (isWanted, isEnding)
     (self.node, self.leaving, self.isHurried, self.isLeased) = (node, leaving, isHurried, isLeased)
-    (self.seat, self.epoch) = (seat, epoch)
+    (self.standby, self.standbyWhy, self.seat, self.epoch) = (standby, standbyWhy, seat, epoch)
     (self.preemptions, self.preemptedAt, self.why) = (preemptions, preemptedAt, why)
     (self.createdAt, self.revision) = (createdAt, revision)
   }
@@ -240,8 +259,8 @@ package final class VM: Sendable {
     let isLeased = isNew ? spec.failover == .restart && (isNewLease || self.isLeased) : self.isLeased
     return VM(
       key: key, id: id, spec: spec, state: state, isWanted: isWanted, isEnding: isEnding, node: node, leaving: leaving,
-      isHurried: isHurried && leaving != nil, isLeased: isLeased && (node != nil || leaving != nil), seat: seat,
-      epoch: isNew ? epoch + 1 : epoch,
+      isHurried: isHurried && leaving != nil, isLeased: isLeased && (node != nil || leaving != nil),
+      standby: node == standby ? nil : standby, standbyWhy: standbyWhy, seat: seat, epoch: isNew ? epoch + 1 : epoch,
       preemptions: gaveWay && preemptions < .max ? preemptions + 1 : preemptions,
       preemptedAt: gaveWay ? time : preemptedAt, why: why, createdAt: createdAt, revision: revision)
   }
@@ -249,15 +268,16 @@ package final class VM: Sendable {
   /// The same VM in the same state, wanted otherwise or known better; nil = as before, a nil inside = none.
   package func changed(
     spec: VMSpec? = nil, isWanted: Bool? = nil, isEnding: Bool? = nil, leaving: NodeName?? = nil,
-    isHurried: Bool? = nil, why: String? = nil, revision: Revision
+    isHurried: Bool? = nil, standby: NodeName?? = nil, standbyWhy: String? = nil, why: String? = nil, revision: Revision
   ) -> VM {
     let leaves = leaving ?? self.leaving
     return VM(
       key: key, id: id, spec: spec ?? self.spec, state: state, isWanted: isWanted ?? self.isWanted,
       isEnding: isEnding ?? self.isEnding, node: node, leaving: leaves,
       isHurried: (isHurried ?? self.isHurried) && leaves != nil, isLeased: isLeased && (node != nil || leaves != nil),
-      seat: seat, epoch: epoch, preemptions: preemptions,
-      preemptedAt: preemptedAt, why: why ?? self.why, createdAt: createdAt, revision: revision)
+      standby: standby ?? self.standby, standbyWhy: standbyWhy ?? self.standbyWhy, seat: seat, epoch: epoch,
+      preemptions: preemptions, preemptedAt: preemptedAt, why: why ?? self.why, createdAt: createdAt, revision: revision
+    )
   }
 }
 
@@ -267,7 +287,8 @@ extension VM: Hashable {
     if a === b { return true }
     return a.id == b.id && a.revision == b.revision && a.key == b.key && a.state == b.state && a.isWanted == b.isWanted
       && a.isEnding == b.isEnding && a.isHurried == b.isHurried && a.isLeased == b.isLeased
-      && a.node == b.node && a.leaving == b.leaving && a.seat == b.seat && a.epoch == b.epoch
+      && a.node == b.node && a.leaving == b.leaving && a.standby == b.standby && a.standbyWhy == b.standbyWhy
+      && a.seat == b.seat && a.epoch == b.epoch
       && a.preemptions == b.preemptions && a.preemptedAt == b.preemptedAt && a.why == b.why
       && a.createdAt == b.createdAt && a.spec == b.spec
   }

@@ -29,7 +29,10 @@ private struct VMFlags: OptionSet {
   static let isEnding = Self(rawValue: 1 << 23)
   static let isHurried = Self(rawValue: 1 << 24)
   static let isLeased = Self(rawValue: 1 << 25)
-  static let known: UInt32 = (1 << 26) - 1
+  static let hasStandby = Self(rawValue: 1 << 26)
+  static let standby = Self(rawValue: 1 << 27)
+  static let standbyWhy = Self(rawValue: 1 << 28)
+  static let known: UInt32 = (1 << 29) - 1
 
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
@@ -44,7 +47,8 @@ private struct VMFlags: OptionSet {
       (spec.isPinned, .isPinned), (spec.isSingleNUMA, .isSingleNUMA), (spec.isForced, .isForced),
       (!vm.isWanted, .isUnwanted), (vm.node != nil, .node), (vm.leaving != nil, .leaving), (vm.seat != .plain, .seat),
       (vm.preemptions != 0 || vm.preemptedAt != 0, .preempted), (!spec.kernel.isEmpty, .kernel),
-      (vm.isEnding, .isEnding), (vm.isHurried, .isHurried), (vm.isLeased, .isLeased)
+      (vm.isEnding, .isEnding), (vm.isHurried, .isHurried), (vm.isLeased, .isLeased),
+      (spec.hasStandby, .hasStandby), (vm.standby != nil, .standby), (!vm.standbyWhy.isEmpty, .standbyWhy)
     ]
     self = []
     for (isPresent, flag) in present where isPresent { insert(flag) }
@@ -71,6 +75,8 @@ extension ByteWriter {
     text(vm.why)
     time(vm.createdAt)
     varint(vm.revision)
+    if let standby = vm.standby { text(standby.text) }
+    if flags.contains(.standbyWhy) { text(vm.standbyWhy) }
   }
 
   private mutating func seat(_ seat: Seat) {
@@ -163,12 +169,14 @@ extension ByteReader {
     let epoch = try varint()
     let preemptions: UInt16 = flags.contains(.preempted) ? try small() : 0
     let preemptedAt = flags.contains(.preempted) ? try time() : 0
+    let (why, createdAt, revision) = (try text(), try time(), try varint())
+    let standby: NodeName? = flags.contains(.standby) ? try name() : nil
     let vm = VM(
       key: key, id: id, spec: spec, state: state, isWanted: !flags.contains(.isUnwanted),
       isEnding: flags.contains(.isEnding), node: node, leaving: leaving, isHurried: flags.contains(.isHurried),
-      isLeased: flags.contains(.isLeased), seat: seat, epoch: epoch, preemptions: preemptions, preemptedAt: preemptedAt,
-      why: try text(),
-      createdAt: try time(), revision: try varint())
+      isLeased: flags.contains(.isLeased), standby: standby,
+      standbyWhy: flags.contains(.standbyWhy) ? try text() : "", seat: seat, epoch: epoch, preemptions: preemptions,
+      preemptedAt: preemptedAt, why: why, createdAt: createdAt, revision: revision)
     // One row, one form: the state hash is of the bytes.
     guard VMFlags(of: vm) == flags else { throw .invalid("a usual value is spelled out") }
     return vm
@@ -214,6 +222,7 @@ extension ByteReader {
     spec.isPinned = flags.contains(.isPinned)
     spec.isSingleNUMA = flags.contains(.isSingleNUMA)
     spec.isForced = flags.contains(.isForced)
+    spec.hasStandby = flags.contains(.hasStandby)
     return spec
   }
 

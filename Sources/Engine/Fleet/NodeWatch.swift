@@ -34,6 +34,7 @@ package final class NodeWatch: @unchecked Sendable {
   private let flaws: LeaseFlaws
   private let lock = Lock()
   private var heartbeats = Heartbeats()
+  private var distances = LatencyBook()
   /// When this node was last certain to lead; nil = it does not.
   private var proven: MonotonicTime?
   private var lastLook = MonotonicTime(nanoseconds: 0)
@@ -105,6 +106,14 @@ package final class NodeWatch: @unchecked Sendable {
     }
   }
 
+  /// A node has measured how far other datacenters are.
+  func hear(_ node: NodeName, in datacenter: String, _ measured: [Latency], at now: MonotonicTime) {
+    lock.withLock { distances.hear(node, in: datacenter, measured, at: now) }
+  }
+
+  /// How far datacenters are from each other.
+  func latencies(at now: MonotonicTime) -> [MeasuredLatency] { lock.withLock { distances.all(at: now) } }
+
   /// How long a node has been silent, and what it said last.
   func health(of node: NodeName, at now: MonotonicTime) -> (silent: Duration, usage: NodeUsage?)? {
     lock.withLock { heartbeats.health(of: node, at: now) }
@@ -114,6 +123,7 @@ package final class NodeWatch: @unchecked Sendable {
   func begin(at now: MonotonicTime, proven: MonotonicTime) {
     lock.withLock {
       if flaws.contains(.noGrace) { heartbeats = Heartbeats() } else { heartbeats.restart(at: now) }
+      distances.restart()
       self.proven = proven
     }
   }
@@ -150,6 +160,7 @@ package final class NodeWatch: @unchecked Sendable {
       var commands: [FleetCommand] = []
       if !due.silent.isEmpty { commands.append(.nodesLost(due.silent)) }
       if !due.ended.isEmpty { commands.append(.leasesEnded(due.ended)) }
+      if let news = distances.news(at: now) { commands.append(.measured(news)) }
       return commands
     }
   }

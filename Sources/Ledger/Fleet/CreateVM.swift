@@ -18,7 +18,6 @@ extension Ledger {
     try checkQuota(of: request.key.tenant, asked: asked.times(keys.count), draft)
     try checkInterfaces(request, keys, draft)
     for (number, key) in keys.enumerated() { try make(key, number, request, &draft, isBrief: keys.count > 64) }
-    reviewBursts(&draft)
     return decided(.vmCreated, draft, about: keys)
   }
 
@@ -32,11 +31,10 @@ extension Ledger {
         isWanted: request.isWanted, why: why, createdAt: context.time, revision: context.revision)
     }
     guard request.isWanted else { return put(vm(.stopped, "made without being started"), &draft) }
-    let words = Words(notes: request.notes, isBrief: isBrief)
+    let words = Words(isBrief: isBrief)
     let new = vm(.pending, "")
     var question = self.request(for: new, context)
-    question.hints = request.hints.map { PlacementRequest.Hint($0.node, $0.score) }
-    question.vetoes = request.vetoes
+    question.advice = request.advice
     let (placed, why) = try settle(new, question, &draft, words)
     if placed != nil { return }
     let text = words.text(why)
@@ -44,6 +42,8 @@ extension Ledger {
       throw Rejection(.noPlacement, "there is no room for \(key.name): \(text)").with("nodes", why.nodes)
     }
     put(vm(.pending, text), &draft)
+    // What was said holds for the next tries too.
+    if let said = request.advice { advice.take(said, of: key, at: context.time) }
   }
 
   /// The names of those asked for.

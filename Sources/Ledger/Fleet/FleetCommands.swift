@@ -20,6 +20,8 @@ extension Ledger {
     case .migrateVM(let key, let name): try migrateVM(key, to: name, context)
     case .reportVMs(let node, let epoch, let reports): try reportVMs(node, epoch, reports, context)
     case .schedule: schedule(context)
+    case .advise(let said): advise(said, context)
+    case .measured(let latencies): measured(latencies)
     case .setQuota(let quota): try setQuota(quota, context)
     case .deleteQuota(let tenant): try deleteQuota(tenant, context)
     case .reserveCapacity(let row): try reserveCapacity(row, context)
@@ -28,10 +30,13 @@ extension Ledger {
     }
   }
 
-  /// What a draft comes down to; VMs `about` are answered with their addresses, `gone` are those of a VM that is gone.
+  /// What a draft comes down to, with all that follows from it; VMs `about` are answered with their addresses, `gone` are those of a VM that is gone.
   func decided(
     _ kind: EntryKind, _ draft: FleetDraft, about keys: [VMKey] = [], gone: [Allocation] = []
   ) -> Decided {
+    var draft = draft
+    reviewStandbys(&draft)
+    reviewQuotas(&draft)
     let effects = draft.effects
     var grants = gone.map(grant)
     for key in keys { if let vm = vm(key, draft) { grants += addresses(of: vm, draft).map(grant) } }

@@ -21,6 +21,10 @@ final class FleetIndex {
   private(set) var ended: Set<NodeName> = []
   /// Those of them that may carry VMs which are to start elsewhere.
   var unmoved: Set<NodeName> = []
+  /// VMs that are to have a standby and have none.
+  private(set) var lacking: Set<VMKey> = []
+  /// Those of them for whom it was not looked since something became free.
+  var untried: Set<VMKey> = []
   /// Quotas there are.
   private(set) var quotas: [TenantName: Quota] = [:]
   /// When kept capacity ends.
@@ -29,6 +33,8 @@ final class FleetIndex {
   private(set) var nextExpiry: LogTime?
   /// Whether something has become free since the queue was looked at.
   var hasNews = false
+  /// The newest row of a node that takes VMs: schedulers outside that were asked before know nothing of it.
+  private(set) var newestReady: Revision = 0
   /// Nodes.
   private(set) var nodeCount = 0
 
@@ -52,6 +58,7 @@ final class FleetIndex {
       fleet.put(vm)
       follow(from: nil, to: vm)
     }
+    untried = lacking
     fleet.commit()
   }
 
@@ -81,7 +88,10 @@ final class FleetIndex {
     if let old {
       let freesRoom = old.node != nil && old.node != new?.node
       if freesRoom || old.leaving != nil && old.leaving != new?.leaving { hasNews = true }
+      if old.standby != nil, old.standby != new?.standby { hasNews = true }
+      if old.lacksStandby { lacking.remove(old.key) }
     }
+    if let new, new.lacksStandby { lacking.insert(new.key) }
     if let new { mayBeUnsettled(new) }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
       // Whoever comes up on a draining node is looked at again; who could not leave it waits until the node's time.
@@ -89,7 +99,8 @@ final class FleetIndex {
     }
   }
 
-  private func prices(_ vm: VM) -> Prices? { vm.node.flatMap { fleet.node($0)?.prices } }
+  /// What the places cost that a VM pays for.
+  private func prices(_ vm: VM) -> [Prices] { vm.paidNodes.compactMap { fleet.node($0)?.prices } }
 
   // MARK: Nodes
 
@@ -97,6 +108,7 @@ final class FleetIndex {
   func put(_ node: Node) {
     if let old = fleet.node(node.name) { reprice(old, node) } else { nodeCount += 1 }
     fleet.put(node)
+    if node.state == .ready { newestReady = max(newestReady, node.revision) }
     stand(node.name, node.state)
   }
 
@@ -115,7 +127,7 @@ final class FleetIndex {
 
   private func reprice(_ old: Node, _ new: Node) {
     guard old.prices != new.prices else { return }
-    for item in fleet.residents(of: new.name) where !item.isLeaving {
+    for item in fleet.residents(of: new.name) where item.role != .leaving {
       book.reprice(item.key.tenant, item.resources, from: old.prices, to: new.prices)
     }
   }
@@ -136,11 +148,11 @@ final class FleetIndex {
 
   /// Whether a VM's row does not say yet what became of its nodes.
   private func mayBeUnsettled(_ vm: VM) {
-    for name in [vm.node, vm.leaving].compactMap(\.self) {
+    for name in [vm.node, vm.leaving, vm.standby].compactMap(\.self) {
       switch fleet.node(name)?.state {
       case .lost:
-        if name == vm.node, vm.state != .lost { unsettled.insert(name) }
-        if vm.isLeased, ended.contains(name) { unmoved.insert(name) }
+        if name == vm.standby || name == vm.node && vm.state != .lost { unsettled.insert(name) }
+        if vm.isLeased, name != vm.standby, ended.contains(name) { unmoved.insert(name) }
       case .fenced: unsettled.insert(name)
       case nil, .ready, .cordoned, .draining: break
       }
@@ -223,7 +235,8 @@ final class FleetIndex {
 
   /// When there is something for `schedule` to do; nil = nothing waits.
   var nextWork: LogTime? {
-    if !unsettled.isEmpty || !unmoved.isEmpty || queue.hasReady || hasNews && queue.count > 0 { return 0 }
+    if !unsettled.isEmpty || !unmoved.isEmpty || !untried.isEmpty || queue.hasReady { return 0 }
+    if hasNews, queue.count > 0 || !lacking.isEmpty { return 0 }
     var next = nextExpiry
     for time in [queue.nextTime, draining.values.min()] { if let time, time < next ?? .max { next = time } }
     return next == .max ? nil : next

@@ -35,8 +35,8 @@ final class FleetState {
     let resources: Resources
     /// Whether it has room there: a VM that leaves has none, unless it migrates.
     let hasRoom: Bool
-    /// Whether the node is its node.
-    let isHome: Bool
+    /// Whether the month of its room there is its tenant's: on its node, and on its standby's.
+    let isPaid: Bool
   }
 
   /// Adds a row that was not there; `isLoading`: its key is added by `finish`.
@@ -50,7 +50,7 @@ final class FleetState {
         load(name).changed = now
       }
       counts[Int(vm.state.rawValue)] += 1
-      usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: false)
+      usage.count(vm, vm.paidNodes.compactMap { loads[$0]?.node?.prices }, isGone: false)
     case .quota(let quota): quotas[quota.tenant] = quota
     case .capacity(let row): capacities[row.name] = row
     }
@@ -66,7 +66,7 @@ final class FleetState {
     case .vm(let vm):
       if !isReplaced { keys.remove(vm.key) }
       counts[Int(vm.state.rawValue)] -= 1
-      usage.count(vm, vm.node.flatMap { loads[$0]?.node?.prices }, isGone: true)
+      usage.count(vm, vm.paidNodes.compactMap { loads[$0]?.node?.prices }, isGone: true)
       for (name, item) in FleetState.places(of: vm) {
         load(name).remove(item)
         load(name).changed = now
@@ -83,7 +83,7 @@ final class FleetState {
     let load = load(node.name)
     if let old = load.node {
       if old.prices != node.prices {
-        for item in load.items where item.isHome {
+        for item in load.items where item.isPaid {
           usage.reprice(item.key.tenant, item.resources, from: old.prices, to: node.prices)
         }
       }
@@ -112,12 +112,12 @@ final class FleetState {
   }
 
   private static func places(of vm: VM) -> [(NodeName, Item)] {
-    func item(hasRoom: Bool, isHome: Bool) -> Item {
-      Item(key: vm.key, id: vm.id, resources: vm.spec.resources, hasRoom: hasRoom, isHome: isHome)
+    func item(hasRoom: Bool, isPaid: Bool) -> Item {
+      Item(key: vm.key, id: vm.id, resources: vm.spec.resources, hasRoom: hasRoom, isPaid: isPaid)
     }
     var places: [(NodeName, Item)] = []
-    if let node = vm.node { places.append((node, item(hasRoom: true, isHome: true))) }
-    if let leaving = vm.leaving { places.append((leaving, item(hasRoom: vm.state == .migrating, isHome: false))) }
+    for node in vm.paidNodes { places.append((node, item(hasRoom: true, isPaid: true))) }
+    if let leaving = vm.leaving { places.append((leaving, item(hasRoom: vm.state == .migrating, isPaid: false))) }
     return places
   }
 }

@@ -20,7 +20,6 @@ extension Ledger {
     var draft = FleetDraft(context)
     settleNodes(&draft)
     if draft.isEmpty { moveFromEnded(&draft) }
-    reviewBursts(&draft)
     return decided(.nodeLost, draft)
   }
 
@@ -31,7 +30,6 @@ extension Ledger {
     var draft = FleetDraft(context, about: .node(name))
     put(node, &draft)
     settleNodes(&draft)
-    reviewBursts(&draft)
     return decided(.nodeFenced, draft)
   }
 
@@ -43,7 +41,13 @@ extension Ledger {
       for key in keys {
         guard draft.hasRoom else { return }
         guard let vm = vm(key, draft) else { continue }
-        if node.state == .fenced { fenced(vm, name, &draft) } else { lost(vm, name, &draft) }
+        if vm.standby == name {
+          dismiss(vm, &draft)
+        } else if node.state == .fenced {
+          fenced(vm, name, &draft)
+        } else {
+          lost(vm, name, &draft)
+        }
       }
       fleet.unsettled.remove(name)
     }
@@ -65,7 +69,7 @@ extension Ledger {
   }
 
   /// Whether a node is neither silent nor certainly off.
-  private func carries(_ name: NodeName) -> Bool {
+  func carries(_ name: NodeName) -> Bool {
     switch fleet.fleet.node(name)?.state {
     case .ready, .cordoned, .draining: true
     case .lost, .fenced, nil: false
@@ -86,6 +90,7 @@ extension Ledger {
     let lost = vm.state == .lost ? vm : step(vm, to: .lost, why, context)
     if vm.isEnding { return end(lost, why, &draft) }
     if !vm.isWanted { return release(step(lost, to: .stopped, why, context), &draft) }
+    if promote(lost, why, &draft) { return }
     var words = Words()
     words.before = why + "; "
     let (saved, mark) = (draft, undoMark)
@@ -102,7 +107,7 @@ extension Ledger {
   /// Starts elsewhere what was on lost nodes whose leases have ended: those nodes have cut it off themselves.
   func moveFromEnded(_ draft: inout FleetDraft) {
     for name in fleet.unmoved.sorted() {
-      var vms = fleet.fleet.residents(of: name).compactMap { vm($0.key, draft) }
+      var vms = fleet.fleet.residents(of: name).filter { $0.role == .home }.compactMap { vm($0.key, draft) }
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
       // The most important first, then the oldest.
       for key in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).map(\.key) {

@@ -17,8 +17,17 @@ extension Ledger {
     return request
   }
 
-  /// Where a VM would go.
-  func look(_ request: PlacementRequest, _ draft: FleetDraft) -> PlacementDecision {
+  /// Where a VM would go, by what schedulers outside say of it. If they have not been heard it waits, for a while; a
+  /// question about what would be waits for nobody.
+  func look(_ asked: PlacementRequest, _ draft: FleetDraft, isQuestion: Bool = false) -> PlacementDecision {
+    var request = asked
+    if request.advice == nil {
+      switch advice.state(of: request.key, at: draft.context.time, newest: fleet.newestReady, isQuestion: isQuestion) {
+      case .unasked: break
+      case .there(let said): request.advice = said
+      case .awaited: return .pending(Explanation(awaiting: advice.names))
+      }
+    }
     if !request.spec.interfaces.isEmpty { fleet.addresses.held = holdings(of: request.key, draft) }
     return fleet.fleet.place(request)
   }
@@ -41,14 +50,10 @@ extension Ledger {
   struct Words {
     /// Before it.
     var before = ""
-    /// What filters and scorers outside said.
-    var notes: [String] = []
     /// Whether the first line is enough.
     var isBrief = false
 
     func text(_ why: Explanation) -> String {
-      var why = why
-      why.notes += notes
       let text = before + (isBrief ? String(why.text.prefix { $0 != "\n" }) : why.text)
       return text.cutForWhy
     }
@@ -70,6 +75,7 @@ extension Ledger {
         why: words.text(placement.explanation), revision: context.revision, at: context.time)
     else { preconditionFailure("\(vm.key) is \(vm.state) and was to be placed") }
     put(placed, &draft)
+    advice.forget(placed.key)
     use(placement, &draft)
     try provide(placed, &draft)
     carry(placed, &draft)
@@ -161,7 +167,7 @@ extension Ledger {
   }
 
   /// Notes since when tenants are over their limits, or that they are not any more.
-  func reviewBursts(_ draft: inout FleetDraft) {
+  func reviewQuotas(_ draft: inout FleetDraft) {
     if fleet.quotas.isEmpty { return }
     for tenant in Set(draft.vms.map(\.tenant)).sorted() {
       guard var quota = fleet.quotas[tenant] else { continue }

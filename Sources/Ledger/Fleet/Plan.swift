@@ -24,6 +24,10 @@ extension Ledger {
     case .cheaper(let tenant): findCheaper(tenant, context, &report)
     case .fit(let request, let most): try fit(request, min(most, Limits.planTries), context, &report)
     }
+    if case .fit = question {
+    } else if !advice.names.isEmpty {
+      report.notes.append("the schedulers outside were not asked: \(advice.names.joined(separator: ", "))")
+    }
     return Decided(outcome: .fleet(.plan(report)))
   }
 
@@ -40,7 +44,7 @@ extension Ledger {
     var vms: [VM] = []
     for name in names {
       guard var node = fleet.fleet.node(name) else { continue }
-      vms += fleet.fleet.residents(of: name).filter { !$0.isLeaving }.compactMap { vm($0.key, draft) }
+      vms += fleet.fleet.residents(of: name).filter { $0.role == .home }.compactMap { vm($0.key, draft) }
       node.state = .cordoned
       fleet.fleet.put(node)
     }
@@ -50,6 +54,11 @@ extension Ledger {
     }
     for vm in vms.prefix(Limits.planTries) {
       let from = vm.node
+      if mayPreempt, let standby = vm.standby, !names.contains(standby), carries(standby) {
+        let why = "its standby there takes over"
+        report.add(PlanReport.Move(vm: vm.key, from: from, to: standby, saves: 0, why: why))
+        continue
+      }
       fleet.fleet.remove(vm: vm.id)
       var question = request(for: vm, context)
       question.id = nil
@@ -62,7 +71,7 @@ extension Ledger {
   private func tryOn(
     _ vm: VM, _ question: PlacementRequest, from: NodeName?, _ draft: FleetDraft
   ) -> PlanReport.Move {
-    let decision = look(question, draft)
+    let decision = look(question, draft, isQuestion: true)
     var gone: [VMKey] = []
     let placement: Placement
     switch decision {
@@ -117,7 +126,9 @@ extension Ledger {
       else { continue }
       var question = request(for: vm, context)
       (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
-      guard case .placed(let placement) = look(question, draft), placement.price < now else { continue }
+      guard case .placed(let placement) = look(question, draft, isQuestion: true), placement.price < now else {
+        continue
+      }
       fleet.fleet.remove(vm: vm.id)
       fleet.fleet.put(vm.moved(onto: placement))
       report.add(
@@ -135,10 +146,10 @@ extension Ledger {
     let draft = FleetDraft(context)
     for number in 0..<most {
       let key = VMKey(tenant: request.key.tenant, name: VMName(trusted: "\(request.key.name)-\(number)"))
-      let vm = VM(key: key, id: VMID(raw: (1 << 62) | UInt64(number)), spec: request.spec)
+      let vm = VM(key: key, id: VMID(raw: (1 << 61) | UInt64(number)), spec: request.spec)
       var question = self.request(for: vm, context)
-      question.mayPreempt = false
-      switch look(question, draft) {
+      (question.mayPreempt, question.advice) = (false, request.advice)
+      switch look(question, draft, isQuestion: true) {
       case .placed(let placement):
         fleet.fleet.put(vm.moved(onto: placement))
         if let place = fleet.fleet.node(placement.node)?.topology {
@@ -174,6 +185,8 @@ extension Explanation {
 extension VM {
   /// The VM as if it were there already.
   fileprivate func moved(onto placement: Placement) -> VM {
-    VM(key: key, id: id, spec: spec, state: .placed, node: placement.node, seat: placement.seat, epoch: epoch + 1)
+    VM(
+      key: key, id: id, spec: spec, state: .placed, node: placement.node,
+      standby: standby == placement.node ? nil : standby, seat: placement.seat, epoch: epoch + 1)
   }
 }

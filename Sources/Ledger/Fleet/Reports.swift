@@ -28,7 +28,6 @@ extension Ledger {
         left(vm, &draft)
       }
     }
-    reviewBursts(&draft)
     return decided(.vmReported, draft)
   }
 

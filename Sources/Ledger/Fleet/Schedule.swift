@@ -10,9 +10,6 @@ extension Ledger {
     return fleetIndex?.nextWork
   }
 
-  /// How many VMs wait for room.
-  package var waitingVMs: Int { fleetIndex?.queue.count ?? 0 }
-
   func schedule(_ context: Context) -> Decided {
     var draft = FleetDraft(context)
     for name in fleet.ended(at: context.time).prefix(Limits.placementsPerEntry) {
@@ -23,7 +20,7 @@ extension Ledger {
     if draft.isEmpty { moveFromEnded(&draft) }
     if draft.isEmpty { drain(&draft) }
     if draft.isEmpty { placeWaiting(&draft) }
-    reviewBursts(&draft)
+    if draft.isEmpty { seekStandbys(&draft) }
     return decided(.vmPlaced, draft)
   }
 
@@ -34,8 +31,9 @@ extension Ledger {
       var isStuck = false
       for resident in fleet.fleet.residents(of: name) {
         guard draft.vms.count < Limits.placementsPerEntry else { return }
-        guard let vm = vm(resident.key, draft), vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil
-        else { continue }
+        guard let vm = vm(resident.key, draft) else { continue }
+        if vm.standby == name { dismiss(vm, &draft) }
+        guard vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil else { continue }
         if vm.seat != .plain {
           put(step(vm, to: .stopping, "node \(name) is draining", context), &draft)
         } else if !attempt({ (draft) throws(Rejection) in try self.move(vm, to: nil, &draft).vm != nil }, &draft) {
@@ -64,6 +62,7 @@ extension Ledger {
     if fleet.hasNews {
       fleet.hasNews = false
       fleet.queue.wakeAll()
+      fleet.untried = fleet.lacking
     }
     var tries = 0
     while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, draft.hasRoom {
@@ -76,8 +75,34 @@ extension Ledger {
       }
       let isPlaced = attempt(
         { (draft) throws(Rejection) in try self.settle(vm, self.request(for: vm, context), &draft).vm != nil }, &draft)
-      if !isPlaced { index.queue.refused(item, at: context.time) }
+      if isPlaced { continue }
+      if let until = advice.awaited(vm.key, at: context.time) {
+        index.queue.rest(item, until: until)
+      } else {
+        index.queue.refused(item, at: context.time)
+      }
     }
+  }
+
+  // MARK: What only the leader knows
+
+  /// Schedulers outside have spoken: who waited for that is looked at again.
+  func advise(_ said: [VMKey: Advice], _ context: Context) -> Decided {
+    let draft = FleetDraft(context)
+    for key in said.keys.sorted() {
+      guard let words = said[key], let vm = vm(key, draft) else { continue }
+      advice.take(words, of: key, at: context.time)
+      fleet.queue.wake(key)
+      if let node = vm.node, fleet.draining[node] != nil { fleet.draining[node] = 0 }
+    }
+    return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))
+  }
+
+  /// Datacenters are so far from each other now.
+  func measured(_ latencies: [Latency]) -> Decided {
+    fleet.fleet.setLatencies(latencies)
+    fleet.hasNews = true
+    return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))
   }
 }
 

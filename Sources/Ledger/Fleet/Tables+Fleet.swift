@@ -14,7 +14,7 @@ extension Tables {
     return vm
   }
 
-  /// The VMs that have a node or are leaving it, in order of their keys; `VM.duty(of:)` says what the node is to do.
+  /// The VMs that have a node, are leaving it or have their standby there, in order of their keys; `VM.duty(of:)` says what the node is to do.
   package func vms(on node: NodeName) -> [VM] { (fleet?.loads[node]?.items ?? []).compactMap { vm($0.key) } }
 
   /// VMs in order of their keys, of one tenant or all, after `after`, at most `limit`.
@@ -67,7 +67,7 @@ extension Tables {
     }
   }
 
-  /// What the VMs with room on a node take in sum; one that migrates takes it on both nodes.
+  /// What the VMs with room on a node take in sum, standbys included; one that migrates takes it on both nodes.
   package func carried(by node: NodeName) -> (used: Resources, vms: Int) {
     let load = fleet?.loads[node]
     return (load?.used ?? .none, load?.vms ?? 0)

@@ -1,6 +1,7 @@
 import Domain
 
-/// What each tenant uses: VMs that are wanted or have a node, and what those on nodes cost a month.
+/// What each tenant uses: VMs that are wanted or have a node, and what those on nodes, with what their standbys keep,
+/// cost a month.
 struct UsageBook: Equatable {
   private var byTenant: [TenantName: Quota.Usage] = [:]
 
@@ -8,11 +9,11 @@ struct UsageBook: Equatable {
 
   subscript(tenant: TenantName) -> Quota.Usage { byTenant[tenant] ?? Quota.Usage() }
 
-  /// Counts a VM, or no longer; `prices` are those of its node.
-  mutating func count(_ vm: VM, _ prices: Prices?, isGone: Bool) {
+  /// Counts a VM, or no longer; `prices` are those of its node and of its standby's.
+  mutating func count(_ vm: VM, _ prices: [Prices], isGone: Bool) {
     guard vm.isWanted || vm.node != nil else { return }
     var usage = Quota.Usage(of: vm.spec)
-    if vm.node != nil, let prices { usage[.money] = UInt64(prices.monthly(vm.spec.resources)) }
+    for prices in prices { usage[.money] += UInt64(prices.monthly(vm.spec.resources)) }
     change(vm.key.tenant) { if isGone { $0.remove(usage) } else { $0.add(usage) } }
   }
 
@@ -34,4 +35,9 @@ struct UsageBook: Equatable {
 
   /// The tenants that use anything, in order.
   var tenants: [TenantName] { byTenant.keys.sorted() }
+}
+
+extension VM {
+  /// The nodes whose room is paid for by the month: its own, and that of its standby.
+  var paidNodes: [NodeName] { [node, standby].compactMap(\.self) }
 }

@@ -9,13 +9,19 @@ extension Ledger {
     try checkRevision(ifMatch, vm.revision, "VM \(key.name)")
     var spec = vm.spec
     if let labels = patch.labels { spec.labels = labels }
-    if let priority = patch.priority { spec.priority = priority }
+    if let priority = patch.priority {
+      if patch.isOfTenant, priority > spec.priority { spec.preemption = spec.preemption.withinTenant }
+      spec.priority = priority
+    }
     if let isPreemptible = patch.isPreemptible { spec.isPreemptible = isPreemptible }
     if let failover = patch.failover { spec.failover = failover }
     if let budget = patch.budget { spec.budget = budget }
+    if let hasStandby = patch.hasStandby { spec.hasStandby = hasStandby }
     if let flaw = spec.flaw { throw .invalid(flaw.field, flaw.rule) }
     if spec == vm.spec { return unchanged(vm, draft) }
+    let before = usage(of: key.tenant, draft)
     put(vm.changed(spec: spec, revision: context.revision), &draft)
+    try checkGrowth(of: key.tenant, since: before, draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -27,7 +33,6 @@ extension Ledger {
     if isProven {
       let gone = addresses(of: vm, draft)
       clear(vm, &draft)
-      reviewBursts(&draft)
       return decided(.vmDeleted, draft, gone: gone)
     }
     if force {
@@ -39,7 +44,6 @@ extension Ledger {
     if vm.isEnding { return unchanged(vm, draft) }
     let ending = vm.changed(isWanted: false, isEnding: true, revision: context.revision)
     put(down(ending, "is being deleted", context), &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -49,7 +53,6 @@ extension Ledger {
     if vm.isEnding { throw wrongState(vm, "there is nothing to stop") }
     if !vm.isWanted { return unchanged(vm, draft) }
     put(down(vm.changed(isWanted: false, revision: context.revision), "was stopped", context), &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -78,7 +81,6 @@ extension Ledger {
     if vm.isEnding { throw wrongState(vm, "make a new one") }
     if vm.isWanted, vm.state != .failed { return unchanged(vm, draft) }
     try start(vm, &draft)
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -109,7 +111,6 @@ extension Ledger {
     case .stopped, .failed: try start(vm, &draft)
     case .pending, .preempted, .migrating, .lost: throw wrongState(vm, "it is not running")
     }
-    reviewBursts(&draft)
     return decided(.vmUpdated, draft, about: [key])
   }
 
@@ -132,7 +133,6 @@ extension Ledger {
     guard moved != nil else {
       throw Rejection(.noPlacement, "there is no room for \(key.name) elsewhere: \(why.text)").with("nodes", why.nodes)
     }
-    reviewBursts(&draft)
     return decided(.vmMoved, draft, about: [key])
   }
 
@@ -142,9 +142,8 @@ extension Ledger {
     var question = request(for: vm, context)
     (question.avoid, question.mayPreempt) = (vm.node, false)
     if let name { question.spec.node = name }
-    guard case .placed(let placement) = look(question, draft) else {
-      return (nil, look(question, draft).explanation)
-    }
+    let decision = look(question, draft)
+    guard case .placed(let placement) = decision else { return (nil, decision.explanation) }
     let before = usage(of: vm.key.tenant, draft)
     guard
       let moved = vm.moved(
@@ -152,6 +151,7 @@ extension Ledger {
         why: Words(before: "moves to ").text(placement.explanation), revision: context.revision, at: context.time)
     else { return (nil, placement.explanation) }
     put(moved, &draft)
+    advice.forget(moved.key)
     use(placement, &draft)
     try provide(moved, &draft)
     carry(moved, &draft)

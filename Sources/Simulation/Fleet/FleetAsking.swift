@@ -63,6 +63,7 @@ struct FleetAsking {
     var spec = VMSpec(Resources(cpu: Int32(number(1...3)) * 1_000, memory: Int32(number(1...3)) * 1_024))
     (spec.priority, spec.isPreemptible) = (random.pick([100, 500, 900]), random.oneIn(2))
     (spec.isForced, spec.failover) = (random.oneIn(4), random.oneIn(3) ? .never : .restart)
+    spec.hasStandby = spec.failover == .restart && random.oneIn(4)
     spec.graceSeconds = UInt32(number(0...2))
     if !random.oneIn(5) {
       let address = random.oneIn(4) ? IPAddress(v4: 0x0A02_0002 + UInt32(number(0...12))) : nil

@@ -15,6 +15,9 @@ extension Hosts {
     }
     for host in all {
       for machine in host.vms?.observe() ?? [] {
+        if machine.phase == .prepared, tables.vms(on: host.node.name).contains(where: { $0.id == machine.id }) {
+          continue
+        }
         let isWanted = expected[machine.id] == host.node.name
         if !isWanted || machine.phase != .running {
           world.violate("in peace \(host.node.name) has VM \(machine.order.key.name), \(machine.phase)")

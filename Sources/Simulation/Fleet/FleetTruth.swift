@@ -67,7 +67,9 @@ struct FleetTruth {
     if new.state == .failed, old.state == .placed || old.state == .starting, world.hosts?.isLate == true {
       world.violate("VM \(new.key.name) failed long after peace had come: \(new.why)")
     }
-    if old.state == .lost, new.node != nil, new.node != old.node { world.saw("a lost VM was placed elsewhere") }
+    if old.state == .lost, let node = new.node, node != old.node {
+      world.saw(node == old.standby ? "a standby took over" : "a lost VM was placed elsewhere")
+    }
     if old.state == .lost, new.state == .running { world.saw("a lost VM's node came back with it") }
     if new.state == .migrating, old.state != .migrating { world.saw("a VM began to move") }
     if old.state == .migrating, new.state == .running {

@@ -55,10 +55,11 @@ final class HostVMs: VMBackend {
     machines.stop(machine.id, epoch: machine.epoch, graceSeconds: 0)
   }
 
+  func prepare(_ order: VMOrder) { machines.prepare(order) }
   func remove(_ id: VMID, epoch: UInt64) { machines.remove(id, epoch: epoch) }
 
   func ensure(_ order: VMOrder) {
-    guard !machines.observe().contains(where: { $0.id == order.id }) else { return }
+    guard !machines.observe().contains(where: { $0.id == order.id && $0.phase != .prepared }) else { return }
     muted.remove(order.id)
     coming[order.id] = order.isIncoming ? clock() : nil
     note("brings up \(order.key.name) at \(order.epoch)")

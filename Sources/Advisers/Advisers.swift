@@ -1,0 +1,169 @@
+// Advisers: asks filters and scorers outside about VMs that are to be placed, at the border, bounded, and merges what
+// they say into `Advice`.
+//
+// A question is made from one published revision and goes to every scheduler at once; whoever has not answered well
+// within its time is left out, by name, and the advice goes on without it. So `ask` always ends, and soon: each
+// scheduler has its own threads and its own line, and a thread of this room ends what is overdue. The engine never waits
+// for any of it: what was said comes to it inside a command, and its own filters are asked again when it decides.
+//
+// VMs that the engine would place by itself (one that waits, that fails over, that a drain moves) it names through
+// `Engine.onAdviceWanted`; they are asked about in the same way, and the answer goes back as a command that leaves no
+// entry. How long it waits for that is the ledger's business (`AdviceBook`).
+//
+// Refused: retries (the next question is one); a cache over questions (what a scheduler knows that Berth does not may
+// have changed); a scheduler that must be heard, without which nothing is placed.
+internal import APITypes
+package import Domain
+package import Engine
+internal import Ledger
+internal import Platform
+package import Telemetry
+
+/// Asks the schedulers outside.
+// Unchecked because `lock` guards what changes.
+package final class Advisers: @unchecked Sendable {
+  /// Questions under way; more are answered without advice at once.
+  static let most = 256
+  /// Of those, at most so many for VMs that the engine asked about.
+  static let mostForEngine = 64
+  /// Threads of each scheduler.
+  static let threads = 4
+  /// How long a question may wait to be made.
+  static let patience = Duration.seconds(1)
+
+  /// The schedulers, in the order in which they were named.
+  package let schedulers: [SchedulerOptions]
+  private let engine: Engine
+  private let lines: [SchedulerLine]
+  private let lock = Lock()
+  private let changed = Condition()
+  private var open: [Question] = []
+  private var unmade: [Question] = []
+  private var wanted: [VMKey] = []
+  private var openForEngine = 0
+  private var turn = 0
+  private var isStopping = false
+  private var thread: Thread?
+
+  /// Starts threads, and tells `notice` when a scheduler is left out or heard again. Without schedulers there is nothing to start.
+  package init(
+    _ schedulers: [SchedulerOptions], _ engine: Engine, _ metrics: Metrics,
+    notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    precondition(schedulers.count <= SchedulerOptions.most, "too many schedulers")
+    (self.schedulers, self.engine) = (schedulers, engine)
+    let counts = SchedulerMetrics(metrics)
+    lines = schedulers.map { SchedulerLine($0, counts, threads: Advisers.threads, notice: notice) }
+    guard !schedulers.isEmpty else { return }
+    engine.onAdviceWanted { keys in self.want(keys) }
+    lock.withLock { thread = Thread(name: "berth-advice") { self.run() } }
+  }
+
+  /// Whether there is nobody to be asked.
+  package var isEmpty: Bool { schedulers.isEmpty }
+
+  /// Asks about a VM; `then` is called once, soon, on some thread.
+  package func ask(_ key: VMKey, _ spec: VMSpec, then: @escaping @Sendable (Advice) -> Void) {
+    let question = Question(key, spec, schedulers, then)
+    let isTaken = lock.withLock { () -> Bool in
+      guard !isStopping, open.count < Advisers.most else { return false }
+      open.append(question)
+      unmade.append(question)
+      changed.signal()
+      return true
+    }
+    if !isTaken { question.end("too many questions wait") }
+  }
+
+  /// Ends the threads; what is open ends without those that have not answered.
+  package func stop() {
+    let thread = lock.withLock { () -> Thread? in
+      isStopping = true
+      changed.broadcast()
+      defer { self.thread = nil }
+      return self.thread
+    }
+    thread?.join()
+    for line in lines { line.stop() }
+    for question in lock.withLock({ open }) { question.end("the server is stopping") }
+  }
+
+  // MARK: What the engine asks for
+
+  private func want(_ keys: [VMKey]) {
+    lock.withLock {
+      // Who finds no room here waits as long as the ledger lets it.
+      wanted += keys.prefix(max(0, 4 * Advisers.most - wanted.count))
+      changed.signal()
+    }
+  }
+
+  private func ask(forEngine key: VMKey) {
+    guard let vm = engine.read({ $0.vm(key) }) else { return lock.withLock { openForEngine -= 1 } }
+    ask(key, vm.spec) { said in
+      self.tell([key: said])
+      self.lock.withLock {
+        self.openForEngine -= 1
+        self.changed.signal()
+      }
+    }
+  }
+
+  /// Tells the engine what was said. Where it does not lead any more nobody waits for it.
+  package func tell(_ said: [VMKey: Advice]) {
+    _ = engine.submit(Submission(.fleet(.advise(said)), actor: "system", requestID: "", asked: "")) { _ in }
+  }
+
+  // MARK: The thread
+
+  private struct Step {
+    var made: [Question] = []
+    var wanted: [VMKey] = []
+  }
+
+  private func run() {
+    while let step = next() {
+      for question in step.made { make(question) }
+      for key in step.wanted { ask(forEngine: key) }
+      endOverdue()
+    }
+  }
+
+  private func next() -> Step? {
+    lock.withLock {
+      while true {
+        if isStopping { return nil }
+        var step = Step()
+        swap(&step.made, &unmade)
+        let room = min(wanted.count, Advisers.mostForEngine - openForEngine)
+        if room > 0 {
+          step.wanted = Array(wanted.prefix(room))
+          wanted.removeFirst(room)
+          openForEngine += room
+        }
+        if !step.made.isEmpty || !step.wanted.isEmpty { return step }
+        open.removeAll(where: \.isOver)
+        let end = open.map(\.deadline).min()
+        guard let end else {
+          changed.wait(lock)
+          continue
+        }
+        let left = end - .now
+        if left <= 0 || !changed.wait(lock, timeout: .nanoseconds(left)) { return step }
+      }
+    }
+  }
+
+  private func make(_ question: Question) {
+    if question.begun + Advisers.patience <= .now { return question.end("too many questions wait") }
+    turn += 1
+    question.make(CandidateList(question.key, question.spec, engine, turn: turn))
+    for (number, line) in lines.enumerated() { line.add(question, number) }
+  }
+
+  private func endOverdue() {
+    let now = MonotonicTime.now
+    for question in lock.withLock({ open }) where question.deadline <= now { question.endOverdue(at: now) }
+    lock.withLock { open.removeAll(where: \.isOver) }
+  }
+}

@@ -1,0 +1,39 @@
+package import Addressing
+
+/// An interface of a VM as its guest has it.
+package struct GuestInterface: Hashable, Sendable {
+  /// Its name in the guest.
+  package let name: InterfaceName
+  /// Its hardware address.
+  package let mac: MACAddress
+  /// Its addresses.
+  package let addresses: [GuestAddress]
+
+  /// Names all of it.
+  package init(name: InterfaceName, mac: MACAddress, addresses: [GuestAddress]) {
+    (self.name, self.mac, self.addresses) = (name, mac, addresses)
+  }
+}
+
+/// An address of an interface, with what its guest must know of the network.
+package struct GuestAddress: Hashable, Sendable {
+  /// The address.
+  package let ip: IPAddress
+  /// The network's length.
+  package let prefixLength: Int
+  /// The router.
+  package var gateway: IPAddress?
+  /// Name servers.
+  package var dns: [IPAddress] = []
+  /// The VLAN.
+  package var vlan: UInt16?
+  /// The MTU.
+  package var mtu: UInt16?
+  /// From which pool.
+  package let pool: PoolName
+
+  /// An address of a pool, in a network of this length.
+  package init(_ ip: IPAddress, prefixLength: Int, pool: PoolName) {
+    (self.ip, self.prefixLength, self.pool) = (ip, prefixLength, pool)
+  }
+}

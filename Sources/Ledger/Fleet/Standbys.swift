@@ -1,0 +1,109 @@
+import Domain
+import Placement
+
+/// Standbys: room in another datacenter that is kept for a VM, without an address, and taken at once when its node is
+/// lost.
+extension Ledger {
+  /// Of the VMs that the entry changes each that wants a standby and has a node has one, or says why not; no other has.
+  func reviewStandbys(_ draft: inout FleetDraft) {
+    let keys = draft.vms.filter { key in
+      guard let vm = vm(key, draft) else { return false }
+      return vm.spec.hasStandby || vm.standby != nil || !vm.standbyWhy.isEmpty
+    }
+    // The most important first: room for standbys may be scarce.
+    let vms = keys.compactMap { vm($0, draft) }
+    for vm in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }) where !hasRightStandby(vm) {
+      let revision = draft.context.revision
+      put(vm.changed(standby: .some(nil), standbyWhy: "", revision: revision), &draft)
+      guard vm.needsStandby else { continue }
+      let why = seekStandby(vm.key, &draft)
+      if let why, let now = self.vm(vm.key, draft) {
+        put(now.changed(standbyWhy: why.cutForWhy, revision: revision), &draft)
+      }
+    }
+  }
+
+  /// Whether a VM's row is as it is to be; one that seeks in vain is not.
+  private func hasRightStandby(_ vm: VM) -> Bool {
+    guard vm.needsStandby else { return vm.standby == nil && vm.standbyWhy.isEmpty }
+    guard let standby = vm.standby.flatMap({ fleet.fleet.node($0) }), let home = datacenter(of: vm) else {
+      return false
+    }
+    guard standby.state == .ready || standby.state == .cordoned else { return false }
+    return standby.topology.datacenter.map { $0 != home } ?? false
+  }
+
+  private func datacenter(of vm: VM) -> String? {
+    vm.node.flatMap { fleet.fleet.node($0) }?.topology.datacenter
+  }
+
+  /// Looks for room for a VM's standby and keeps it; else the reason why there is none.
+  func seekStandby(_ key: VMKey, _ draft: inout FleetDraft) -> String? {
+    guard let vm = vm(key, draft) else { return nil }
+    guard let home = datacenter(of: vm) else {
+      return "no standby: node \(vm.node?.text ?? "-") says no datacenter, so none is another"
+    }
+    var question = request(for: vm, draft.context)
+    (question.id, question.apart, question.mayPreempt) = (nil, home, false)
+    let decision = look(question, draft)
+    guard case .placed(let placement) = decision else {
+      return "no standby: \(Words().text(decision.explanation))"
+    }
+    let (saved, mark) = (draft, undoMark)
+    do throws(Rejection) {
+      let before = usage(of: key.tenant, draft)
+      put(vm.changed(standby: placement.node, standbyWhy: "", revision: draft.context.revision), &draft)
+      use(placement, &draft)
+      try checkGrowth(of: key.tenant, since: before, draft)
+      return nil
+    } catch {
+      undo(to: mark)
+      draft = saved
+      return "no standby: \(error.detail)"
+    }
+  }
+
+  /// A lost VM goes on where room is kept for it; false if there is none.
+  func promote(_ vm: VM, _ why: String, _ draft: inout FleetDraft) -> Bool {
+    guard let standby = vm.standby, carries(standby) else { return false }
+    let context = draft.context
+    let promoted = vm.moved(
+      to: .placed, node: standby, leaving: vm.leaving, why: "\(why); its standby on \(standby) takes over",
+      revision: context.revision, at: context.time)
+    guard let promoted else { return false }
+    let (saved, mark) = (draft, undoMark)
+    do throws(Rejection) {
+      put(promoted, &draft)
+      try provide(promoted, &draft)
+      carry(promoted, &draft)
+      return true
+    } catch {
+      // Its addresses are not of that place any more: it goes wherever there is room.
+      undo(to: mark)
+      draft = saved
+      return false
+    }
+  }
+
+  /// A node that keeps room for a VM's standby does so no longer.
+  func dismiss(_ vm: VM, _ draft: inout FleetDraft) {
+    put(vm.changed(standby: .some(nil), revision: draft.context.revision), &draft)
+  }
+
+  /// Looks again for those that have none, now that something has become free.
+  func seekStandbys(_ draft: inout FleetDraft) {
+    for key in fleet.untried.sorted() {
+      guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
+      fleet.untried.remove(key)
+      if vm(key, draft)?.lacksStandby == true { _ = seekStandby(key, &draft) }
+    }
+  }
+}
+
+extension VM {
+  /// Whether it is to have a standby now.
+  var needsStandby: Bool { spec.hasStandby && isWanted && !isEnding && node != nil }
+
+  /// Whether it is to have a standby and has none.
+  var lacksStandby: Bool { needsStandby && standby == nil }
+}

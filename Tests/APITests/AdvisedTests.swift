@@ -1,0 +1,166 @@
+import Advisers
+import HTTPClient
+import HTTPServer
+import Platform
+import TestSupport
+import Testing
+import Wire
+
+/// A scheduler outside: a server of its own that answers as it is told.
+private final class Outside: Sendable {
+  let server: Server
+  let asked = Collected<JSONValue>()
+
+  /// `answer` gets the question; nil = it never answers.
+  init(_ answer: @escaping @Sendable (JSONValue) -> String?) throws {
+    let asked = asked
+    let route = Route(.post, "/ask", bodyLimit: 1 << 20) { request, reply in
+      let question = (try? JSONValue(parsing: request.body)) ?? .null
+      asked.add(question)
+      guard let text = answer(question) else { return }
+      reply.send(Response(status: 200, contentType: "application/json", headers: [], body: Array(text.utf8)))
+    }
+    server = try Server(ServerOptions(), Router([route]))
+    server.start()
+  }
+
+  deinit { server.drain() }
+
+  func options(_ name: String, _ change: (inout SchedulerOptions) -> Void = { _ in }) -> SchedulerOptions {
+    var options = SchedulerOptions(name, .tcp(host: "127.0.0.1", port: server.port), path: "/ask")
+    options.timeout = .seconds(5)
+    change(&options)
+    return options
+  }
+}
+
+/// Which nodes a scheduler refuses; changed while it runs.
+// Unchecked because `lock` guards `nodes`.
+private final class Refusals: @unchecked Sendable {
+  private let lock = Lock()
+  private var nodes: Set<String>
+
+  init(_ nodes: Set<String>) { self.nodes = nodes }
+
+  func set(_ nodes: Set<String>) { lock.withLock { self.nodes = nodes } }
+
+  /// Refuses those of them that it is asked about.
+  func answer(_ question: JSONValue) -> String {
+    let names = (question["nodes"]?.elements ?? []).compactMap { $0["name"]?.string }
+    let refused = lock.withLock { names.filter(nodes.contains) }
+    return #"{"vetoes":[\#(refused.map { #"{"node":"\#($0)","reason":"no licence"}"# }.joined(separator: ","))]}"#
+  }
+}
+
+@Suite("Schedulers outside") struct AdvisedTests {
+  @Test func s3_59_aVetoOfASchedulerOutsideChangesWhereAVMGoesAndIsNamed() throws {
+    let outside = try Outside(Refusals(["n1"]).answer)
+    let house = try House(schedulers: [outside.options("licence")])
+    for name in ["n1", "n2"] { try house.register(name) }
+    let vm = try house.vm("web")
+    #expect(vm["node"] == "n2", "without it the first of equal nodes is taken")
+    #expect(
+      try house.get("/api/v1/vms/web/why")["why"]?.contains(
+        "scheduler licence: refuses 1 of 2 nodes (n1: no licence)") == true)
+    // What it was asked: the VM, the nodes, as of a revision.
+    let question = try #require(outside.asked.all.first)
+    #expect(question["version"]?.integer() == 1 && question["vm"]?["name"]?.string == "web")
+    #expect(question["nodes"]?.elements?.count == 2 && question["nodes_total"]?.integer() == 2)
+    #expect(question["nodes"]?[0]?["effective"]?["vcpus"]?.numberText == "14.4")
+    #expect((question["revision"]?.integer(Int.self) ?? 0) >= 2)
+    let metrics = try house.get("/metrics").text
+    #expect(metrics.contains(#"berth_scheduler_requests_total{scheduler="licence",result="answered"} 1"#))
+  }
+
+  @Test func s3_59_aScoreChangesWhereAVMGoes() throws {
+    let outside = try Outside { _ in #"{"scores":[{"node":"n1","score":10},{"node":"n2","score":60}]}"# }
+    let house = try House(schedulers: [outside.options("taste") { $0.filters = false }])
+    for name in ["n1", "n2"] { try house.register(name) }
+    let vm = try house.vm("web")
+    #expect(vm["node"] == "n2" && vm["why"]?.contains("scheduler taste: likes n2 best (60)") == true)
+    // A hint is no order: a hard rule is checked again where it is decided.
+    try house.post("/api/v1/nodes/n2/cordon", expect: 200)
+    let db = try house.vm("db")
+    #expect(db["node"] == "n1" && db["why"]?.contains("scheduler taste: left out") == true, "it was not asked about n2")
+  }
+
+  @Test func s3_59_aSlowOneAndOneThatAnswersRubbishAreLeftOutAndNamed() throws {
+    let slow = try Outside { _ in nil }
+    let rubbish = try Outside { _ in #"{"vetoes":[{"node":"n1"},{"node":"elsewhere"}]}"# }
+    let gone = SchedulerOptions("gone", .tcp(host: "127.0.0.1", port: freePort()))
+    let taste = try Outside { _ in #"{"scores":[{"node":"n2","score":60}]}"# }
+    let house = try House(schedulers: [
+      slow.options("slow") { $0.timeout = .milliseconds(50) }, rubbish.options("rubbish"), gone, taste.options("taste")
+    ])
+    for name in ["n1", "n2"] { try house.register(name) }
+    let vm = try house.vm("web")
+    #expect(vm["node"] == "n2", "those that answer are heard")
+    let why = vm["why"] ?? ""
+    #expect(why.contains("scheduler slow: left out: no answer within 50 ms"), "\(why)")
+    #expect(why.contains("scheduler rubbish: left out: its answer is not understood"), "\(why)")
+    #expect(why.contains("must be a node that was asked about"), "\(why)")
+    #expect(why.contains("scheduler gone: left out: it cannot be asked"), "\(why)")
+    #expect(house.alarms.all.contains { $0.hasPrefix("scheduler gone is left out: ") }, "the log says more")
+    let metrics = try house.get("/metrics").text
+    for (name, result) in [("slow", "late"), ("rubbish", "wrong"), ("gone", "failed")] {
+      #expect(metrics.contains(#"berth_scheduler_requests_total{scheduler="\#(name)",result="\#(result)"} 1"#))
+    }
+  }
+
+  @Test func s3_59_aVMThatWaitsIsAskedAboutAgainAndAVetoHoldsUntilThen() throws {
+    let refusals = Refusals(["n1", "n2"])
+    let outside = try Outside(refusals.answer)
+    let house = try House(schedulers: [outside.options("licence")])
+    try house.register("n1")
+    let vm = try house.vm("web")
+    #expect(vm["state"] == "pending" && vm["why"]?.contains("licence: refuses 1 of 1 nodes") == true)
+    let now = try house.get("/api/v1/vms/web/why")
+    #expect(now["now.notes.0"]?.contains("scheduler licence") == true, "what stands in its way now: \(now.text)")
+    // A node comes: it is asked about, refused, and the VM waits on.
+    let before = outside.asked.all.count
+    try house.register("n2")
+    #expect(eventually { outside.asked.all.count > before })
+    #expect(try house.look("web")["state"] == "pending")
+    refusals.set(["n1", "n2"])
+    try house.register("n3")
+    #expect(try eventually { try house.look("web")["node"] == "n3" })
+    #expect(try house.look("web")["why"]?.contains("refuses 2 of 3 nodes") == true)
+  }
+
+  @Test func s3_59_whoFailsOverIsPlacedByWhatTheySay() throws {
+    let refusals = Refusals(["n2", "n3"])
+    let outside = try Outside(refusals.answer)
+    let house = try House(schedulers: [outside.options("licence")])
+    for name in ["n1", "n2", "n3"] { try house.register(name) }
+    #expect(try house.vm("web")["node"] == "n1")
+    refusals.set(["n2"])
+    try house.post("/api/v1/nodes/n1/fence", expect: 200)
+    #expect(try eventually { try house.look("web")["node"] == "n3" })
+    // And who is started or moved by hand.
+    refusals.set(["n3"])
+    try house.post("/api/v1/vms/web/stop", expect: 200)
+    let epoch = UInt64(try house.get("/api/v1/nodes/n3")["epoch"] ?? "") ?? 0
+    try house.report("n3", epoch, [(try house.look("web"), "gone")])
+    #expect(try eventually { try house.look("web")["state"] == "stopped" })
+    #expect(try house.post("/api/v1/vms/web/start", expect: 200)["node"] == "n2")
+  }
+
+  @Test func aDryRunAndAQuestionAskThemToo() throws {
+    let outside = try Outside(Refusals(["n1"]).answer)
+    let house = try House(schedulers: [outside.options("licence")])
+    for name in ["n1", "n2"] { try house.register(name) }
+    let body = #"{"name":"web","vcpus":2,"memory_mib":1024}"#
+    #expect(try house.post("/api/v1/vms?dry_run=true", body, expect: 200)["node"] == "n2")
+    #expect(try house.post("/api/v1/placements", body, expect: 200)["vms.0.node"] == "n2")
+    let fit = try house.post("/api/v1/plan", #"{"fit":\#(body)}"#, expect: 200)
+    #expect(fit["fitting"] == "7", "on one node: \(fit.text)")
+  }
+
+  @Test func weightsAddUp() throws {
+    let one = try Outside { _ in #"{"scores":[{"node":"n1","score":50}]}"# }
+    let other = try Outside { _ in #"{"scores":[{"node":"n2","score":20}]}"# }
+    let house = try House(schedulers: [one.options("one"), other.options("other") { $0.weight = 3 }])
+    for name in ["n1", "n2"] { try house.register(name) }
+    #expect(try house.vm("web")["node"] == "n2")
+  }
+}

@@ -3,6 +3,11 @@ internal import Domain
 internal import Ledger
 internal import VMM
 
+extension World {
+  /// Whether everything has been well for so long that all agents have been heard again.
+  var isQuiet: Bool { isPeace && now > plan.trouble + 8_000_000 }
+}
+
 extension Hosts {
   /// At the end every VM that fits runs once, where its row says; who waits knows why.
   func checkPeace() {

@@ -64,7 +64,7 @@ struct FleetTruth {
 
   /// What is interesting about a VM's step.
   private func count(_ old: VM, _ new: VM, in world: World) {
-    if new.state == .failed, old.state == .placed || old.state == .starting, world.hosts?.isLate == true {
+    if new.state == .failed, old.state == .placed || old.state == .starting, world.isQuiet {
       world.violate("VM \(new.key.name) failed long after peace had come: \(new.why)")
     }
     if old.state == .lost, let node = new.node, node != old.node {

@@ -17,15 +17,13 @@ final class Hosts {
   let plan: FleetPlan
   private(set) var all: [Host] = []
   var truth = FleetTruth()
-  /// Whether peace has lasted for a while.
-  private(set) var isLate = false
 
   init(_ plan: FleetPlan, _ world: World) {
     (self.plan, self.world) = (plan, world)
     all = (0..<plan.hosts).map { index in
       Host(
         index, offset: Int64.random(in: 0...1_000_000_000, using: &world.random),
-        permille: Int64.random(in: 850...1_150, using: &world.random), nodes: world.nodes.count, plan.hostFlaws)
+        permille: world.random.pick([850, 1_000, 1_150]), nodes: world.nodes.count, plan.hostFlaws)
     }
   }
 
@@ -47,7 +45,6 @@ final class Hosts {
 
   /// Nobody asks for anything more.
   func settle() {
-    isLate = true
     for index in world.nodes.indices { engine(index).wantsFleet = false }
   }
 

@@ -160,7 +160,7 @@ let package = Package(
       ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
     tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
-    tests("AgentTests", ["Agent", "VMM", "VMMSimulated", "Domain", "TestSupport"]),
+    tests("AgentTests", ["Agent", "VMM", "Domain"]),
     tests(
       "AgentHostTests",
       ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),

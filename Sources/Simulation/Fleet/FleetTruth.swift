@@ -85,7 +85,7 @@ struct FleetTruth {
     for vm in tables.vms(of: nil, after: nil, limit: 1_000) {
       let now = Set(tables.grants(of: vm).map(\.allocation.ip))
       if let before = held[vm.id], !before.isSubset(of: now) {
-        violate("VM \(vm.key.name) had \(before) and has \(now)")
+        violate("VM \(vm.key.name) had \(before.sorted()) and has \(now.sorted())")
       }
       held[vm.id] = now
     }

@@ -124,12 +124,12 @@ let package = Package(
     room(
       "Simulation",
       [
-        "Histories", "LogEtcd", "Log", "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform",
-        "TestSupport"
+        "Histories", "LogEtcd", "Log", "API", "APITypes", "AgentHost", "Agent", "VMMSimulated", "VMM", "Offline",
+        "Engine", "Ledger", "Domain", "Addressing", "Telemetry", "Platform", "TestSupport"
       ]),
     .executableTarget(
       name: "berth-sim",
-      dependencies: ["Simulation", "Engine", "LogEtcd", "Platform", "TestSupport"].map { .byName(name: $0) },
+      dependencies: ["Simulation", "Agent", "Engine", "LogEtcd", "Platform", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),
@@ -141,7 +141,7 @@ let package = Package(
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
     tests(
-      "LogEtcdTests", ["Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+      "LogEtcdTests", ["Agent", "Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",
@@ -160,7 +160,7 @@ let package = Package(
       ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
     tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
-    tests("AgentTests", ["Agent", "VMM", "VMMSimulated", "Domain", "TestSupport"]),
+    tests("AgentTests", ["Agent", "VMM", "Domain"]),
     tests(
       "AgentHostTests",
       ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),

@@ -1,6 +1,8 @@
-// Runs the simulated cluster: `SEEDS=n` runs that many seeds, with `MINUTES=n` for at least so long; `SEED=n` runs one
-// with all that its nodes were told.
+// Runs the simulated cluster, with addresses alone and with a fleet: `SEEDS=n` runs that many seeds of each, with
+// `MINUTES=n` for at least so long; `SEED=n` runs one with all that its nodes were told. `WORKLOAD=addresses` or `fleet`
+// runs one of the two.
 internal import Glibc
+internal import Agent
 internal import Engine
 internal import LogEtcd
 internal import Platform
@@ -12,52 +14,91 @@ internal import Simulation
     let seeds = number("SEEDS") ?? 100
     let first = number("FIRST") ?? 1
     let until = MonotonicTime.now + .seconds(60 * Int64(number("MINUTES") ?? 0))
-    var totals: [(name: String, count: Int)] = []
+    var totals = [[(name: String, count: Int)]](repeating: [], count: workloads.count)
     var seed = first
     while seed < first + seeds || MonotonicTime.now < until {
       defer { seed += 1 }
-      let world = World(seed: seed, plan: plan(seed))
-      if let violation = world.run() {
-        print(violation)
-        print("look at it with: make sim SEED=\(seed)")
-        exit(1)
-      }
-      for item in world.seen {
-        if let index = totals.firstIndex(where: { $0.name == item.name }) {
-          totals[index].count += item.count
-        } else {
-          totals.append(item)
+      for (index, workload) in workloads.enumerated() {
+        let world = World(seed: seed, plan: workload.plan(seed))
+        if let violation = world.run() {
+          print("\(workload): \(violation)")
+          print("look at it with: make sim SEED=\(seed) WORKLOAD=\(workload)")
+          exit(1)
         }
+        add(world.seen, to: &totals[index])
       }
     }
-    for item in totals.sorted(by: { $0.name < $1.name }) { print("\(item.name): \(item.count)") }
-    print("\(seed - first) seeds from \(first) on: no violation")
+    for (workload, total) in zip(workloads, totals) {
+      print("\(workload):")
+      for item in total.sorted(by: { $0.name < $1.name }) { print("  \(item.name): \(item.count)") }
+      print("\(workload): \(seed - first) seeds from \(first) on: no violation")
+    }
   }
 
-  /// The same seed always has the same plan.
-  static func plan(_ seed: UInt64) -> WorldPlan {
-    var plan = WorldPlan(seed: seed)
-    let flaws = CoreFlaws(rawValue: number("CORE_FLAWS").map { Int($0) } ?? 0)
-    if !flaws.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: flaws) } }
-    // As in the tests: bugs of the protocol are looked for behind the toy.
-    if let flaws = number("FLAWS") {
-      plan.flaws = EtcdFlaws(rawValue: Int(flaws))
-      plan.engine = { ToyEngine(seed: $0, snapshotEvery: 12) }
+  private static func add(_ seen: [(name: String, count: Int)], to total: inout [(name: String, count: Int)]) {
+    for item in seen {
+      if let index = total.firstIndex(where: { $0.name == item.name }) {
+        total[index].count += item.count
+      } else {
+        total.append(item)
+      }
     }
-    return plan
   }
+
+  /// What a cluster is asked for.
+  enum Workload: String, CaseIterable {
+    case addresses, fleet
+
+    /// The same seed always has the same plan.
+    func plan(_ seed: UInt64) -> WorldPlan {
+      let core = CoreFlaws(rawValue: flaws("CORE_FLAWS"))
+      guard self == .addresses else {
+        var fleet = FleetPlan()
+        fleet.leaseFlaws = LeaseFlaws(rawValue: flaws("LEASE_FLAWS"))
+        fleet.agentFlaws = AgentFlaws(rawValue: flaws("AGENT_FLAWS"))
+        fleet.hostFlaws = HostFlaws(rawValue: flaws("HOST_FLAWS"))
+        return WorldPlan(fleet: seed, fleet, flaws: core)
+      }
+      var plan = WorldPlan(seed: seed)
+      if !core.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: core) } }
+      // As in the tests: bugs of the protocol are looked for behind the toy.
+      if flaws("FLAWS") != 0 {
+        plan.flaws = EtcdFlaws(rawValue: flaws("FLAWS"))
+        plan.engine = { ToyEngine(seed: $0, snapshotEvery: 12) }
+      }
+      return plan
+    }
+
+    private func flaws(_ name: String) -> Int { Main.number(name).map { Int($0) } ?? 0 }
+  }
+
+  static let workloads: [Workload] =
+    text("WORKLOAD").map { name in
+      guard let workload = Workload(rawValue: name) else {
+        print("WORKLOAD is addresses or fleet")
+        exit(2)
+      }
+      return [workload]
+    } ?? Workload.allCases
 
   static func one(_ seed: UInt64) {
-    let world = World(seed: seed, plan: plan(seed))
-    if number("QUIET") == nil { world.log = { print($0) } }
-    let violation = world.run()
-    print("trace \(String(world.trace, radix: 16))")
-    print(violation ?? "no violation")
-    exit(violation == nil ? 0 : 1)
+    var isWell = true
+    for workload in workloads {
+      let world = World(seed: seed, plan: workload.plan(seed))
+      print("\(workload), seed \(seed)")
+      if number("QUIET") == nil { world.log = { print($0) } }
+      let violation = world.run()
+      print("trace \(String(world.trace, radix: 16))")
+      print(violation ?? "no violation")
+      isWell = isWell && violation == nil
+    }
+    exit(isWell ? 0 : 1)
   }
 
   /// A variable's number; empty is as good as unset.
-  static func number(_ name: String) -> UInt64? {
-    unsafe getenv(name).flatMap { unsafe UInt64(String(cString: $0)) }
+  static func number(_ name: String) -> UInt64? { text(name).flatMap { UInt64($0) } }
+
+  static func text(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
   }
 }

@@ -1,10 +1,10 @@
-internal import APITypes
+package import APITypes
 internal import Addressing
 internal import Cluster
-internal import Domain
+package import Domain
 internal import Engine
 internal import HTTPServer
-internal import Ledger
+package import Ledger
 internal import Platform
 internal import Wire
 
@@ -46,16 +46,7 @@ private struct Report: Sendable {
   /// What of it is news: the rest would change nothing, and needs no turn of the engine's.
   func news() -> [VMReport] {
     if body.vms.isEmpty { return [] }
-    let known = call.api.engine.read { tables in
-      Dictionary(tables.vms(on: node).map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
-    }
-    return body.vms.filter { report in
-      guard let vm = known[report.id], vm.epoch == report.epoch else { return false }
-      switch (report.fact, vm.state) {
-      case (.running, .running), (.starting, .starting): return vm.leaving != nil
-      default: return true
-      }
-    }
+    return call.api.engine.read { $0.news(among: body.vms, of: node, seen: body.seenRevision) }
   }
 
   /// Decides what is news, in as many entries as it takes, and answers.
@@ -136,8 +127,22 @@ private struct Report: Sendable {
 }
 
 extension Tables {
+  /// Those of a node's reports that would change something; it knows what is to be as of entry `seen`.
+  package func news(among reports: [VMReport], of node: NodeName, seen: Revision) -> [VMReport] {
+    // The others may have a batch before the leader has heard that it is durable: what the node says of that is news.
+    if seen > revision { return reports }
+    let known = Dictionary(vms(on: node).map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
+    return reports.filter { report in
+      guard let vm = known[report.id], vm.epoch == report.epoch else { return false }
+      switch (report.fact, vm.state) {
+      case (.running, .running), (.starting, .starting): return vm.leaving != nil
+      default: return true
+      }
+    }
+  }
+
   /// What a node is to do about a VM; nil = nothing, and what it still has of it goes.
-  fileprivate func desired(_ vm: VM, on node: NodeName) -> DesiredVM? {
+  package func desired(_ vm: VM, on node: NodeName) -> DesiredVM? {
     guard let duty = vm.duty(of: node) else { return nil }
     var action = DesiredVM.Action.run
     var grace = vm.spec.graceSeconds

@@ -43,8 +43,6 @@ package struct WantedVM: Hashable, Sendable {
   package let isWanted: Bool
   /// How long it has to go down by itself.
   package let graceSeconds: UInt32
-  /// Whether it comes from another node, on which it still runs.
-  package let isIncoming: Bool
   /// Whether it only runs on, under an older epoch, until it has arrived elsewhere: it is not started.
   package let isKept: Bool
   /// Whether it runs elsewhere, and is only to be prepared here; it is then not wanted.
@@ -52,12 +50,22 @@ package struct WantedVM: Hashable, Sendable {
 
   /// Joins them.
   package init(
-    _ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isIncoming: Bool = false, isKept: Bool = false,
-    isStandby: Bool = false
+    _ order: VMOrder, isWanted: Bool, graceSeconds: UInt32, isKept: Bool = false, isStandby: Bool = false
   ) {
     (self.order, self.isWanted, self.graceSeconds) = (order, isWanted && !isStandby, graceSeconds)
-    (self.isIncoming, self.isKept, self.isStandby) = (isIncoming, isKept, isStandby)
+    (self.isKept, self.isStandby) = (isKept, isStandby)
   }
+}
+
+/// Deliberate bugs that the simulator must catch; empty in every program that ships.
+package struct AgentFlaws: OptionSet, Hashable, Sendable {
+  /// The bits.
+  package let rawValue: Int
+  /// Makes a set from bits.
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Takes a machine of any placement for the one that is wanted.
+  package static let ignoreEpochs = AgentFlaws(rawValue: 1 << 0)
 }
 
 /// The agent of one node.
@@ -79,15 +87,18 @@ package struct Agent: Sendable {
   private var carried: [VMID: UInt64] = [:]
   /// Whether the list came under this registration.
   private var isListOurs = false
+  private let flaws: AgentFlaws
 
   struct Told: Hashable, Sendable {
     let epoch: UInt64
     let fact: VMReport.Fact
   }
 
-  /// Knows of nothing yet.
-  package init(capacity: Resources, capabilities: VMCapabilities) {
-    (self.capacity, self.capabilities) = (capacity, capabilities)
+  /// Knows of nothing yet but, after a restart, when the lease ends that the process before had.
+  package init(
+    capacity: Resources, capabilities: VMCapabilities, leaseEnd: Duration? = nil, flaws: AgentFlaws = []
+  ) {
+    (self.capacity, self.capabilities, self.leaseEnd, self.flaws) = (capacity, capabilities, leaseEnd, flaws)
   }
 
   /// Berth has registered the node: everything is told and asked for again.
@@ -127,7 +138,7 @@ package struct Agent: Sendable {
   /// here in one list and in the next, and nobody was told that it is down. So it is while it leaves for another node, and
   /// when it does not get there.
   private func machineEpoch(of vm: WantedVM, _ before: WantedVM?) -> UInt64? {
-    guard isListOurs, let before, before.isWanted, vm.isWanted, !vm.isIncoming else { return nil }
+    guard isListOurs, let before, before.isWanted, vm.isWanted, !vm.order.isIncoming else { return nil }
     if [.failed, .gone].contains(told[vm.order.id]?.fact) { return nil }
     let earlier = carried[vm.order.id]
     return before.order.epoch < vm.order.epoch ? earlier ?? before.order.epoch : earlier
@@ -135,8 +146,13 @@ package struct Agent: Sendable {
 
   /// Whether a machine is the one that is wanted.
   func isTheOne(_ machine: ObservedVM, _ want: WantedVM) -> Bool {
-    machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
+    flaws.contains(.ignoreEpochs) || machine.epoch == want.order.epoch || carried[machine.id] == machine.epoch
       || want.isKept && machine.epoch < want.order.epoch
+  }
+
+  /// Whether a machine may go to the node that has this placement of it: the node that has it refuses an older one.
+  package func mayHandOver(_ id: VMID, to epoch: UInt64) -> Bool {
+    desired?[id].map { $0.isKept && $0.order.epoch == epoch } ?? false
   }
 
   /// What to do now; carried out, it is asked again, until there is nothing.
@@ -147,7 +163,9 @@ package struct Agent: Sendable {
     var leaving: [ObservedVM] = []
     for machine in observed {
       let want = desired?[machine.id]
-      if machine.phase.isUp, mustBeCut(machine, want, now) { cuts.append(.cut(machine.id, epoch: machine.epoch)) }
+      if machine.phase.isUp, isLeased(machine), !hasLease(at: now) {
+        cuts.append(.cut(machine.id, epoch: machine.epoch))
+      }
       guard let grace = grace(for: machine, want) else { continue }
       if !machine.phase.isUp {
         removals.append(.remove(machine.id, epoch: machine.epoch))
@@ -169,9 +187,10 @@ package struct Agent: Sendable {
     return orders.sorted { $0.id < $1.id }.map(AgentAction.prepare)
   }
 
-  private func mustBeCut(_ machine: ObservedVM, _ want: WantedVM?, _ now: Duration) -> Bool {
-    let policy = want.map { isTheOne(machine, $0) ? $0.order.failover : .restart } ?? machine.order.failover
-    return policy == .restart && !hasLease(at: now)
+  /// Whether a machine may speak only while there is a lease.
+  package func isLeased(_ machine: ObservedVM) -> Bool {
+    guard let want = desired?[machine.id] else { return machine.order.failover == .restart }
+    return isTheOne(machine, want) ? want.order.failover == .restart : true
   }
 
   /// How long a machine that is to go down has; nil = it may stay.

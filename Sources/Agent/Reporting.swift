@@ -62,8 +62,7 @@ extension Agent {
     }
     if want.isStandby { return nil }
     guard let machine, machine.phase != .prepared else {
-      if want.isKept { return nil }
-      if !want.isWanted { return report(.gone) }
+      if !want.isWanted || want.isKept { return report(.gone) }
       return capabilities.flaw(in: want.order).map { report(.failed, $0) }
     }
     guard isTheOne(machine, want) else { return nil }

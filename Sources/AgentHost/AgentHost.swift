@@ -131,5 +131,5 @@ package final class AgentHost: Sendable {
   }
 }
 
-/// The time of this machine as agents count it.
-package func agentClock() -> Duration { .nanoseconds(MonotonicTime.now.nanoseconds) }
+/// The time of this machine as agents count it: a lease ends too while the machine sleeps.
+package func agentClock() -> Duration { .nanoseconds(MonotonicTime.sinceBoot.nanoseconds) }

@@ -1,5 +1,5 @@
-internal import APITypes
-internal import Agent
+package import APITypes
+package import Agent
 internal import Client
 internal import Domain
 internal import VMM
@@ -41,7 +41,8 @@ struct Door: Sendable {
 }
 
 extension Acknowledgement {
-  fileprivate init(_ answer: ReportAnswer) {
+  /// What an answer of Berth's says to the agent.
+  package init(_ answer: ReportAnswer) {
     self.init(
       epoch: answer.epoch, lease: .milliseconds(answer.leaseMilliseconds),
       heartbeat: .milliseconds(answer.heartbeatMilliseconds), revision: answer.revision,
@@ -53,10 +54,11 @@ extension WantedVM {
   fileprivate init(_ vm: DesiredVM) {
     var order = VMOrder(id: vm.id, epoch: vm.epoch, key: vm.key, resources: vm.resources)
     (order.image, order.kernel, order.seat, order.failover) = (vm.image, vm.kernel, vm.seat, vm.failover)
+    order.isIncoming = vm.isIncoming
     order.interfaces = vm.interfaces
     self.init(
-      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isIncoming: vm.isIncoming,
-      isKept: vm.action == .keep, isStandby: vm.action == .prepare)
+      order, isWanted: vm.action != .stop, graceSeconds: vm.graceSeconds, isKept: vm.action == .keep,
+      isStandby: vm.action == .prepare)
   }
 }
 

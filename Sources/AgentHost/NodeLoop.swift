@@ -74,11 +74,15 @@ package final class NodeLoop {
   private let begun: Duration
   private let clock: () -> Duration
   private let ask: Ask
+  /// What Berth was asked and has not answered yet.
+  private var asked: (message: NodeMessage, at: Duration)?
   private let polls: Bool
   private let distances: Distances
   private var usageDue = Duration.zero
   /// Which measurement of distances was acknowledged.
   private var toldRound = 0
+  /// And which one is in the report under way.
+  private var askedRound = 0
   private var heartbeat: Duration
   private var nextCall = Duration.zero
   /// No call before this.
@@ -87,15 +91,16 @@ package final class NodeLoop {
   private var isRegistered = false
   private var isWoken = false
 
-  /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news.
+  /// A node that has not said anything yet; with `polls` it leaves its reports with Berth until there is news. `leaseEnd`
+  /// is what is left of a process before this one, `flaws` are for the simulator.
   package init(
     _ node: HostedNode, _ backend: any VMBackend, heartbeat: Duration, polls: Bool, distances: Distances = .unknown,
-    clock: @escaping () -> Duration, ask: @escaping Ask
+    leaseEnd: Duration? = nil, flaws: AgentFlaws = [], clock: @escaping () -> Duration, ask: @escaping Ask
   ) {
     self.distances = distances
     (self.node, self.backend, self.heartbeat, self.polls) = (node, backend, heartbeat, polls)
     (self.clock, self.ask, begun) = (clock, ask, clock())
-    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities)
+    agent = Agent(capacity: node.body.capacity, capabilities: backend.capabilities, leaseEnd: leaseEnd, flaws: flaws)
   }
 
   /// Something of this node has changed.
@@ -112,14 +117,34 @@ package final class NodeLoop {
 
   /// Does what is to be done now, with at most one call, which takes at most `patience`.
   package func work(patience: Duration) {
+    if let message = question(within: patience) { take(ask(node.name, message, patience)) }
+  }
+
+  /// Does what needs no call; what Berth is to be asked now, if anything, and then `take` is to follow.
+  package func question(within patience: Duration) -> NodeMessage? {
     act()
     let now = clock()
     let observed = backend.observe()
     let wants = now >= nextCall || isRegistered && (isWoken || agent.isUrgent(observed))
-    if wants, now >= notBefore {
-      call(observed, now, patience)
-      act()
+    guard wants, now >= notBefore else {
+      plan()
+      return nil
     }
+    isWoken = false
+    let message = isRegistered ? report(observed, now, patience) : .register(node.body)
+    asked = (message, now)
+    return message
+  }
+
+  /// Takes what came of the question.
+  package func take(_ reply: NodeReply) {
+    guard let (message, at) = asked else { preconditionFailure("an answer to no question") }
+    asked = nil
+    switch message {
+    case .register: registered(reply)
+    case .report(let report, _, let wait): answered(reply, report, wait, at)
+    }
+    act()
     plan()
   }
 
@@ -148,18 +173,21 @@ package final class NodeLoop {
     }
   }
 
-  private func call(_ observed: [ObservedVM], _ now: Duration, _ patience: Duration) {
-    isWoken = false
-    guard isRegistered else { return register(patience) }
+  private func report(_ observed: [ObservedVM], _ now: Duration, _ patience: Duration) -> NodeMessage {
     let isWhole = reports % Self.wholeEvery == Self.wholeEvery - 1
     let report = agent.report(observed, now: now, isWhole: isWhole)
     var wait = Duration.zero
     if polls, !agent.isUrgent(observed) { wait = min(heartbeat, backend.quietFor ?? Self.lookEvery, patience / 2) }
     let (measured, round) = measured(observed, now)
-    switch ask(node.name, .report(report, measured, wait: wait), patience) {
+    askedRound = round
+    return .report(report, measured, wait: wait)
+  }
+
+  private func answered(_ reply: NodeReply, _ report: AgentReport, _ wait: Duration, _ now: Duration) {
+    switch reply {
     case .answered(let answer):
       agent.acknowledged(report, answer)
-      toldRound = round
+      toldRound = askedRound
       if usageDue <= now { usageDue = now + Self.usageEvery }
       (reports, failures, trouble) = (reports + 1, 0, nil)
       if answer.heartbeat > .zero { heartbeat = answer.heartbeat }
@@ -184,8 +212,8 @@ package final class NodeLoop {
     return left > .zero ? left : nil
   }
 
-  private func register(_ patience: Duration) {
-    switch ask(node.name, .register(node.body), patience) {
+  private func registered(_ reply: NodeReply) {
+    switch reply {
     case .registered(let epoch, let effective):
       agent.registered(epoch: epoch)
       agent.capacity = effective

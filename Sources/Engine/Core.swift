@@ -104,6 +104,7 @@ package final class Core {
     let entries: [Entry]
     let answers: [PendingAnswer]
     let due: [DueRow]
+    /// Since boot, time that the machine slept included: leases hang on it.
     let began: MonotonicTime
   }
 
@@ -193,7 +194,7 @@ package final class Core {
     let isEager = options.flaws.contains(.answerBeforeAppend)
     if isEager { for answer in draft.answers { answer.send() } }
     inFlight = InFlight(
-      batch: batch, entries: draft.entries, answers: isEager ? [] : draft.answers, due: due, began: .now)
+      batch: batch, entries: draft.entries, answers: isEager ? [] : draft.answers, due: due, began: .sinceBoot)
     append(batch)
     return true
   }
@@ -256,7 +257,7 @@ package final class Core {
   func ended(_ end: AppendEnd) {
     guard let flight = inFlight else { preconditionFailure("an append ended that was not begun") }
     inFlight = nil
-    options.metrics.flush.observe(nanoseconds: MonotonicTime.now - flight.began)
+    options.metrics.flush.observe(nanoseconds: MonotonicTime.sinceBoot - flight.began)
     switch end {
     case .durable:
       isStorageFull = false
@@ -390,7 +391,7 @@ package final class Core {
     let batch = Batch(
       sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash, entries: [])
-    inFlight = InFlight(batch: batch, entries: [], answers: [], due: [], began: .now)
+    inFlight = InFlight(batch: batch, entries: [], answers: [], due: [], began: .sinceBoot)
     append(batch)
     return true
   }

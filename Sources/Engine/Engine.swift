@@ -80,8 +80,6 @@ package final class Engine: @unchecked Sendable {
   private let snapshotter: Snapshotter?
   private let inbox: Inbox
   private let watch: NodeWatch
-  private var isProving = false
-  private var lastDurable = MonotonicTime(nanoseconds: 0)
   private var thread: Thread?
 
   /// What the engine writes to: a log of its own, or one that it shares with other nodes and archives.
@@ -254,21 +252,20 @@ package final class Engine: @unchecked Sendable {
     _ node: NodeName, epoch: UInt64, usage: NodeUsage?, latencies: [Latency] = []
   ) -> HeartbeatAnswer {
     guard leadership.decides else { return .notLeading }
-    guard let known = read({ $0.node(node) }) else { return .unknownNode }
-    guard known.epoch == epoch, known.state != .lost, known.state != .fenced else { return .staleEpoch(known.epoch) }
-    let answer = watch.hear(node, usage, isAlone: !isShared)
-    if case .taken = answer, !latencies.isEmpty, let datacenter = known.topology.datacenter {
-      watch.hear(node, in: datacenter, latencies)
+    let known = read { $0.node(node) }
+    let answer = watch.hear(node, known, epoch: epoch, usage, isAlone: !isShared, at: .sinceBoot)
+    if case .taken = answer, !latencies.isEmpty, let datacenter = known?.topology.datacenter {
+      watch.hear(node, in: datacenter, latencies, at: .sinceBoot)
     }
     return answer
   }
 
   /// How far datacenters are from each other, as agents measured; nil where this node of Berth does not lead.
-  package var latencies: [MeasuredLatency]? { leadership.decides ? watch.latencies() : nil }
+  package var latencies: [MeasuredLatency]? { leadership.decides ? watch.latencies(at: .sinceBoot) : nil }
 
   /// How long a node has been silent, and what it said last; nil where this node of Berth does not lead.
   package func health(of node: NodeName) -> (silent: Duration, usage: NodeUsage?)? {
-    leadership.decides ? watch.health(of: node) : nil
+    leadership.decides ? watch.health(of: node, at: .sinceBoot) : nil
   }
 
   /// How the engine is doing.
@@ -319,7 +316,7 @@ package final class Engine: @unchecked Sendable {
   private func run() {
     var isSettled = true
     var stoppingSince: MonotonicTime?
-    if core.leadership.decides { watch.begin(at: .now, proven: .now) }
+    if core.leadership.decides { watch.begin(at: .sinceBoot, proven: .sinceBoot) }
     while true {
       let work = takeWork(isSettled: &isSettled)
       if work.isStopping, stoppingSince == nil { stoppingSince = .now }
@@ -327,7 +324,7 @@ package final class Engine: @unchecked Sendable {
       guard take(work.events, &isSettled) else { return }
       core.add(work.ring)
       if !work.barriers.isEmpty { wait(for: work.barriers) }
-      if !work.isStopping { lookAfterNodes() }
+      if !work.isStopping { watch.look(after: core, barrier: barrier, at: .sinceBoot) }
       stepped()
       if core.inFlight != nil {
         // A shared log may be out of reach: what is under way is told to be unknown, rather than waited for for ever.
@@ -353,14 +350,7 @@ package final class Engine: @unchecked Sendable {
       }
       let (before, began) = (core.leadership, core.inFlight?.began)
       core.handle(event, options.clock())
-      if case .ended(.durable) = event, let began {
-        lastDurable = began
-        watch.prove(at: began)
-      }
-      // What made it the leader is the batch that took over: it led when that was begun, and nothing later is certain.
-      if core.leadership != before {
-        core.leadership.decides ? watch.begin(at: .now, proven: lastDurable) : watch.end()
-      }
+      watch.follow(event, begun: began, from: before, to: core.leadership, at: .sinceBoot)
       switch (event, medium) {
       case (.ended(.unknown(let why)), .own):
         fail(why)
@@ -390,24 +380,6 @@ package final class Engine: @unchecked Sendable {
 
   private func wait(for readers: [@Sendable (BarrierEnd) -> Void]) {
     core.wait(barrier: barrier) { end in for done in readers { done(end) } }
-  }
-
-  /// Silent nodes become commands, and a leader that nodes report to proves now and then that it leads.
-  private func lookAfterNodes() {
-    guard core.leadership.decides else { return }
-    let now = MonotonicTime.now
-    // One look at a time: what was asked for and is not decided yet would be asked for again.
-    for command in core.isAppending ? [] : watch.commands(published.tables, at: now) {
-      let asked = Submission(.fleet(command), actor: "system", requestID: "", asked: "")
-      core.add([Waiting(submission: asked) { _ in }])
-    }
-    guard isShared, !isProving, watch.wantsProof(at: now) else { return }
-    isProving = true
-    let (core, watch, epoch) = (core, watch, core.leadership)
-    core.wait(barrier: barrier) { end in
-      self.isProving = false
-      if case .passed = end, core.leadership == epoch { watch.prove(at: now) }
-    }
   }
 
   private func stepped() {

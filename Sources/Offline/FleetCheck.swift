@@ -1,10 +1,10 @@
 internal import Addressing
 internal import Domain
-internal import Ledger
+package import Ledger
 
 /// Looks at nodes and VMs beside each other, trusting no index: no VM without its addresses, no address without its VM,
 /// no node over its capacity, and what is kept about tenants is what their rows add up to.
-struct FleetCheck {
+package struct FleetCheck {
   private var nodes: [NodeName: Node] = [:]
   private var vms: [VMKey: VM] = [:]
   private var kept: [CapacityReservation] = []
@@ -12,7 +12,8 @@ struct FleetCheck {
   private var perTenant: [TenantName: UInt64] = [:]
   private let tables: Tables
 
-  init(_ tables: Tables) {
+  /// Reads all rows.
+  package init(_ tables: Tables) {
     self.tables = tables
     var rows: [Row] = []
     tables.forEachRow { row in if FleetCheck.looks(at: row) { rows.append(row) } }
@@ -39,7 +40,8 @@ struct FleetCheck {
     }
   }
 
-  func run(_ report: inout CheckReport) {
+  /// Adds what is wrong.
+  package func run(_ report: inout CheckReport) {
     for key in addresses.keys.sorted() where vms[key] == nil {
       report.add(.orphan, "addresses of VM \(key.name) (tenant \(key.tenant)), which does not exist")
     }

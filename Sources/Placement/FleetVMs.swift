@@ -89,7 +89,9 @@ extension Fleet {
 
   /// Who goes down or moves already gives its room back without being asked.
   private static func canGiveWay(_ vm: VM) -> Bool {
-    vm.spec.isPreemptible && (vm.state == .placed || vm.state == .starting || vm.state == .running)
+    // Who may be on two nodes must first be known to be on one.
+    vm.spec.isPreemptible
+      && (vm.state == .placed || vm.state == .starting || vm.state == .running && vm.leaving == nil)
   }
 
   mutating func addVM(_ record: VMRecord) {

@@ -1,6 +1,6 @@
 internal import CLinux
 
-/// An instant of the monotonic clock, for measuring and for deadlines; means nothing outside this process.
+/// An instant of a clock that never jumps, for measuring and for deadlines; means nothing outside this process.
 package struct MonotonicTime: Hashable, Comparable, Sendable {
   /// Nanoseconds since an arbitrary start.
   package let nanoseconds: Int64
@@ -10,6 +10,9 @@ package struct MonotonicTime: Hashable, Comparable, Sendable {
 
   /// The clock read now.
   package static var now: MonotonicTime { MonotonicTime(nanoseconds: readClock(CLOCK_MONOTONIC)) }
+
+  /// The clock that goes on while the machine sleeps read now: for what others count on. Never compared with `now`.
+  package static var sinceBoot: MonotonicTime { MonotonicTime(nanoseconds: readClock(CLOCK_BOOTTIME)) }
 
   /// Earlier comes first.
   package static func < (a: Self, b: Self) -> Bool { a.nanoseconds < b.nanoseconds }

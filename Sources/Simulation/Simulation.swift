@@ -6,8 +6,11 @@
 // After each event the invariants are checked; what a run did is folded into one number, so that two runs of a seed can
 // be compared.
 //
-// The engine behind a machine is whatever implements `SimulatedEngine`: here a toy that appends numbers. It keeps the
-// same contract as the real one, so the real one can take its place.
+// The engine behind a machine is whatever implements `SimulatedEngine`: a toy that appends numbers, or the real core.
+//
+// With a fleet there are hosts too (`Hosts`): the real loop of an agent on each, with clocks of its own, over the same
+// network, heard by the real leases of whoever leads. What a host's packet filter and its hypervisor must keep is played
+// as the contract of backends says. Of no VM and no address may two machines ever speak.
 //
 // Refused: threads, real time, dictionary order, anything that would make a seed mean two runs.
 package import Engine

@@ -18,6 +18,9 @@ package struct VMOrder: Hashable, Sendable {
   package var seat = Seat.plain
   /// Whether it is started elsewhere when this node falls silent, so that it must not run here past the lease.
   package var failover = FailoverPolicy.never
+  /// Whether it is taken over from another node, where it runs: it neither runs nor speaks here before it has stopped
+  /// there, and fails if it cannot be had.
+  package var isIncoming = false
   /// Its interfaces.
   package var interfaces: [GuestInterface] = []
 

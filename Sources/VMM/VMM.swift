@@ -13,6 +13,10 @@
 // and `remove` do nothing to a machine of another epoch than the one they name, so an order that comes late cannot hit
 // its successor. Only what is down, or was never started, can be removed. Each verb may be repeated any number of times.
 //
+// Of a machine that moves, one side runs and speaks at any moment: the side that takes it over reports it as running
+// when the other has stopped it. A machine that is stopped without grace says nothing from then on, even if it does not
+// go down.
+//
 // A backend never pretends: what it cannot do stands in its capabilities, and an order that needs it fails, visibly.
 //
 // Refused: operations with ids and results of their own (a second truth beside `observe`, to be kept over restarts);

@@ -1,7 +1,9 @@
+import API
 import APITypes
 import Domain
 import Engine
 import HTTPClient
+import Ledger
 import Platform
 import TestSupport
 import Testing
@@ -20,6 +22,15 @@ import Wire
     #expect(quiet.json?["desired"]?.isNull == true)
     #expect(try house.get("/api/v1/health")["revision"] == before)
     #expect(try house.get("/api/v1/nodes/n1")["health.last_heartbeat_seconds"] == "0")
+  }
+
+  /// A node may hear of a batch from a follower before the leader has heard that it is durable.
+  @Test func whatANodeSaysOfABatchThatTheLeaderDoesNotKnowYetIsNews() {
+    let tables = Tables(seed: 1)
+    let report = VMReport(id: VMID(revision: 7), epoch: 1, fact: .gone)
+    let node = NodeName(trusted: "n1")
+    #expect(tables.news(among: [report], of: node, seen: 0).isEmpty)
+    #expect(tables.news(among: [report], of: node, seen: 7) == [report])
   }
 
   @Test func anOldEpochIsNotBelieved() throws {

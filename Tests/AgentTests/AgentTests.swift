@@ -99,7 +99,9 @@ extension Agent {
     #expect(other.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
     // One that comes back as a migration is another machine.
     var third = agent
-    third.hear([WantedVM(order(1, epoch: 4), isWanted: true, graceSeconds: 30, isIncoming: true)], there, revision: 4)
+    var incoming = order(1, epoch: 4)
+    incoming.isIncoming = true
+    third.hear([run(incoming)], there, revision: 4)
     #expect(third.actions(there, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
     // Under another registration nobody knows what was between.
     agent.registered(epoch: 2)
@@ -153,8 +155,10 @@ extension Agent {
     agent.registered(epoch: 2)
     agent.hear([kept(2)], there, revision: 3)
     #expect(agent.actions(there, now: .zero) == [])
-    // After a restart of the agent the machine is gone: the other node has it, or will.
-    #expect(agent.actions([], now: .zero) == [] && agent.report([], now: .zero).vms == [])
+    #expect(agent.mayHandOver(VMID(raw: 1), to: 2) && !agent.mayHandOver(VMID(raw: 1), to: 1))
+    // When the machine is gone, the other node has it or nobody: that is for Berth to decide.
+    #expect(agent.actions([], now: .zero) == [])
+    #expect(agent.report([], now: .zero).vms == [VMReport(id: VMID(raw: 1), epoch: 2, fact: .gone)])
   }
 
   @Test func oneThatFailedAndIsPlacedHereAgainIsStartedAnew() {

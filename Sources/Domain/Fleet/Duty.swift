@@ -4,7 +4,7 @@ package enum Duty: Hashable, Sendable {
   case run
   /// Get ready to take it over from the node that it leaves.
   case receive
-  /// Go on running it until the other node has taken it over.
+  /// Go on running it, if it is there, until another node has taken it over, or has let go of it.
   case keep
   /// Do not start it yet: another node has to let go of it first.
   case wait
@@ -22,6 +22,8 @@ extension VM {
       return switch state {
       case .migrating: .receive
       case .stopping: .stop(graceSeconds: spec.graceSeconds)
+      // It did not get where it went, or did and nobody has said so: what is there runs on, and nothing is started.
+      case .running: leaving == nil ? .run : .keep
       case .lost: isUnwanted ? .stop(graceSeconds: spec.graceSeconds) : leaving == nil ? .run : .wait
       default: leaving == nil ? .run : .wait
       }

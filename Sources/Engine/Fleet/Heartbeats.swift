@@ -96,6 +96,11 @@ struct Heartbeats {
     for node in heard.keys { heard[node] = Heard(at: now) }
   }
 
+  /// A flaw: who was never heard of has been silent for ever.
+  mutating func suspect(_ nodes: [NodeName]) {
+    for node in nodes where heard[node] == nil { heard[node] = Heard(at: MonotonicTime(nanoseconds: .min / 2)) }
+  }
+
   /// How long a node has been silent, and what it said last; nil = not known here.
   func health(of node: NodeName, at now: MonotonicTime) -> (silent: Duration, usage: NodeUsage?)? {
     heard[node].map { (.nanoseconds(now - $0.at), $0.usage) }

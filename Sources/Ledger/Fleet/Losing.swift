@@ -63,8 +63,8 @@ extension Ledger {
       return release(step(vm, to: .pending, "node \(name) is lost", context), &draft)
     }
     if vm.state == .migrating, vm.isWanted, !vm.isEnding, let source = vm.leaving, carries(source) {
-      // Where it was to go is silent, where it came from runs it: it stays there, in the room that it still has.
-      return goBack(vm, to: source, "node \(name) is lost", &draft)
+      // Where it was to go is silent, and may have it by now: where it came from runs on what it still has.
+      return goBack(vm, to: source, leaving: name, "node \(name) is lost", &draft)
     }
     put(step(vm, to: .lost, "node \(name) is lost", context), &draft)
   }
@@ -111,10 +111,15 @@ extension Ledger {
       var vms = fleet.fleet.residents(of: name).filter { $0.role == .home }.compactMap { vm($0.key, draft) }
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
       // The most important first, then the oldest.
-      for vm in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) })
-      where vm.isLeased {
+      for key in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).map(\.key) {
         guard draft.hasRoom else { return }
-        if vm.node == name { off(vm, "node \(name) is lost and its lease has ended", &draft) } else { left(vm, &draft) }
+        // One before it may have driven it out.
+        guard let vm = vm(key, draft), vm.isLeased else { continue }
+        if vm.node == name {
+          off(vm, "node \(name) is lost and its lease has ended", &draft)
+        } else if vm.leaving == name {
+          left(vm, &draft)
+        }
       }
       fleet.unmoved.remove(name)
     }

@@ -81,12 +81,14 @@ extension Ledger {
     fleet.queue.failed(vm.key, at: context.time)
   }
 
-  /// The move is off: the VM is again where it was, at a placement of its own.
-  func goBack(_ vm: VM, to source: NodeName, _ why: String, _ draft: inout FleetDraft) {
+  /// The move is off: the VM is again where it was, at a placement of its own. While the node that it went to may have
+  /// it, it leaves that, and is started nowhere.
+  func goBack(_ vm: VM, to source: NodeName, leaving: NodeName? = nil, _ why: String, _ draft: inout FleetDraft) {
     let context = draft.context
     guard
       let back = vm.moved(
-        to: .running, node: source, why: "did not move: \(why)", revision: context.revision, at: context.time)
+        to: .running, node: source, leaving: leaving, why: "did not move: \(why)", revision: context.revision,
+        at: context.time)
     else { preconditionFailure("\(vm.key) cannot go back from \(vm.state)") }
     put(back, &draft)
     carry(back, &draft)

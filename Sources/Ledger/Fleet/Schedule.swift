@@ -35,7 +35,7 @@ extension Ledger {
         guard draft.vms.count < Limits.placementsPerEntry else { return }
         guard let vm = vm(resident.key, draft) else { continue }
         if vm.standby == name { dismiss(vm, &draft) }
-        guard vm.node == name, vm.state == .running, !vm.isEnding else { continue }
+        guard vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil else { continue }
         if vm.seat != .plain {
           put(step(vm, to: .stopping, "node \(name) is draining", context), &draft)
         } else if !attempt({ (draft) throws(Rejection) in try self.move(vm, to: nil, &draft).vm != nil }, &draft) {

@@ -121,7 +121,11 @@ extension Ledger {
       _ = try node(name)
       if name == vm.node { return unchanged(vm, draft) }
     }
-    guard vm.state == .running, !vm.isEnding, vm.leaving == nil else { throw wrongState(vm, "only a running VM moves") }
+    guard vm.state == .running, !vm.isEnding else { throw wrongState(vm, "only a running VM moves") }
+    if let other = vm.leaving {
+      throw wrongState(
+        vm, "node \(other) may have it since it last moved; `berth node fence \(other)` says that it is off")
+    }
     guard vm.seat == .plain else {
       throw wrongState(vm, "it has processors or devices of its own: stop it and start it, and it may go elsewhere")
     }

@@ -7,7 +7,8 @@ internal import Platform
 internal import Telemetry
 
 /// The real engine's core behind a machine: it allocates and releases addresses of two pools. In the first one leases
-/// end all the time; in the second one no lease and no quarantine ends within a run, whatever clocks say.
+/// end all the time; in the second one no lease and no quarantine ends within a run, whatever clocks say. With a fleet it
+/// also decides about nodes and VMs, and hears agents.
 ///
 /// What survives a crash is its archive, from which it builds its state as a node does at its start: a snapshot of the
 /// cluster, if it had to take one, and every batch after it.
@@ -22,7 +23,18 @@ package final class CoreEngine: SimulatedEngine {
   private let snapshotEvery: UInt64
   private let flaws: CoreFlaws
   private var numbers: UInt64
-  private var core: Core
+  private(set) var core: Core
+  private let fleet: FleetPlan?
+  /// What its clock shows of a thousandth of a microsecond.
+  let permille: Int64
+  private(set) var watch: NodeWatch?
+  /// What `watch` does not know yet.
+  private var unwatched: [(event: LogEvent, begun: MonotonicTime?, before: Leadership, after: Leadership)] = []
+  /// Whether it leads, as far as its threads know that are not the engine's.
+  private(set) var decides = false
+  private var flyingSince: MonotonicTime?
+  /// Whether clients ask for VMs.
+  var wantsFleet = true
   private var base: SnapshotImage?
   private var archive: [StoredBatch] = []
   /// What waits for room in the archive.
@@ -38,8 +50,9 @@ package final class CoreEngine: SimulatedEngine {
   private var lastSnapshot: UInt64 = 0
 
   /// An engine without anything.
-  package init(seed: UInt64, snapshotEvery: UInt64 = 12, flaws: CoreFlaws = []) {
-    (numbers, self.snapshotEvery, self.flaws) = (seed, snapshotEvery, flaws)
+  package init(seed: UInt64, snapshotEvery: UInt64 = 12, flaws: CoreFlaws = [], fleet: FleetPlan? = nil) {
+    (numbers, self.snapshotEvery, self.flaws, self.fleet) = (seed, snapshotEvery, flaws, fleet)
+    permille = [950, 1_000, 1_050][Int(seed % 3)]
     core = CoreEngine.core(seed: seed, flaws: flaws, clock: clock)
     adopt()
   }
@@ -67,6 +80,8 @@ package final class CoreEngine: SimulatedEngine {
   private func adopt() {
     numbers &+= 0x9E37_79B9_7F4A_7C15
     core = CoreEngine.core(seed: numbers, flaws: flaws, clock: clock)
+    watch = fleet.map { NodeWatch($0.timing, flaws: $0.leaseFlaws) }
+    (unwatched, decides, flyingSince) = ([], false, nil)
     if let base { core.handle(.bootstrap(base), clock) } else if let opened { core.handle(.opened(opened), clock) }
     for stored in archive { core.handle(.applied(stored), clock) }
     if case .lost(let why) = core.leadership { said.append(.violated("its own archive: \(why)")) }
@@ -108,7 +123,9 @@ package final class CoreEngine: SimulatedEngine {
     default: break
     }
     archiveWhatWaits()
+    let before = core.leadership
     core.handle(event, clock)
+    if watch != nil { unwatched.append((event, flyingSince, before, core.leadership)) }
     if case .ended = event { flying = nil }
     if case .leads = event { needsPerson = true }
     if case .lost(let why) = core.leadership, !isTold(event) { said.append(.violated(why)) }
@@ -140,15 +157,34 @@ package final class CoreEngine: SimulatedEngine {
     let submission = Submission(
       asked.command, actor: "client", requestID: "\(operation)", asked: "",
       idempotency: asked.key.map { IdempotencyKey(key: UInt128($0), request: UInt128($0)) })
-    let inbox = Heard()
-    core.add([Waiting(submission: submission) { answer in inbox.answer = answer }])
-    waiting.append((operation, asked.key == operation ? nil : asked.key, inbox))
+    ask(submission, operation, repeats: asked.key == operation ? nil : asked.key) { _ in }
     return true
+  }
+
+  /// Somebody asks for a command that the world chose; as an operation its answer is held against the log.
+  func ask(_ command: Command, as operation: UInt64? = nil, _ done: @escaping (Answer) -> Void) {
+    let id = operation.map { "\($0)" } ?? ""
+    ask(Submission(command, actor: "client", requestID: id, asked: ""), operation, repeats: nil, done)
+  }
+
+  private func ask(
+    _ submission: Submission, _ operation: UInt64?, repeats: UInt64?, _ done: @escaping (Answer) -> Void
+  ) {
+    let inbox = Heard(done)
+    if let operation { waiting.append((operation, repeats, inbox)) }
+    core.add([Waiting(submission: submission) { inbox.take($0) }])
   }
 
   // Unchecked because the world has one thread.
   private final class Heard: @unchecked Sendable {
-    var answer: Answer?
+    private(set) var answer: Answer?
+    private let done: (Answer) -> Void
+    init(_ done: @escaping (Answer) -> Void) { self.done = done }
+
+    func take(_ answer: Answer) {
+      self.answer = answer
+      done(answer)
+    }
   }
 
   private var waiting: [(operation: UInt64, repeats: UInt64?, heard: Heard)] = []
@@ -156,7 +192,13 @@ package final class CoreEngine: SimulatedEngine {
   /// Makes a pool, allocates for a new owner, asks for an owner's address again (sometimes under the key of the first
   /// time), or takes one back.
   private func request(_ operation: UInt64) -> (command: Command, key: UInt64?) {
-    if core.tables.pools.count < 2 { return (.createPool(pool(core.tables.pools.isEmpty)), nil) }
+    for name in [Self.brief, Self.long] where core.tables.pools[name] == nil {
+      return (.createPool(pool(name == Self.brief)), nil)
+    }
+    if fleet != nil, wantsFleet {
+      var asking = FleetAsking(operation, core.tables)
+      if let command = asking.command() { return (command, nil) }
+    }
     let old = operation - min(operation, (operation &* 0x9E37_79B9_7F4A_7C15) >> 58)
     switch operation % 4 {
     case 0, 1: return (allocate(operation), operation)
@@ -205,11 +247,18 @@ package final class CoreEngine: SimulatedEngine {
       needsPerson = false
       core.confirm(clock)
     }
+    if let watch {
+      for item in unwatched {
+        watch.follow(item.event, begun: item.begun, from: item.before, to: item.after, at: time(clock))
+      }
+      (unwatched, decides) = ([], core.leadership.decides)
+      watch.look(after: core, barrier: { wishes.append(.barrier($0)) }, at: time(clock))
+    }
     if !core.isAppending {
       _ = core.begin(
         clock,
         append: { batch in
-          flying = batch
+          (flying, flyingSince) = (batch, time(clock))
           wishes.append(.append(batch))
         }, barrier: { wishes.append(.barrier($0)) })
     }
@@ -262,17 +311,29 @@ package final class CoreEngine: SimulatedEngine {
       said.append(.refused(operation))
       said.append(.claimed(operation, revision: revision, key: nil, value: nil))
     case .outcome(.replay, _): break
+    case .outcome(.fleet, let revision):
+      if hasEntry(of: operation, at: revision) {
+        said.append(.acknowledged(operation, sequence: sequence(holding: revision)))
+      } else {
+        said.append(.claimed(operation, revision: revision, key: nil, value: nil))
+      }
     case .outcome: said.append(.violated("operation \(operation) has a strange answer"))
     case .unavailable(.unknownOutcome): said.append(.unknown(operation))
     case .unavailable: said.append(.refused(operation))
     }
   }
 
-  private func sequence(holding revision: UInt64) -> UInt64 {
-    let holder = (archive + unarchived).last {
-      $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision
-    }
-    return holder?.batch.sequence ?? core.head.sequence
+  private func batch(holding revision: UInt64) -> Batch? {
+    (archive + unarchived).last { $0.batch.firstRevision <= revision && revision < $0.batch.nextRevision }?.batch
+  }
+
+  private func sequence(holding revision: UInt64) -> UInt64 { batch(holding: revision)?.sequence ?? core.head.sequence }
+
+  /// Whether an answer is about an entry of its own, or about what there was; the log does not have it: one of its own.
+  private func hasEntry(of operation: UInt64, at revision: UInt64) -> Bool {
+    guard let batch = batch(holding: revision) else { return revision > core.tables.revision }
+    let entry = try? Entry(decoding: batch.entries[Int(revision - batch.firstRevision)])
+    return entry?.requestID == "\(operation)"
   }
 
   /// Forgets all but the archive.
@@ -297,7 +358,7 @@ package final class CoreEngine: SimulatedEngine {
       let revision = entry.revision
       if let operation = UInt64(entry.requestID) { lines.append(StoryLine(operation: operation, revision: revision)) }
       for effect in entry.effects {
-        guard case .allocation(let row) = effect.row else { continue }
+        guard case .allocation(let row) = effect.row, row.manager == nil else { continue }
         let isPut = effect.isPut
         let isLong = row.pool == Self.long
         let change = StoryLine.Change(ip: "\(row.ip)", owner: Self.number(row.owner) ?? 0, isGiven: isPut)

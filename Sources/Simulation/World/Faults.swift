@@ -6,6 +6,7 @@ extension World {
   /// Something goes wrong.
   func fault() {
     if plan.isOnlyApart { return part(for: plan.trouble - now) }
+    if let hosts, !random.oneIn(3) { return hosts.fault() }
     let node = Int.random(in: 0..<nodes.count, using: &random)
     let member = Int.random(in: 0..<members.count, using: &random)
     let long = Int64.random(in: 200_000...5_000_000, using: &random)
@@ -114,7 +115,12 @@ extension World {
       node.wedgedUntil = min(node.wedgedUntil, now + 10_000)
     }
     for index in nodes.indices where nodes[index].machine == nil { boot(index) }
-    queue.add(.act { [unowned self] in self.truth.beginPeace() }, at: now + plan.peace / 2)
+    hosts?.heal()
+    queue.add(
+      .act { [unowned self] in
+        self.truth.beginPeace()
+        self.hosts?.settle()
+      }, at: now + plan.peace / 2)
   }
 
   /// At the end all nodes agree, and writes were acknowledged again.
@@ -129,6 +135,7 @@ extension World {
     }
     checkCalls()
     truth.checkTime(in: self)
+    hosts?.checkPeace()
     if alive.filter(\.engine.leads).count != 1 {
       violate("\(alive.filter(\.engine.leads).count) nodes lead in peace")
     }

@@ -59,7 +59,8 @@ extension World {
     cuts.contains { $0.node == node && $0.member == member && $0.until > now }
   }
 
-  private func delay() -> Int64 {
+  /// How long a message takes.
+  func delay() -> Int64 {
     random.oneIn(50) ? Int64.random(in: 5_000...400_000, using: &random) : Int64.random(in: 200...3_000, using: &random)
   }
 

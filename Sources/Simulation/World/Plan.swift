@@ -20,6 +20,8 @@ package struct WorldPlan {
   package var restores = false
   /// Nothing else happens than that the leader and one follower do not reach each other.
   package var isOnlyApart = false
+  /// The hosts that the nodes look after; nil = there are addresses alone.
+  package var fleet: FleetPlan?
   /// Makes the engine of a node.
   package var engine: (_ seed: UInt64) -> any SimulatedEngine = { ToyEngine(seed: $0, snapshotEvery: 12) }
 

@@ -73,6 +73,7 @@ struct Truth {
       if !written.insert(operation).inserted { world.violate("operation \(operation) was written twice") }
     }
     log.append(place)
+    world.hosts?.truth.wrote(batch, in: world)
     world.fold(sequence, batch.epoch, batch.nonce)
   }
 

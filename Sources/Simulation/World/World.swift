@@ -48,6 +48,8 @@ package final class World {
   /// Nodes that do not reach each other.
   var apart: [Apart] = []
   let sites: Sites
+  /// The fleet, if there is one.
+  private(set) var hosts: Hosts?
   var queue = EventQueue<Event>()
   var now: Int64 = 0
   var truth = Truth()
@@ -88,6 +90,7 @@ package final class World {
       saw("seeds: " + what)
     }
     saw(nodes[0].engine is CoreEngine ? "seeds: the real engine" : "seeds: the toy")
+    hosts = plan.fleet.map { Hosts($0, self) }
     etcd.onPut = { [unowned self] key, value in self.truth.put(key, value, in: self) }
   }
 
@@ -96,6 +99,7 @@ package final class World {
     for index in nodes.indices {
       queue.add(.act { [unowned self] in self.boot(index) }, at: Int64.random(in: 0...300_000, using: &random))
     }
+    hosts?.begin()
     queue.add(.watches, at: 1_000)
     queue.add(.client, at: 500_000)
     queue.add(.fault, at: 1_500_000)

@@ -1,0 +1,72 @@
+import Agent
+import Engine
+import Simulation
+import Testing
+
+/// Hosts and VMs beside the addresses: leases, failover, migrations, under faults of nodes, hosts, clocks and network.
+@Suite struct FleetSimulationTests {
+  @Test func s3_70_noAddressHasTwoCarriersWhateverHappens() {
+    var seen: Set<String> = []
+    for seed in 1...8 as ClosedRange<UInt64> {
+      let world = World(seed: seed, plan: WorldPlan(fleet: seed))
+      if let violation = world.run() { Issue.record("\(violation)") }
+      seen.formUnion(world.seen.map(\.name))
+    }
+    for what in [
+      "a node was lost", "a host cut a VM whose lease had ended", "a lost VM was placed elsewhere",
+      "a lost VM's node came back with it", "a VM arrived", "a VM did not arrive and stayed",
+      "a VM's node was lost while it moved", "a VM gave way", "a deposed leader heard an agent",
+      "a host saw only a leader that was stuck", "a host was cut off", "a host lost its power", "a host slept",
+      "a host's clock jumped", "a host was fenced", "an agent stood still", "an agent was started again",
+      "an agent's call came late", "an agent's call came twice", "an agent's call was passed on",
+      "machines did not come up", "machines did not go down", "a lost VM that starts nowhere else waits"
+    ] { #expect(seen.contains(what), "never happened: \(what)") }
+  }
+
+  @Test func aSeedWithAFleetIsOneRun() {
+    let first = World(seed: 3, plan: WorldPlan(fleet: 3))
+    let second = World(seed: 3, plan: WorldPlan(fleet: 3))
+    #expect(first.run() == second.run())
+    #expect(first.trace == second.trace)
+  }
+
+  @Test(arguments: [
+    ("grants leases without a proof that it leads", LeaseFlaws.grantWithoutProof, 1),
+    ("begins to lead without giving a lease to everybody", .noGrace, 1), ("forgets the margin", .noMargin, 1),
+    ("starts elsewhere before the lease has ended", .impatient, 1)
+  ]) func theSimulatorCatchesABugOfTheLeases(name: String, flaw: LeaseFlaws, hint: UInt64) {
+    var fleet = FleetPlan()
+    fleet.leaseFlaws = flaw
+    catches(name, from: hint, fleet)
+  }
+
+  @Test func theSimulatorCatchesAnAgentThatIgnoresEpochs() {
+    var fleet = FleetPlan()
+    fleet.agentFlaws = .ignoreEpochs
+    catches("ignores epochs", from: 1, fleet)
+  }
+
+  @Test(arguments: [
+    ("counts leases by the time of day", HostFlaws.wallClock, 1),
+    ("counts leases by a clock that sleeps", .sleepingClock, 1)
+  ]) func theSimulatorCatchesABugOfAHost(name: String, flaw: HostFlaws, hint: UInt64) {
+    var fleet = FleetPlan()
+    fleet.hostFlaws = flaw
+    catches(name, from: hint, fleet)
+  }
+
+  @Test(arguments: [
+    ("answers a fence before it is durable", CoreFlaws.answerBeforeAppend, 1),
+    ("keeps what was refused", .keepRefused, 1)
+  ]) func theSimulatorCatchesABugOfTheEngineWithAFleet(name: String, flaw: CoreFlaws, hint: UInt64) {
+    catches(name, from: hint, FleetPlan(), flaw)
+  }
+
+  /// The first seeds are those that are known to catch it, which only saves time.
+  private func catches(_ name: String, from hint: UInt64, _ fleet: FleetPlan, _ flaws: CoreFlaws = []) {
+    let found = (hint..<hint + 250).contains {
+      World(seed: $0, plan: WorldPlan(fleet: $0, fleet, flaws: flaws)).run() != nil
+    }
+    #expect(found, "\(name) was not caught")
+  }
+}

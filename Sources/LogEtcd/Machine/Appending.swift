@@ -6,7 +6,8 @@ internal import Platform
 /// An append under way.
 struct Flight {
   let batch: Batch
-  let bytes: [UInt8]
+  /// What is to be the value of its key.
+  let value: [UInt8]
   let hash: SHA256Digest
   let isTakeover: Bool
   let began: Int64
@@ -29,12 +30,13 @@ extension EtcdMachine {
     }
     let bytes = batch.encode()
     flight = Flight(
-      batch: batch, bytes: bytes, hash: SHA256Digest(of: bytes), isTakeover: !lead.isLeading, began: now)
+      batch: batch, value: BatchValue.pack(bytes), hash: SHA256Digest(of: bytes), isTakeover: !lead.isLeading,
+      began: now)
     if options.flaws.contains(.ackBeforeAppend), lead.isLeading { tell(.ended(.durable)) }
     let key = keys.log(batch.sequence)
     let before = head.sequence == 0 ? keys.meta : keys.log(head.sequence)
     let beforeRevision = head.sequence == 0 ? metaModified : headRevision
-    var puts = [EtcdOperation.put(key: key, value: bytes, lease: 0)]
+    var puts = [EtcdOperation.put(key: key, value: flight!.value, lease: 0)]
     if head.sequence == 0 { puts.append(.put(key: keys.meta, value: EtcdMeta.encode(head.logID), lease: 0)) }
     var compares: [EtcdCompare] = []
     if !options.flaws.contains(.noEpochCompare) { compares.append(.created(keys.epoch, Int64(batch.epoch))) }
@@ -79,7 +81,7 @@ extension EtcdMachine {
       return noteEpoch(epoch.kvs.first, at: header.revision)
     }
     if let there = mine.kvs.first {
-      if there.value == flight.bytes {
+      if there.value == flight.value {
         count(.appendsFoundOwn)
         flightIsDurable(revision: there.modified)
       } else {
@@ -107,6 +109,8 @@ extension EtcdMachine {
     self.flight = nil
     forget(.append)
     count(.appendsDurable)
+    // The epoch stood when it was written, so nobody else has written before it.
+    watch.knownRevision = max(watch.knownRevision, revision)
     advance(by: StoredBatch(batch: flight.batch, hash: flight.hash), revision: revision)
     if !options.flaws.contains(.ackBeforeAppend) || flight.isTakeover { tell(.ended(.durable)) }
     if flight.isTakeover, lead.role == .takingOver(flight.batch.epoch) {

@@ -1,5 +1,6 @@
 import Log
 import Platform
+import TestSupport
 import Testing
 
 @testable import LogEtcd
@@ -29,7 +30,8 @@ import Testing
     let small = batch(3).encode()
     #expect(small.count < BatchValue.compressedFrom && BatchValue.pack(small) == small)
     var noise = batch(0)
-    noise.entries = [Entropy.bytes(4_000)]
+    var random = SeededRandom(seed: 1)
+    noise.entries = [(0..<4_000).map { _ in UInt8.random(in: 0...255, using: &random) }]
     #expect(BatchValue.pack(noise.encode()) == noise.encode())
     #expect(try BatchValue.read(noise.encode()).batch.entries == noise.entries)
   }

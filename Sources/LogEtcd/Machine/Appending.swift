@@ -13,6 +13,9 @@ struct Flight {
   let began: Int64
   /// Some attempt may have landed, or may yet land.
   var hadUnknown = false
+  /// etcd has said that there is no room. It says that of the write that crosses its limit too, which is done: whether
+  /// the batch is there is for a look at the log that begins after the answer.
+  var wasFull = false
 }
 
 extension EtcdMachine {
@@ -65,7 +68,9 @@ extension EtcdMachine {
     case .error(let error) where error.meaning == .storageFull:
       // Says nothing about an attempt before this one.
       guard !flight.hadUnknown else { return retry(sent, after: EtcdTiming.fullPause) }
-      endFlight(.refused(.storageFull))
+      if options.flaws.contains(.believeFull) { return endFlight(.refused(.storageFull)) }
+      self.flight!.wasFull = true
+      sync.isWanted = true
     case .error(let error) where error.meaning == .invalid: endFlight(.refused(.readOnly("etcd: \(error.message)")))
     default: appendMissed(sent)
     }
@@ -128,6 +133,13 @@ extension EtcdMachine {
     if options.flaws.contains(.ackBeforeAppend), !flight.isTakeover { return }
     tell(.ended(end))
     if lead.isTakingOver { lead.takeoverAt = end == .refused(.storageFull) ? now + EtcdTiming.fullPause : now }
+  }
+
+  /// A look at the log that began after etcd had said that it is full did not find the batch: it was not written, and
+  /// no attempt is under way.
+  func resolveFull(_ isAfterFull: Bool) {
+    guard isAfterFull, let flight, flight.wasFull else { return }
+    endFlight(.refused(.storageFull))
   }
 
   /// A write of ours that etcd ordered after the end of the epoch did not find the batch: no attempt can land any more.

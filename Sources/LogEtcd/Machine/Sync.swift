@@ -24,6 +24,8 @@ struct SyncState {
     let from: UInt64
     let began: Int64
     let afterWin: Bool
+    /// Whether an append under way had been told that etcd is full.
+    let afterFull: Bool
     var revision: Int64 = 0
     var found = false
     var epochAtRevision: Int64 = 0
@@ -85,7 +87,8 @@ extension EtcdMachine {
     guard sync.isDue(now) else { return }
     sync.isWanted = false
     sync.flying = SyncState.Flying(
-      covers: sync.asked, from: head.sequence, began: now, afterWin: lead.isCatchingUp)
+      covers: sync.asked, from: head.sequence, began: now, afterWin: lead.isCatchingUp,
+      afterFull: flight?.wasFull ?? false)
     count(.syncs)
     let same =
       head.sequence == 0
@@ -181,6 +184,7 @@ extension EtcdMachine {
     sync.hasPassed = true
     watch.knownRevision = max(watch.knownRevision, done.revision)
     resolveFlight(atRevision: done.revision, epoch: done.epochAtRevision)
+    resolveFull(done.afterFull)
     let covers = options.flaws.contains(.joinBarrier) ? sync.asked : done.covers
     endBarriers(through: covers, .passed(sequence: head.sequence))
     suspectWatch(done.found)

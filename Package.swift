@@ -78,7 +78,7 @@ let package = Package(
         "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
         "Telemetry"
       ]),
-    room("Cluster", ["Engine", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
+    room("Cluster", ["Engine", "Domain", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
     room("VMM", ["Domain", "Addressing"]),
@@ -155,7 +155,7 @@ let package = Package(
       ]),
     tests(
       "ClusterTests",
-      ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
+      ["Cluster", "Domain", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
     tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
     tests("AgentTests", ["Agent", "VMM", "VMMSimulated", "Domain", "TestSupport"]),

@@ -29,6 +29,8 @@ package struct CoreOptions {
   package var answering: (() -> Void) -> Void = { $0() }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// What may be written, as far as the other nodes can read it.
+  package var gate = LevelGate()
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -202,6 +204,11 @@ package final class Core {
   private func fill(_ draft: inout Draft) {
     while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
       let next = queue[queueHead]
+      if let why = options.gate.refusal(of: next.submission.command.level) {
+        options.answering { next.done(.unavailable(.refused(why))) }
+        queueHead += 1
+        continue
+      }
       let isStructural = Ledger.isStructural(next.submission.command)
       if isStructural, !draft.entries.isEmpty { return }
       let decision = ledger.decide(next.submission, draft.context)

@@ -79,7 +79,7 @@ let package = Package(
         "Advisers", "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
         "Telemetry"
       ]),
-    room("Cluster", ["Engine", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
+    room("Cluster", ["Engine", "Domain", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
     room("Client", ["APITypes", "HTTPClient", "Wire", "Platform"]),
     room("CLI", ["Client", "APITypes", "Wire", "Config", "Platform"]),
     room("VMM", ["Domain", "Addressing"]),
@@ -157,7 +157,7 @@ let package = Package(
       ]),
     tests(
       "ClusterTests",
-      ["Cluster", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
+      ["Cluster", "Domain", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
     tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
     tests("AgentTests", ["Agent", "VMM", "Domain"]),

@@ -14,6 +14,9 @@ BATCH_MAXIMA = (None, 1, 16, 64, 256)
 BATCH_ROUNDS = 3
 PROPAGATIONS = 300
 READS = 64
+# The fleet that VMs are made on, beside the cluster.
+FLEET_NODES = 100
+VMS = 3_000
 
 
 class Cluster:
@@ -135,6 +138,7 @@ def cluster(setting):
             found[name] = {key: statistics.median(run[key] for run in runs) for key in ("per_second", "p50_us", "p99_us")}
         found.update(reads(setting, world))
         found["propagation"] = propagation(world)
+        found["vms"] = vms(setting, world)
         found["fresh"] = fresh(setting, world)
         world.stop_nodes()
         found["batch"] = batches(setting, world)
@@ -170,6 +174,31 @@ def reads(setting, world):
                 follower, f"/api/v1/ip/{owner}{query}", connections=connections, seconds=setting.seconds,
                 warmup=setting.warmup)
     return {"reads": rows}
+
+
+def vms(setting, world):
+    """Creates of VMs, each with its node and its address, at the leader and at a follower; 256 in flight, while agents
+    bring the VMs up at once."""
+    agents = Process("agents", [
+        setting.berth, "agent", "--server", ",".join(f"http://127.0.0.1:{node.port}" for node in world.nodes),
+        "--nodes", FLEET_NODES, "--datacenters", 3, "--vcpus", 128, "--memory", "1T", "--start-delay", "0ms"],
+        0, setting.log("agents"))
+    try:
+        leader = world.leader()
+        for _ in range(600):
+            if len(ask(leader, "GET", "/api/v1/nodes?state=ready&limit=1000")[1].get("items", [])) == FLEET_NODES:
+                break
+            time.sleep(0.1)
+        else:
+            raise Skipped("the simulated nodes did not come up")
+        body = '{"name":"vm-%n","vcpus":1,"memory_mib":1024}'
+        return {
+            name: setting.load(node, "/api/v1/vms", method="POST", body=body, expect="201", connections=256, count=VMS,
+                               first=setting.owners())
+            for name, node in (("leader", leader), ("follower", world.follower()))
+        }
+    finally:
+        agents.stop()
 
 
 def propagation(world):

@@ -134,6 +134,8 @@ class Report:
         rows = [(names[name], connections, *(number(c[f"{name}{connections}"][k])
                                              for k in ("per_second", "p50_us", "p99_us")))
                 for connections in (1, 256) for name in names]
+        rows += [(f"create a VM, at {where}", 256, *(number(c["vms"][name][k]) for k in ("per_second", "p50_us", "p99_us")))
+                 for name, where in (("leader", "the leader"), ("follower", "a follower"))]
         head = ("writes", "in flight", "requests/s", "p50 us", "p99 us")
         batch = [
             (most or "whatever waits", number(run["per_second"]), number(run["p50_us"]))
@@ -158,6 +160,8 @@ class Report:
         yield "cluster, one client, p50 to one etcd put", "<= 2x", times(ratio), ratio <= 2
         p50 = c["reads"]["consistent1"]["p50_us"] / 1000
         yield "consistent read at a follower, p50", "< 5 ms", number(p50, 2, " ms"), p50 < 5
+        made = c["vms"]["leader"]["per_second"]
+        yield "cluster, creates of VMs, 256 in flight", ">= 3,000/s", number(made), made >= 3000
         fresh = c["fresh"]
         yield f"fresh node, {fresh['count']:,} allocations", "< 5 s", number(fresh["seconds"], 2, " s"), fresh["seconds"] < 5
         p99 = c["propagation"]["p99_ms"]

@@ -22,6 +22,8 @@ extension Schemas {
       .must("hash", .text(max: 64), "Of that batch."),
       .may("log_id", .text(max: 64), "Which log it has."),
       .must("archived_revision", .revision, "What events and history are read up to."),
+      .may("reads", .count, "The highest level of the log that it reads."),
+      .may("writes", .count, "The highest level that it writes: what all nodes read that the leader has heard of."),
       .must("lag", .nullable(.count), "Entries that the leader was ahead."),
       .may("last_seen_ms", .count, "Since the leader heard of it."), .may("silent", .boolean, "For over 5 s."),
       .must("etcd", clusterStore), .must("alarms", .list(.text()))

@@ -13,6 +13,7 @@
 //
 // Refused: redirects to the leader (clients behind a load balancer cannot follow them, and each would need to learn),
 // votes or suspicions among nodes (the log has its own election), heartbeats in etcd (a write a second for every node).
+internal import Domain
 package import Engine
 package import HTTPClient
 package import Log
@@ -69,6 +70,8 @@ package final class ClusterNode: @unchecked Sendable {
   private var thread: Thread?
   // What was said last; of the node's own thread.
   private var saidLeadership = Leadership.alone
+  /// Since when this node leads; of the node's own thread.
+  private var leadsSince: MonotonicTime?
   private var saidWarnings: [String] = []
 
   /// Joins an engine that shares its log; nothing runs before `start`.
@@ -119,6 +122,8 @@ package final class ClusterNode: @unchecked Sendable {
     report.hash = status.head.hash.hex
     report.logID = status.head.logID.hex
     report.archivedRevision = engine.readableRevision
+    report.reads = .known
+    report.writes = engine.gate.level
     if let shared = engine.sharedStatus { report.store = StoreReport(shared) }
     let (alarms, leader) = lock.withLock { (witness.alarms, self.leader) }
     report.alarms = alarms
@@ -175,6 +180,7 @@ package final class ClusterNode: @unchecked Sendable {
       if isOver { return }
       tellPeople()
       tellLeader()
+      holdBack(at: .now)
       lookAtClaims()
     }
   }
@@ -224,6 +230,27 @@ package final class ClusterNode: @unchecked Sendable {
       leader = report
       witness.claim(report)
       if !report.alarms.isEmpty { witness.repeatAlarm(of: report) }
+    }
+  }
+
+  /// Lets pass what all nodes can read. Who leads knows that of those who report to it; until they have had the time
+  /// to, and while another leads, what the leader said last holds.
+  private func holdBack(at now: MonotonicTime) {
+    guard case .leading = engine.leadership else {
+      leadsSince = nil
+      if let leader = lock.withLock({ leader }) {
+        engine.gate.set(min(.known, leader.writes), why: "the leader held it back before this node led")
+      }
+      return
+    }
+    if leadsSince == nil { leadsSince = now }
+    let least = lock.withLock { roster.least(at: now) }
+    let most = min(.known, least?.reads ?? .known)
+    guard most < engine.gate.level || leadsSince.map({ $0 + Roster.silence < now }) ?? false else { return }
+    let why = least.map { "node \($0.node) reads no more than \($0.reads.number): upgrade it first" } ?? ""
+    if engine.gate.set(most, why: why) {
+      options.log(
+        "the cluster writes level \(most.number) of the log from now on\(most < .known ? ", because \(why)" : "")")
     }
   }
 

@@ -1,3 +1,4 @@
+package import Domain
 package import Engine
 package import Log
 package import Wire
@@ -52,6 +53,10 @@ package struct NodeReport: Hashable, Sendable {
   package var role = NodeRole.follower
   /// Who leads, as far as it knows.
   package var leader: Leader?
+  /// The highest level of the log that it reads.
+  package var reads = EntryLevel.first
+  /// The highest level that it writes, or would if it led.
+  package var writes = EntryLevel.first
   /// The newest entry it shows.
   package var revision: UInt64 = 0
   /// The newest batch it has all of.
@@ -97,6 +102,8 @@ package struct NodeReport: Hashable, Sendable {
     self.role = NodeRole(rawValue: role) ?? .follower
     (self.revision, self.sequence, self.hash) = (revision, sequence, hash)
     archivedRevision = value["archived_revision"]?.integer() ?? 0
+    reads = value["reads"]?.integer(UInt8.self).map(EntryLevel.init) ?? .first
+    writes = value["writes"]?.integer(UInt8.self).map(EntryLevel.init) ?? .first
     logID = String((value["log_id"]?.string ?? "").prefix(64))
     lag = value["lag"]?.integer()
     alarms = NodeReport.texts(value["alarms"])
@@ -142,6 +149,8 @@ extension JSONWriter {
       out.field("hash", report.hash)
       out.field("log_id", report.logID)
       out.field("archived_revision", report.archivedRevision)
+      out.field("reads", report.reads.number)
+      out.field("writes", report.writes.number)
       out.field("lag", report.lag)
       if let seen {
         out.field("last_seen_ms", seen.agoMilliseconds)

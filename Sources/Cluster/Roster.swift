@@ -28,6 +28,11 @@ struct Roster {
     return before.map { $0.at + Roster.silence < now } ?? true
   }
 
+  /// The one who reads the least of the log, of those who are remembered.
+  mutating func least(at now: MonotonicTime) -> NodeReport? {
+    seen(at: now).map(\.report).min { $0.reads < $1.reads }
+  }
+
   /// Everybody who is remembered, by name.
   mutating func seen(at now: MonotonicTime) -> [Seen] {
     heard = heard.filter { $0.value.at + Roster.memory > now }

@@ -35,6 +35,8 @@ package struct CoreOptions {
   package var schedulers: [String] = []
   /// Told of VMs that these are to be asked about.
   package var wantAdvice: ([VMKey]) -> Void = { _ in }
+  /// What may be written, as far as the other nodes can read it.
+  package var gate = LevelGate()
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -216,6 +218,11 @@ package final class Core {
   private func fill(_ draft: inout Draft) {
     while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
       let next = queue[queueHead]
+      if let why = options.gate.refusal(of: next.submission.command.level) {
+        options.answering { next.done(.unavailable(.refused(why))) }
+        queueHead += 1
+        continue
+      }
       let isStructural = Ledger.isStructural(next.submission.command)
       if isStructural, !draft.entries.isEmpty { return }
       let decision = ledger.decide(next.submission, draft.context)

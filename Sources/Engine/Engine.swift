@@ -153,10 +153,13 @@ package final class Engine: @unchecked Sendable {
     let published = Published(start.tables, head: start.head)
     (self.options, self.medium, self.metrics, self.published) = (options, medium, metrics, published)
     self.inbox = inbox
+    // Over a shared log the first level is what every node reads, until those who are there have been heard.
+    gate = if case .shared = medium { LevelGate(.first, why: "not all nodes have been heard yet") } else { LevelGate() }
     watch = NodeWatch(options.fleet)
     inbox.capacity = options.ringCapacity
     var wishes = CoreOptions(random: options.random, metrics: metrics)
     wishes.batchMax = max(1, min(options.batchMax, Batch.maxEntries))
+    wishes.gate = gate
     wishes.answering = { body in options.answering(body) }
     wishes.storageFull = { isFull in inbox.flags.storageFull = isFull }
     wishes.schedulers = options.schedulers
@@ -217,6 +220,9 @@ package final class Engine: @unchecked Sendable {
   package var sharedStatus: SharedLogStatus? {
     if case .shared(let log, _, _) = medium { log.status } else { nil }
   }
+
+  /// What may be written, as far as all nodes of the cluster can read it.
+  package let gate: LevelGate
 
   /// Reads what is published; keep it under 100 microseconds, and never nest it.
   package func read<T, E: Error>(_ body: (Tables) throws(E) -> T) throws(E) -> T {

@@ -79,6 +79,8 @@ package struct EtcdFlaws: OptionSet, Hashable, Sendable {
   package static let refuseOwn = EtcdFlaws(rawValue: 1 << 11)
   /// Removes the log up to the newest snapshot's end instead of the older one's anchor.
   package static let trimTooFar = EtcdFlaws(rawValue: 1 << 12)
+  /// Believes an etcd that says of a write that there was no room for it.
+  package static let believeFull = EtcdFlaws(rawValue: 1 << 13)
 }
 
 /// Periods and limits of the protocol, in microseconds.

@@ -1,3 +1,4 @@
+import Domain
 import Engine
 import HTTPClient
 import Log
@@ -156,5 +157,26 @@ struct ClusterCommandTests {
     #expect(told.list("alarms").count == 1)
     #expect(try town.call(town.follower, "POST", "/api/v1/cluster/nodes", other, expect: 503)["code"] == "no_leader")
     #expect(try town.call(town.leader, "POST", "/api/v1/cluster/nodes", "{}", expect: 400).status == 400)
+  }
+
+  @Test func whatANodeCannotReadWaitsUntilItIsUpgraded() throws {
+    let town = try Town()
+    func report(_ reads: Int) -> String {
+      #"""
+      {"node":"old","url":"u","version":"1","role":"follower","leader":null,"revision":1,"sequence":0,"hash":"",
+      "archived_revision":1,"reads":\#(reads),"lag":null,"etcd":{"version":"","silent_ms":null,"warnings":[],
+      "counters":{}},"alarms":[]}
+      """#
+    }
+    try town.call(town.leader, "POST", "/api/v1/cluster/nodes", report(0), expect: 200)
+    #expect(eventually { town.leader.engine.gate.level == EntryLevel(0) })
+    let held = try town.allocate(town.leader, "a", expect: 503)
+    #expect(held["code"] == "log_refused" && held.text.contains("node old reads no more than 0"))
+    try town.call(town.leader, "POST", "/api/v1/cluster/nodes", report(1), expect: 200)
+    // What is let pass again waits until every node had the time to say what it reads.
+    #expect(eventually(deadline: .seconds(20)) { town.leader.engine.gate.level == .known })
+    try town.allocate(town.leader, "a")
+    // Another node that begins to lead goes on with what it was told.
+    #expect(eventually { town.follower.engine.gate.level == .known })
   }
 }

@@ -17,6 +17,8 @@ private final class Node {
   let answers = Guard<[Answer]>([])
   var clock = ClockReading(wall: 1_000_000_000_000, boot: 0)
 
+  let gate = LevelGate()
+
   init(seed: UInt64 = 1) {
     var numbers = seed
     var options = CoreOptions(
@@ -25,6 +27,7 @@ private final class Node {
         return numbers
       }, metrics: EngineMetrics(Metrics()))
     options.isShared = true
+    options.gate = gate
     let archive = Guard<[StoredBatch]>([])
     options.archive = { stored in archive.change { $0.append(stored) } }
     stored = archive
@@ -237,5 +240,24 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     node.makePool()
     _ = node.land()
     #expect(node.core.tables.pools.count == 1)
+  }
+
+  @Test func whatAnotherNodeCouldNotReadIsHeldBack() {
+    let node = Node()
+    _ = node.lead(1)
+    node.makePool()
+    _ = node.land()
+    let appended = node.appended.count
+    node.gate.set(EntryLevel(0), why: "node old reads no more than 0")
+    node.allocate("a")
+    #expect(node.appended.count == appended, "nothing is written")
+    guard case .unavailable(.refused(let why)) = node.answers.value.last else {
+      Issue.record("\(String(describing: node.answers.value.last))")
+      return
+    }
+    #expect(why.contains("level 1") && why.contains("node old"))
+    node.gate.set(.known, why: "")
+    node.allocate("a")
+    #expect(node.appended.count == appended + 1)
   }
 }

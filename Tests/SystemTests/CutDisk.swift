@@ -137,6 +137,13 @@ struct CutDisk {
     /// Names last in the order in which they were made, up to some moment: what a journaling file system does.
     let namesInOrder: Bool
 
+    /// Nothing of it.
+    static let nothing = Chance(sector: 512, kept: 0, namesInOrder: false)
+
+    private init(sector: Int, kept: Int, namesInOrder: Bool) {
+      (self.sector, self.kept, self.namesInOrder) = (sector, kept, namesInOrder)
+    }
+
     init(_ random: inout SeededRandom) {
       sector = random.pick([512, 4096])
       kept = random.pick([0, 1, 4, 4, 7, 8])
@@ -198,6 +205,8 @@ struct DiskJournal {
   }
 
   let records: [Record]
+
+  init(records: [Record]) { self.records = records }
 
   init(_ bytes: [UInt8]) {
     var records: [Record] = []

@@ -96,14 +96,34 @@ final class PowerCut {
   func cut(
     _ run: Run, at count: Int, _ random: inout SeededRandom, _ body: (Cut, inout SeededRandom) throws -> Void
   ) throws {
-    var disk = run.disk
-    var steps = 0
     // Half of them right before a flush: there the most is waiting.
     let flushes = run.journal.records.indices.filter { "SY".contains(run.journal.records[$0].what) }
     let moments = (0..<count).map { index in
       index % 2 == 0 ? random.pick(flushes) : Int.random(in: 0...run.journal.records.count, using: &random)
     }
-    for moment in moments.sorted() {
+    try cut(run, at: moments.sorted(), &random, body)
+  }
+
+  /// Hands `body` the disk as it is when the last answer has come and nothing lasts that was not flushed, and as it
+  /// would be if the process had never flushed what is called `name`.
+  func cutAtTheEnd(_ run: Run, forgetting name: String, _ random: inout SeededRandom, _ body: (Cut) throws -> Void)
+    throws
+  {
+    let kept = run.journal.records.filter { !("SY".contains($0.what) && $0.path == name) }
+    let forgetful = Run(
+      disk: run.disk, journal: DiskJournal(records: kept), begun: run.begun, answered: run.answered, done: run.done,
+      hasOneInFlight: run.hasOneInFlight)
+    let end = kept.count { $0.end <= run.answered.last ?? 0 }
+    try cut(forgetful, at: [end], keeping: .nothing, &random) { cut, _ in try body(cut) }
+  }
+
+  private func cut(
+    _ run: Run, at moments: [Int], keeping fixed: CutDisk.Chance? = nil, _ random: inout SeededRandom,
+    _ body: (Cut, inout SeededRandom) throws -> Void
+  ) throws {
+    var disk = run.disk
+    var steps = 0
+    for moment in moments {
       while steps < moment {
         disk.apply(run.journal.records[steps])
         steps += 1
@@ -111,7 +131,7 @@ final class PowerCut {
       let length = moment == 0 ? 0 : run.journal.records[moment - 1].end
       let parent = fresh()
       defer { Files.remove(parent) }
-      let chance = CutDisk.Chance(&random)
+      let chance = fixed ?? CutDisk.Chance(&random)
       report.unflushed += disk.cut(to: parent, chance, &random)
       report.cuts += 1
       let answered = run.answered.count { $0 <= length }

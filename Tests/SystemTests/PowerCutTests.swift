@@ -58,6 +58,20 @@ struct PowerCutTests {
   }
 }
 
+/// The disks that are made forgive nothing: without one of the flushes, what was answered is lost.
+@Suite(.enabled(if: FaultShim.path != nil, "no C compiler for the fault shim"), .timeLimit(.minutes(5)))
+struct ForgottenFlushTests {
+  @Test(arguments: ["data/log.db-wal", "data", "", "none"])
+  func aFlushThatIsForgottenIsFoundOut(name: String) throws {
+    var random = SeededRandom(announcedAs: "forgotten flush of \(name)")
+    let power = try PowerCut(.fresh)
+    try power.cutAtTheEnd(try power.run(nil), forgetting: name, &random) { cut in
+      if name == "none" { return try power.expectKept(cut) }
+      withKnownIssue("\(name) is not flushed") { try power.expectKept(cut) }
+    }
+  }
+}
+
 /// A node of a cluster loses its power, etcd does not: what the node's own archive lost, the cluster has.
 @Suite(
   .serialized, .enabled(if: FaultShim.path != nil && RealCluster.isPossible, "no C compiler or no etcd here"),

@@ -193,10 +193,17 @@ def dumped(world, path):
         if lines.returncode == 0:
             entries = [json.loads(line) for line in lines.stdout.splitlines()]
             if entries and entries[0]["revision"] == 1:
-                with open(path, "wb") as file:
-                    file.write(lines.stdout)
+                with open(path, "w") as file:
+                    file.writelines(json.dumps(without_vms(entry)) + "\n" for entry in entries)
                 return entries
     return None
+
+
+def without_vms(entry):
+    """The entry for who judges what clients asked for themselves: nobody asked for the addresses of VMs by name."""
+    kept = [change for change in entry["changes"]
+            if change["type"] != "allocation" or (change.get("after") or change["before"])["pool"] != "vms"]
+    return {**entry, "changes": kept}
 
 
 def finish(world, clients, options):

@@ -6,12 +6,16 @@ internal import Platform
 /// An append under way.
 struct Flight {
   let batch: Batch
-  let bytes: [UInt8]
+  /// What is to be the value of its key.
+  let value: [UInt8]
   let hash: SHA256Digest
   let isTakeover: Bool
   let began: Int64
   /// Some attempt may have landed, or may yet land.
   var hadUnknown = false
+  /// etcd has said that there is no room. It says that of the write that crosses its limit too, which is done: whether
+  /// the batch is there is for a look at the log that begins after the answer.
+  var wasFull = false
 }
 
 extension EtcdMachine {
@@ -29,12 +33,13 @@ extension EtcdMachine {
     }
     let bytes = batch.encode()
     flight = Flight(
-      batch: batch, bytes: bytes, hash: SHA256Digest(of: bytes), isTakeover: !lead.isLeading, began: now)
+      batch: batch, value: BatchValue.pack(bytes), hash: SHA256Digest(of: bytes), isTakeover: !lead.isLeading,
+      began: now)
     if options.flaws.contains(.ackBeforeAppend), lead.isLeading { tell(.ended(.durable)) }
     let key = keys.log(batch.sequence)
     let before = head.sequence == 0 ? keys.meta : keys.log(head.sequence)
     let beforeRevision = head.sequence == 0 ? metaModified : headRevision
-    var puts = [EtcdOperation.put(key: key, value: bytes, lease: 0)]
+    var puts = [EtcdOperation.put(key: key, value: flight!.value, lease: 0)]
     if head.sequence == 0 { puts.append(.put(key: keys.meta, value: EtcdMeta.encode(head.logID), lease: 0)) }
     var compares: [EtcdCompare] = []
     if !options.flaws.contains(.noEpochCompare) { compares.append(.created(keys.epoch, Int64(batch.epoch))) }
@@ -63,7 +68,9 @@ extension EtcdMachine {
     case .error(let error) where error.meaning == .storageFull:
       // Says nothing about an attempt before this one.
       guard !flight.hadUnknown else { return retry(sent, after: EtcdTiming.fullPause) }
-      endFlight(.refused(.storageFull))
+      if options.flaws.contains(.believeFull) { return endFlight(.refused(.storageFull)) }
+      self.flight!.wasFull = true
+      sync.isWanted = true
     case .error(let error) where error.meaning == .invalid: endFlight(.refused(.readOnly("etcd: \(error.message)")))
     default: appendMissed(sent)
     }
@@ -79,7 +86,7 @@ extension EtcdMachine {
       return noteEpoch(epoch.kvs.first, at: header.revision)
     }
     if let there = mine.kvs.first {
-      if there.value == flight.bytes {
+      if there.value == flight.value {
         count(.appendsFoundOwn)
         flightIsDurable(revision: there.modified)
       } else {
@@ -107,6 +114,8 @@ extension EtcdMachine {
     self.flight = nil
     forget(.append)
     count(.appendsDurable)
+    // The epoch stood when it was written, so nobody else has written before it.
+    watch.knownRevision = max(watch.knownRevision, revision)
     advance(by: StoredBatch(batch: flight.batch, hash: flight.hash), revision: revision)
     if !options.flaws.contains(.ackBeforeAppend) || flight.isTakeover { tell(.ended(.durable)) }
     if flight.isTakeover, lead.role == .takingOver(flight.batch.epoch) {
@@ -124,6 +133,13 @@ extension EtcdMachine {
     if options.flaws.contains(.ackBeforeAppend), !flight.isTakeover { return }
     tell(.ended(end))
     if lead.isTakingOver { lead.takeoverAt = end == .refused(.storageFull) ? now + EtcdTiming.fullPause : now }
+  }
+
+  /// A look at the log that began after etcd had said that it is full did not find the batch: it was not written, and
+  /// no attempt is under way.
+  func resolveFull(_ isAfterFull: Bool) {
+    guard isAfterFull, let flight, flight.wasFull else { return }
+    endFlight(.refused(.storageFull))
   }
 
   /// A write of ours that etcd ordered after the end of the epoch did not find the batch: no attempt can land any more.

@@ -93,7 +93,9 @@ extension EtcdMachine {
   }
 
   private func tookAnchor(_ read: EtcdRead, _ image: SnapshotImage) {
-    guard let kv = read.kvs.first, SHA256Digest(of: kv.value) == image.anchor.hash else { return tryNextSnapshot() }
+    guard let kv = read.kvs.first, (try? BatchValue.read(kv.value))?.hash == image.anchor.hash else {
+      return tryNextSnapshot()
+    }
     bootstrapped(image, headRevision: kv.modified)
   }
 

@@ -77,7 +77,7 @@ extension EtcdMachine {
     guard first == start.sequence, let found = here.kvs.first else {
       return beginBootstrap(at: header.revision, after: start.sequence)
     }
-    guard SHA256Digest(of: found.value) == start.hash else {
+    guard (try? BatchValue.read(found.value))?.hash == start.hash else {
       return lose("batch \(start.sequence) in etcd is not the one in this node's archive; " + advice)
     }
     opened(start, headRevision: found.modified, at: header.revision, epoch: epoch.kvs.first)

@@ -24,6 +24,8 @@ struct SyncState {
     let from: UInt64
     let began: Int64
     let afterWin: Bool
+    /// Whether an append under way had been told that etcd is full.
+    let afterFull: Bool
     var revision: Int64 = 0
     var found = false
     var epochAtRevision: Int64 = 0
@@ -85,7 +87,8 @@ extension EtcdMachine {
     guard sync.isDue(now) else { return }
     sync.isWanted = false
     sync.flying = SyncState.Flying(
-      covers: sync.asked, from: head.sequence, began: now, afterWin: lead.isCatchingUp)
+      covers: sync.asked, from: head.sequence, began: now, afterWin: lead.isCatchingUp,
+      afterFull: flight?.wasFull ?? false)
     count(.syncs)
     let same =
       head.sequence == 0
@@ -163,7 +166,7 @@ extension EtcdMachine {
       }
     }
     guard read.hasMore, let last = read.kvs.last, let sequence = keys.sequence(of: last.key) else { return syncDone() }
-    let bytes = read.kvs.reduce(1) { $0 + $1.value.count }
+    let bytes = read.kvs.reduce(1) { $0 + BatchValue.size($1.value) }
     let fitting = Int64((4 << 20) / (bytes / read.kvs.count + 1))
     sync.flying!.limit = max(8, min(512, fitting, sync.flying!.limit * 4))
     send(
@@ -181,6 +184,7 @@ extension EtcdMachine {
     sync.hasPassed = true
     watch.knownRevision = max(watch.knownRevision, done.revision)
     resolveFlight(atRevision: done.revision, epoch: done.epochAtRevision)
+    resolveFull(done.afterFull)
     let covers = options.flaws.contains(.joinBarrier) ? sync.asked : done.covers
     endBarriers(through: covers, .passed(sequence: head.sequence))
     suspectWatch(done.found)
@@ -199,11 +203,18 @@ extension EtcdMachine {
       return sequence == head.sequence && kv.modified != headRevision ? .broken("was written again") : .known
     }
     guard sequence == head.sequence + 1 || options.flaws.contains(.ignoreWatchGap) else { return .gap }
-    let batch: Batch
-    do throws(BatchFault) { batch = try Batch(decoding: kv.value) } catch {
+    // What this node has made itself needs no second look.
+    if let flight, flight.batch.sequence == sequence, flight.value == kv.value, kv.modified > headRevision {
+      count(.appendsFoundOwn)
+      flightIsDurable(revision: kv.modified)
+      return .applied
+    }
+    let stored: StoredBatch
+    do throws(BatchFault) { stored = try BatchValue.read(kv.value) } catch {
       if case .unknownVersion = error { return .newer("\(error)") }
       return .broken("cannot be read: \(error)")
     }
+    let batch = stored.batch
     if checks, !options.flaws.contains(.ignoreWatchGap) {
       guard batch.sequence == sequence else { return .broken("says that it is batch \(batch.sequence)") }
       guard batch.previous == head.hash else { return .broken("does not follow the batch that this node has") }
@@ -212,15 +223,7 @@ extension EtcdMachine {
       guard batch.epoch >= newestEpoch else { return .broken("is of an epoch that was over") }
       guard kv.modified > headRevision else { return .broken("is older than the batch before it") }
     }
-    if let flight, flight.batch.sequence == sequence {
-      if flight.bytes == kv.value {
-        count(.appendsFoundOwn)
-        flightIsDurable(revision: kv.modified)
-        return .applied
-      }
-      endFlight(.refused(.fenced))
-    }
-    let stored = StoredBatch(batch: batch, hash: SHA256Digest(of: kv.value))
+    if let flight, flight.batch.sequence == sequence { endFlight(.refused(.fenced)) }
     advance(by: stored, revision: kv.modified)
     count(.applied)
     tell(.applied(stored))

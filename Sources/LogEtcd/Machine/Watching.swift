@@ -1,9 +1,12 @@
 // The watch brings batches and changes of leadership early. It may lose, repeat, reorder and go back; whatever does not
-// fit closes it and has the log read instead.
+// fit closes it and has the log read instead. Who leads watches only for the end of its epoch: it knows what it writes,
+// and to have each batch sent back costs etcd's gateway as much as the write.
 internal import Log
 
 struct WatchState {
   var id: UInt64?
+  /// Whether it tells of the epoch and of no batch.
+  var isOfEpochAlone = false
   var endpoint = 0
   var retryAt: Int64 = 0
   /// All batches up to this revision are taken.
@@ -14,12 +17,19 @@ struct WatchState {
 
 extension EtcdMachine {
   func openWatchIfDue() {
+    if let id = watch.id, watch.isOfEpochAlone != lead.isLeading {
+      actions.append(.unwatch(id))
+      watch.id = nil
+      watch.retryAt = now
+    }
     guard let at = watch.dueAt, now >= at else { return }
     let id = nextID
     nextID += 1
     watch.id = id
     sync.findsWithoutWatch = 0
-    let request = EtcdWatch(keys.epoch, to: keys.logEnd, from: watch.knownRevision + 1)
+    watch.isOfEpochAlone = lead.isLeading
+    let end = watch.isOfEpochAlone ? keys.epochEnd : keys.logEnd
+    let request = EtcdWatch(keys.epoch, to: end, from: watch.knownRevision + 1)
     actions.append(.watch(id, request, endpoint: (endpoint + watch.endpoint) % options.endpoints))
   }
 

@@ -16,6 +16,8 @@ package struct EtcdKeys: Hashable, Sendable {
   package var meta: String { prefix + "meta" }
   /// Who leads; hangs on its lease. Its create revision is the number of the epoch.
   package var epoch: String { prefix + "epoch" }
+  /// The key after that of the epoch.
+  package var epochEnd: String { epoch + "\0" }
   /// A batch.
   package func log(_ sequence: UInt64) -> String { prefix + "log/" + EtcdKeys.digits(sequence) }
   /// The key after all batches.

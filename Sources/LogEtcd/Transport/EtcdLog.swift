@@ -2,9 +2,9 @@ package import HTTPClient
 package import Log
 internal import Platform
 
-/// The log in etcd: the machine with a thread of its own, and connections for what it asks.
-// Unchecked because the compiler cannot see the rule: `machine`, `shownAt` and `told` belong to the machine's thread once
-// it runs; the rest is guarded by `lock`.
+/// The log in etcd: the machine, turned by whichever thread brings it something, and connections for what it asks.
+// Unchecked because the compiler cannot see the rule: `machine`, `shownAt` and `told` belong to the one thread that has
+// set `isTurning`; the rest is guarded by `lock`.
 package final class EtcdLog: SharedLog, @unchecked Sendable {
   /// Inputs that may wait before a watch has to.
   private static let maxWaiting = 1_024
@@ -25,6 +25,13 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
   private var shownAt = Int64.min / 2
   private var isClosing = false
   private var thread: Thread?
+  /// Whether some thread has the machine.
+  private var isTurning = false
+  /// When the machine wants to be turned although nothing has come, and until when the clock's thread sleeps.
+  private var wake: Int64?
+  private var sleepsUntil = Int64.min
+  /// Whether a watch waits until inputs have been handled.
+  private var watchesWait = false
 
   /// Prepares a log; nothing is connected before `start`. Connections are made as `client` says.
   package init(
@@ -61,8 +68,8 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
     lock.withLock {
       thens.append(then)
       inputs.append(.append(batch))
-      changed.signal()
     }
+    turn()
   }
 
   /// Asks for proof that this node is up to date.
@@ -89,10 +96,12 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
       guard !isClosing else { return nil }
       inputs.append(.resign)
       isClosing = true
-      changed.signal()
+      changed.broadcast()
       return self.thread
     }
-    thread?.join()
+    guard let thread else { return calls.close() }
+    turn()
+    thread.join()
     calls.close()
   }
 
@@ -102,37 +111,62 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
       // One step says as much as many.
       if case .stepped = input, case .stepped = inputs.last { return }
       inputs.append(input)
-      changed.signal()
     }
+    turn()
   }
 
-  // MARK: The machine's thread
+  // MARK: Whoever turns the machine
 
   private static var microseconds: Int64 { MonotonicTime.now.nanoseconds / 1_000 }
 
-  private func run() {
-    var wake: Int64?
+  /// Lets the machine handle what waits, on this thread, unless another thread is at it and will see it too: a thread
+  /// that only passed inputs on would be one more to be woken on each way.
+  private func turn(tick: Bool = false) {
+    var isTick = tick
     while true {
-      let (work, isLast) = lock.withLock { () -> ([EtcdInput], Bool) in
-        while inputs.isEmpty, !isClosing {
-          guard let wake else {
-            changed.wait(lock)
-            continue
-          }
-          let left = wake - EtcdLog.microseconds
-          guard left > 0, changed.wait(lock, timeout: .microseconds(left)) else { break }
-        }
-        defer { inputs = [] }
-        return (inputs, isClosing)
+      let work = lock.withLock { () -> [EtcdInput] in
+        if isTurning { return [] }
+        let work = inputs.isEmpty && isTick ? [.tick] : inputs
+        inputs = []
+        isTurning = !work.isEmpty
+        return work
       }
-      if work.isEmpty { wake = nil }
-      for input in work.isEmpty ? [.tick] : work {
-        for action in machine.handle(input, now: EtcdLog.microseconds) {
-          if case .wake(let at) = action { wake = at } else { perform(action) }
-        }
+      if work.isEmpty { return }
+      isTick = false
+      for input in work {
+        for action in machine.handle(input, now: EtcdLog.microseconds) { perform(action) }
         show()
       }
-      if isLast { return }
+      lock.withLock {
+        isTurning = false
+        // Who waits: a watch for room, the clock's thread for an earlier time or for the end.
+        if watchesWait || isClosing || wake.map({ $0 < sleepsUntil }) ?? false { changed.broadcast() }
+      }
+    }
+  }
+
+  /// The clock's thread: turns the machine when it is time.
+  private func run() {
+    while true {
+      let isOver = lock.withLock { () -> Bool in
+        while true {
+          if isClosing, !isTurning, inputs.isEmpty { return true }
+          let left = (wake ?? .max) - EtcdLog.microseconds
+          if left <= 0, !isTurning { break }
+          sleepsUntil = wake ?? .max
+          defer { sleepsUntil = .min }
+          // While the machine is turned, whoever does it says when it is done only to those who must know.
+          if wake == nil {
+            changed.wait(lock)
+          } else {
+            _ = changed.wait(lock, timeout: .microseconds(max(left, 1_000)))
+          }
+        }
+        wake = nil
+        return false
+      }
+      if isOver { return }
+      turn(tick: true)
     }
   }
 
@@ -167,19 +201,24 @@ package final class EtcdLog: SharedLog, @unchecked Sendable {
     case .tell(let event):
       show()
       told(event)
-    case .wake: break
+    case .wake(let at): lock.withLock { wake = at }
     }
   }
 
   /// A message of a watch, nil at its end; false when nobody wants more. Waits while too much is waiting already.
   private func watched(_ id: UInt64, _ message: EtcdWatchMessage?) -> Bool {
-    lock.withLock {
-      while inputs.count >= EtcdLog.maxWaiting, !isClosing { _ = changed.wait(lock, timeout: .milliseconds(5)) }
+    let isWanted = lock.withLock { () -> Bool in
+      while inputs.count >= EtcdLog.maxWaiting, !isClosing {
+        watchesWait = true
+        _ = changed.wait(lock, timeout: .milliseconds(5))
+      }
+      watchesWait = false
       guard watches.contains(id), !isClosing else { return false }
       if let message { inputs.append(.watch(id, message)) } else { inputs.append(.watchEnded(id)) }
       if message == nil { watches.removeAll { $0 == id } }
-      changed.broadcast()
       return true
     }
+    if isWanted { turn() }
+    return isWanted
   }
 }

@@ -63,7 +63,7 @@ final class EtcdReader: BatchReader {
 
   private func decode(_ kv: EtcdKeyValue) throws(LogFault) -> StoredBatch {
     do throws(BatchFault) {
-      return StoredBatch(batch: try Batch(decoding: kv.value), hash: SHA256Digest(of: kv.value))
+      return try BatchValue.read(kv.value)
     } catch { throw .damaged(sequence: keys.sequence(of: kv.key) ?? 0, what: "\(error)") }
   }
 
@@ -77,7 +77,7 @@ final class EtcdReader: BatchReader {
       for kv in page.kvs where out.count < limit && bytes < BatchPage.maxBytes {
         let stored = try decode(kv)
         try chain.check(stored)
-        bytes += kv.value.count
+        bytes += BatchValue.size(kv.value)
         out.append(stored)
       }
       guard page.hasMore, out.count < limit, bytes < BatchPage.maxBytes else { break }

@@ -32,7 +32,7 @@ package struct EtcdSeed {
       try put([.put(key: keys.chunk(newest.sequence, index), value: piece, lease: 0)])
     }
     try put([
-      .put(key: keys.log(newest.sequence), value: newest.encode(), lease: 0),
+      .put(key: keys.log(newest.sequence), value: BatchValue.pack(newest.encode()), lease: 0),
       .put(key: keys.snapshot(newest.sequence), value: head.value, lease: 0),
       .put(key: keys.meta, value: EtcdMeta.encode(image.anchor.logID), lease: 0)
     ])

@@ -32,8 +32,10 @@ package final class SimulatedEtcd {
   package var cluster: UInt64 = 77
   /// The shortest lease that is granted, in seconds, whatever is asked for.
   package var shortestLease: Int64 = 1
-  /// Whether the store is full: what puts is refused.
-  package var isFull = false
+  /// Whether the store is full: what puts is refused. As in a real etcd the write that crosses the limit is done, and
+  /// answered as if it were not.
+  package var isFull = false { didSet { crossesLimit = isFull && !oldValue } }
+  var crossesLimit = false
   /// Sees every key that is written, before it is.
   package var onPut: (String, [UInt8]) -> Void = { _, _ in }
 

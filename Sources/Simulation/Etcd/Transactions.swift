@@ -15,7 +15,7 @@ extension SimulatedEtcd {
     }
     if bytes > SimulatedEtcd.maxBytes { return .invalid("request is too large") }
     let puts = lists.joined().contains { if case .put = $0 { true } else { false } }
-    if puts, isFull { return .full }
+    if puts, isFull, !crossesLimit { return .full }
     let isReading = lists.joined().allSatisfy { if case .range = $0 { true } else { false } }
     let seen = isReading ? view ?? state.revision : state.revision
     let succeeded = txn.compares.allSatisfy { compare in
@@ -45,6 +45,10 @@ extension SimulatedEtcd {
       }
     }
     commit(draft)
+    if succeeded, operations.contains(where: { if case .put = $0 { true } else { false } }), crossesLimit {
+      crossesLimit = false
+      return .full
+    }
     var header = self.header
     if isReading { header.revision = seen }
     return .txn(header, succeeded: succeeded, results)

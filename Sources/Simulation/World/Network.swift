@@ -1,5 +1,6 @@
 // Requests on their way and watches. A request executes when it arrives at a member that can reach the others, which may
 // be long after its sender has given up; it may execute twice; its answer may be lost.
+internal import Log
 internal import LogEtcd
 internal import TestSupport
 
@@ -240,8 +241,9 @@ extension World {
       saw("a watch told events out of order")
       message.events.reverse()
     case 4:
-      // The bytes of `previous` in an encoded batch.
-      guard let at = message.events.firstIndex(where: { $0.kv.value.count > 90 }) else { return }
+      // The bytes of `previous` in an encoded batch that is stored as it is.
+      guard let at = message.events.firstIndex(where: { $0.kv.value.count > 90 && $0.kv.value[0] == Batch.version })
+      else { return }
       saw("a watch told other bytes")
       message.events[at].kv.value[60] ^= 0x10
     case 3:

@@ -46,13 +46,15 @@ struct Truth {
   /// A key is about to be written.
   mutating func put(_ key: String, _ value: [UInt8], in world: World) {
     guard key.hasPrefix("/berth/log/"), let sequence = UInt64(key.dropFirst(11)) else { return }
-    guard let batch = try? Batch(decoding: value) else { return world.violate("no batch was written as \(key)") }
+    guard let encoded = try? BatchValue.unpack(value), let batch = try? Batch(decoding: encoded) else {
+      return world.violate("no batch was written as \(key)")
+    }
     guard sequence == UInt64(log.count) + 1 else {
       return world.violate("batch \(sequence) was written when the log had \(log.count)")
     }
     let story = world.nodes[0].engine.story(of: batch)
     let place = Place(
-      bytes: value, hash: SHA256Digest(of: value), epoch: batch.epoch, operations: story.compactMap(\.operation),
+      bytes: value, hash: SHA256Digest(of: encoded), epoch: batch.epoch, operations: story.compactMap(\.operation),
       lastRevision: batch.nextRevision - 1)
     for line in story { tell(line, sequence, in: world) }
     world.calls.wrote(story, at: world.now)

@@ -1,0 +1,70 @@
+import Log
+import Platform
+import Simulation
+import Testing
+
+@testable import LogEtcd
+
+/// What a node has etcd tell it, as the machine asks for it.
+@Suite struct WatchTests {
+  /// One machine whose requests a simulated etcd answers at once; time passes as the machine asks for it.
+  private final class Driven {
+    let machine = EtcdMachine(EtcdOptions(node: "n", url: "http://n", endpoints: 1), seed: 1)
+    let etcd = SimulatedEtcd()
+    private(set) var events: [LogEvent] = []
+    private(set) var watches: [UInt64: EtcdWatch] = [:]
+    private var now: Int64 = 1_000_000
+    private var wake: Int64 = 0
+
+    func give(_ input: EtcdInput) {
+      var inputs = [input]
+      while !inputs.isEmpty {
+        for action in machine.handle(inputs.removeFirst(), now: now) {
+          switch action {
+          case .send(let id, let request, _, _): inputs.append(.answer(id, etcd.handle(request, now: now)))
+          case .watch(let id, let watch, _): watches[id] = watch
+          case .unwatch(let id): watches[id] = nil
+          case .tell(let event): events.append(event)
+          case .wake(let at): wake = at
+          }
+        }
+      }
+    }
+
+    /// Lets time pass until `condition` holds.
+    func pass(until condition: () -> Bool) -> Bool {
+      for _ in 0..<2_000 where !condition() {
+        now = max(now + 1_000, min(wake, now + 100_000))
+        give(.stepped)
+        give(.tick)
+      }
+      return condition()
+    }
+
+    /// Takes over and leads; the batch of the takeover is the engine's to make.
+    func lead() -> Bool {
+      guard pass(until: { events.contains { if case .takeover = $0 { true } else { false } } }) else { return false }
+      for case .takeover(let epoch) in events {
+        let head = machine.toldHead
+        give(
+          .append(
+            Batch(
+              sequence: head.sequence + 1, epoch: epoch, nonce: 1, time: 1, seed: 1, firstRevision: head.nextRevision,
+              previous: head.hash, stateHash: 0, entries: [])))
+      }
+      return pass(until: { machine.lead.isLeading })
+    }
+  }
+
+  @Test func whoLeadsIsNotSentWhatItWritesAndWhoFollowsIs() {
+    let driven = Driven()
+    let keys = EtcdKeys(prefix: "/berth/")
+    driven.give(.start(after: nil))
+    #expect(driven.pass(until: { driven.watches.values.contains { $0.end == keys.logEnd } }), "it follows")
+    #expect(driven.lead())
+    #expect(driven.pass(until: { driven.watches.values.map(\.end) == [keys.epochEnd] }), "it leads")
+    #expect(driven.watches.values.allSatisfy { $0.key == keys.epoch && $0.startRevision > driven.machine.headRevision })
+    driven.machine.stepDown()
+    #expect(driven.pass(until: { driven.watches.values.map(\.end) == [keys.logEnd] }), "it follows again")
+  }
+}

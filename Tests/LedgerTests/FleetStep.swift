@@ -49,6 +49,12 @@ struct FleetAsking {
     return vms.isEmpty || oneIn(20) ? key() : random.pick(vms).key
   }
 
+  /// Mostly a VM that runs: no other moves.
+  mutating func runningKey() -> VMKey {
+    let vms = tables.vms(of: nil, after: nil, limit: 100).filter { $0.state == .running }
+    return vms.isEmpty || oneIn(4) ? knownKey() : random.pick(vms).key
+  }
+
   /// The command of a step; nil for steps that are none, or have nothing to ask about.
   mutating func command(_ kind: FleetStep.Kind) -> Command? {
     switch kind {
@@ -57,7 +63,7 @@ struct FleetAsking {
     case .stop: return .fleet(.stopVM(knownKey()))
     case .start: return .fleet(.startVM(knownKey()))
     case .restart: return .fleet(.restartVM(knownKey()))
-    case .migrate: return .fleet(.migrateVM(knownKey(), to: oneIn(2) ? nil : name()))
+    case .migrate: return .fleet(.migrateVM(runningKey(), to: oneIn(2) ? nil : name()))
     case .update:
       var patch = VMPatch()
       patch.priority = UInt16(number(0...1_000))

@@ -70,6 +70,15 @@ import Testing
     #expect(desk.vm("a").duty(of: nodeName("n2")) == .run)
   }
 
+  /// A grace longer than the notice is no reason to go down for whoever can move.
+  @Test func whoCanMoveMovesHoweverLongItsGraceIs() {
+    let desk = house(["n1", "n2"])
+    create(desk, "a") { $0.graceSeconds = 3_600 }
+    _ = reclaim(desk, "n1", seconds: 60)
+    desk.schedule()
+    #expect(desk.vm("a").state == .migrating && desk.vm("a").node == nodeName("n2"))
+  }
+
   @Test func s3_20_whatIsLeftAtTheEndStartsElsewhereOnlyByTheRulesOfLostNodes() {
     let desk = house(["n1"])
     create(desk, "leased") { ($0.graceSeconds, $0.failover) = (0, .restart) }

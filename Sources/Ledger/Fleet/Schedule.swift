@@ -19,8 +19,8 @@ extension Ledger {
     settleNodes(&draft)
     if draft.isEmpty { moveFromEnded(&draft) }
     if draft.isEmpty, loseReclaimed(&draft) { return decided(.nodeLost, draft) }
-    if draft.isEmpty { leaveReclaimed(&draft) }
     if draft.isEmpty { drain(&draft) }
+    if draft.isEmpty { leaveReclaimed(&draft) }
     if draft.isEmpty { placeWaiting(&draft) }
     if draft.isEmpty { seekStandbys(&draft) }
     return decided(.vmPlaced, draft)

@@ -45,8 +45,7 @@ extension Ledger {
     }
     var question = request(for: vm, draft.context)
     (question.id, question.apart, question.mayPreempt) = (nil, home, false)
-    // What schedulers outside said of the VM counts here too, and nobody waits for more.
-    let decision = look(question, draft, isQuestion: true)
+    let decision = look(question, draft)
     guard case .placed(let placement) = decision else {
       return "no standby: \(Words().text(decision.explanation))"
     }

@@ -27,7 +27,7 @@ extension Hosts {
     case 7:
       saw("an agent stood still", host)
       host.stoppedUntil = world.now + long
-    case 8: sleep(host, for: long)
+    case 8: suspend(host, for: long)
     case 9, 10: jump(host)
     case 11: start(failing: host, for: long)
     case 12:
@@ -54,7 +54,7 @@ extension Hosts {
     note(host, what)
   }
 
-  private func sleep(_ host: Host, for time: Int64) {
+  private func suspend(_ host: Host, for time: Int64) {
     guard host.sleepsUntil <= world.now else { return }
     saw("a host slept", host)
     host.sleepsUntil = world.now + time

@@ -59,21 +59,25 @@ extension World {
     case 16, 17: jumpClock(node, for: long)
     case 18: fillArchive(node, for: 2 * long)
     case 19: part(for: long)
-    default:
-      guard let backup = backups.randomElement(using: &random), truth.restores == 0 else { return }
-      saw("etcd came back from a backup")
-      note("etcd goes back to revision \(backup.state.revision) from \(etcd.revision)")
-      etcd.restore(backup)
-      if random.oneIn(2) { etcd.cluster += 1 }
-      for index in members.indices { members[index].applied = 1 }
-      watches.removeAll()
-      for index in nodes.indices where nodes[index].machine != nil {
-        // Connections break when all members start anew.
-        let life = nodes[index].life
-        queue.add(.act { [unowned self] in self.dropWatch(index, life) }, at: now + 1_000)
-      }
-      truth.restored(in: self)
+    default: goBack()
     }
+  }
+
+  /// Etcd is what it was when a backup was made.
+  private func goBack() {
+    guard let backup = backups.randomElement(using: &random), truth.restores == 0 else { return }
+    saw("etcd came back from a backup")
+    note("etcd goes back to revision \(backup.state.revision) from \(etcd.revision)")
+    etcd.restore(backup)
+    if random.oneIn(2) { etcd.cluster += 1 }
+    for index in members.indices { members[index].applied = 1 }
+    watches.removeAll()
+    for index in nodes.indices where nodes[index].machine != nil {
+      // Connections break when all members start anew.
+      let life = nodes[index].life
+      queue.add(.act { [unowned self] in self.dropWatch(index, life) }, at: now + 1_000)
+    }
+    truth.restored(in: self)
   }
 
   private func fillArchive(_ index: Int, for duration: Int64) {

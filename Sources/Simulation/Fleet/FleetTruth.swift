@@ -11,6 +11,8 @@ struct FleetTruth {
   private var epochs: [VMID: UInt64] = [:]
   private var nodeEpochs: [NodeName: UInt64] = [:]
   private var held: [VMID: Set<IPAddress>] = [:]
+  /// Placements made after all has been well for a while: what comes of them comes up.
+  private var placedLate: [VMID: UInt64] = [:]
   private var caps: [TenantName: Quota.Usage] = [:]
 
   /// A batch is in the log.
@@ -63,8 +65,9 @@ struct FleetTruth {
   }
 
   /// What is interesting about a VM's step.
-  private func count(_ old: VM, _ new: VM, in world: World) {
-    if new.state == .failed, old.state == .placed || old.state == .starting, world.isQuiet {
+  private mutating func count(_ old: VM, _ new: VM, in world: World) {
+    if new.state == .placed, new.epoch > old.epoch, world.isQuiet { placedLate[new.id] = new.epoch }
+    if new.state == .failed, placedLate[new.id] == old.epoch {
       world.violate("VM \(new.key.name) failed long after peace had come: \(new.why)")
     }
     if old.state == .lost, let node = new.node, node != old.node {

@@ -76,7 +76,8 @@ let package = Package(
     room(
       "API",
       [
-        "Advisers", "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing", "Platform",
+        "Advisers", "Cluster", "Log", "APITypes", "Engine", "Ledger", "HTTPServer", "Wire", "Domain", "Addressing",
+        "Platform",
         "Telemetry"
       ]),
     room("Cluster", ["Engine", "Domain", "Client", "HTTPClient", "Log", "Wire", "Platform", "Telemetry"]),
@@ -141,7 +142,8 @@ let package = Package(
     tests("ConfigTests", ["Config", "TestSupport"]),
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
     tests(
-      "LogEtcdTests", ["Agent", "Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+      "LogEtcdTests",
+      ["Agent", "Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",

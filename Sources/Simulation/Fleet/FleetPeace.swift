@@ -14,12 +14,18 @@ extension Hosts {
     look()
     let tables = truth.tables
     var expected: [VMID: NodeName] = [:]
+    // Who waits for a draining node, or for room, may be sent on at any time.
+    var moving: Set<VMID> = []
     for vm in tables.vms(of: nil, after: nil, limit: 1_000) {
+      guard vm.revision <= settled else {
+        moving.insert(vm.id)
+        continue
+      }
       check(vm)
       if vm.state == .running, let node = vm.node { expected[vm.id] = node }
     }
     for host in all {
-      for machine in host.vms?.observe() ?? [] {
+      for machine in host.vms?.observe() ?? [] where !moving.contains(machine.id) {
         if machine.phase == .prepared, tables.vms(on: host.node.name).contains(where: { $0.id == machine.id }) {
           continue
         }

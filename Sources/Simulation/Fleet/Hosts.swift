@@ -4,6 +4,7 @@ internal import AgentHost
 internal import Addressing
 internal import Domain
 internal import Engine
+internal import Ledger
 internal import TestSupport
 internal import VMM
 internal import VMMSimulated
@@ -17,6 +18,8 @@ final class Hosts {
   let plan: FleetPlan
   private(set) var all: [Host] = []
   var truth = FleetTruth()
+  /// The newest entry some seconds before the end: what it left on its way has arrived by then.
+  private(set) var settled: UInt64 = .max
 
   init(_ plan: FleetPlan, _ world: World) {
     (self.plan, self.world) = (plan, world)
@@ -46,6 +49,7 @@ final class Hosts {
   /// Nobody asks for anything more.
   func settle() {
     for index in world.nodes.indices { engine(index).wantsFleet = false }
+    later(world.plan.peace / 4) { [unowned self] in settled = truth.tables.revision }
   }
 
   // MARK: A host's life

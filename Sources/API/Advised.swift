@@ -19,11 +19,14 @@ extension Call {
     }
   }
 
-  /// Goes on when the engine knows what they say of a VM.
-  func advised(_ key: VMKey, then: @escaping @Sendable () throws(Problem) -> Void) throws(Problem) {
+  /// Goes on when the engine knows what they say of a VM, and of `node` if it is to go there.
+  func advised(
+    _ key: VMKey, to node: NodeName? = nil, then: @escaping @Sendable () throws(Problem) -> Void
+  ) throws(Problem) {
     let advisers = api.advisers
-    guard !advisers.isEmpty, let vm = api.engine.read({ $0.vm(key) }) else { return try then() }
-    advisers.ask(key, vm.spec) { said in
+    guard !advisers.isEmpty, var spec = api.engine.read({ $0.vm(key)?.spec }) else { return try then() }
+    if let node { spec.node = node }
+    advisers.ask(key, spec) { said in
       // Before the command: the engine takes both in this order.
       advisers.tell([key: said])
       reply.resume { answer(then) }

@@ -54,16 +54,17 @@ private struct Report: Sendable {
     guard let seconds = body.reclaimSeconds, call.api.engine.read({ $0.node(node)?.reclaimAt }) == nil else {
       return try takeNews(isDry)
     }
-    try call.decide(.fleet(.reclaimNode(node, seconds: seconds)), isDry: isDry) { _ in
-      goOn { () throws(Problem) in try takeNews(isDry) }
-    }
+    let next: @Sendable () -> Void = { goOn { () throws(Problem) in try takeNews(isDry) } }
+    try call.decide(.fleet(.reclaimNode(node, seconds: seconds)), isDry: isDry, otherwise: next) { _ in next() }
   }
 
   private func takeNews(_ isDry: Bool, fewerThan before: Int = .max) throws(Problem) {
     let news = news()
     // An entry takes as many rows as it has room for; what is left is news still, and less than before.
     guard !news.isEmpty, news.count < before else { return answer() }
-    try call.decide(.fleet(.reportVMs(node, epoch: body.epoch, news)), isDry: isDry) { _ in
+    // What cannot be written now is told again with the next whole report; the lease must not hang on it.
+    let anyway: @Sendable () -> Void = { goOn { () throws(Problem) in answer() } }
+    try call.decide(.fleet(.reportVMs(node, epoch: body.epoch, news)), isDry: isDry, otherwise: anyway) { _ in
       goOn { () throws(Problem) in
         if isDry { answer() } else { try takeNews(isDry, fewerThan: news.count) }
       }

@@ -54,7 +54,11 @@ extension Call {
 
   /// Submits a command whose answer is not what it came to: `then` gives it, on the engine's thread. One request may
   /// be several such commands, so it has no idempotency key; each may be repeated.
-  func decide(_ command: Command, isDry: Bool, then: @escaping @Sendable (Outcome) -> Void) throws(Problem) {
+  /// Where `otherwise` is given it is what happens when the one who decides cannot write now.
+  func decide(
+    _ command: Command, isDry: Bool, otherwise: (@Sendable () -> Void)? = nil,
+    then: @escaping @Sendable (Outcome) -> Void
+  ) throws(Problem) {
     let submission = Submission(
       command, actor: principal.text, requestID: request.requestID,
       asked: request.summary(bodyLimit: Limits.askedBytes), idempotency: nil, dryRun: isDry)
@@ -64,10 +68,14 @@ extension Call {
         refuse(Problem(principal.told(rejection)), revision: revision)
       case .outcome(let outcome, _): then(outcome)
       case .unavailable(.notLeading) where mayPassOn: passOnOrRefuse()
-      case .unavailable(let reason): refuse(Problem(reason))
+      case .unavailable(let reason):
+        if case .notLeading = reason { return refuse(Problem(reason)) }
+        if let otherwise { otherwise() } else { refuse(Problem(reason)) }
       }
     }
-    if !taken { throw .busy }
+    if taken { return }
+    if let otherwise { return otherwise() }
+    throw .busy
   }
 
   /// The digests of an `Idempotency-Key` and of the request it belongs to.

@@ -108,7 +108,9 @@ private func action(
     handler: { (call) throws(Problem) in
       let asked = try command(call)
       guard places else { return try call.submit(asked, render: rendered) }
-      try call.advised(try call.vmKey()) { () throws(Problem) in try call.submit(asked, render: rendered) }
+      var target: NodeName?
+      if case .migrateVM(_, let to) = asked { target = to }
+      try call.advised(try call.vmKey(), to: target) { () throws(Problem) in try call.submit(asked, render: rendered) }
     })
 }
 

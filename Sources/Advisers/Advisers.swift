@@ -26,10 +26,16 @@ package final class Advisers: @unchecked Sendable {
   static let most = 256
   /// Of those, at most so many for VMs that the engine asked about.
   static let mostForEngine = 64
+  /// And so many that only want to know: they take nobody's turn who is to be placed.
+  static let mostReads = 32
   /// Threads of each scheduler.
   static let threads = 4
-  /// How long a question may wait to be made.
+  /// How long a question may wait to be made, and then again in a line.
   static let patience = Duration.seconds(1)
+  /// How long one of the engine's may stand in a line; the VM waits for it in the ledger's book.
+  static let enginePatience = Duration.seconds(4)
+  /// Why somebody was not asked.
+  static let crowded = "too many questions wait"
 
   /// The schedulers, in the order in which they were named.
   package let schedulers: [SchedulerOptions]
@@ -41,6 +47,7 @@ package final class Advisers: @unchecked Sendable {
   private var unmade: [Question] = []
   private var wanted: [VMKey] = []
   private var openForEngine = 0
+  private var openReads = 0
   private var turn = 0
   private var isStopping = false
   private var thread: Thread?
@@ -62,9 +69,24 @@ package final class Advisers: @unchecked Sendable {
   /// Whether there is nobody to be asked.
   package var isEmpty: Bool { schedulers.isEmpty }
 
-  /// Asks about a VM; `then` is called once, soon, on some thread.
-  package func ask(_ key: VMKey, _ spec: VMSpec, then: @escaping @Sendable (Advice) -> Void) {
-    let question = Question(key, spec, schedulers, then)
+  /// Asks about a VM; `then` is called once, soon, on some thread. `isRead` is who changes nothing by it.
+  package func ask(
+    _ key: VMKey, _ spec: VMSpec, isRead: Bool = false, then: @escaping @Sendable (Advice) -> Void
+  ) {
+    if !isRead { return ask(Question(key, spec, schedulers, inLine: Advisers.patience, then)) }
+    let isTaken = lock.withLock { () -> Bool in
+      guard openReads < Advisers.mostReads else { return false }
+      openReads += 1
+      return true
+    }
+    let question = Question(key, spec, schedulers, inLine: Advisers.patience) { said in
+      if isTaken { self.lock.withLock { self.openReads -= 1 } }
+      then(said)
+    }
+    isTaken ? ask(question) : question.end(Advisers.crowded)
+  }
+
+  private func ask(_ question: Question) {
     let isTaken = lock.withLock { () -> Bool in
       guard !isStopping, open.count < Advisers.most else { return false }
       open.append(question)
@@ -72,7 +94,7 @@ package final class Advisers: @unchecked Sendable {
       changed.signal()
       return true
     }
-    if !isTaken { question.end("too many questions wait") }
+    if !isTaken { question.end(Advisers.crowded) }
   }
 
   /// Ends the threads; what is open ends without those that have not answered.
@@ -102,13 +124,14 @@ package final class Advisers: @unchecked Sendable {
 
   private func ask(forEngine key: VMKey) {
     guard let vm = engine.read({ $0.vm(key) }) else { return lock.withLock { openForEngine -= 1 } }
-    ask(key, vm.spec) { said in
+    let question = Question(key, vm.spec, schedulers, inLine: Advisers.enginePatience) { said in
       self.tell([key: said])
       self.lock.withLock {
         self.openForEngine -= 1
         self.changed.signal()
       }
     }
+    ask(question)
   }
 
   /// Tells the engine what was said. Where it does not lead any more nobody waits for it.
@@ -157,7 +180,7 @@ package final class Advisers: @unchecked Sendable {
   }
 
   private func make(_ question: Question) {
-    if question.begun + Advisers.patience <= .now { return question.end("too many questions wait") }
+    if question.begun + Advisers.patience <= .now { return question.end(Advisers.crowded) }
     turn += 1
     question.make(CandidateList(question.key, question.spec, engine, turn: turn))
     for (number, line) in lines.enumerated() { line.add(question, number) }

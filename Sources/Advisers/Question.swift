@@ -8,27 +8,33 @@ final class Question: @unchecked Sendable {
   let key: VMKey
   let spec: VMSpec
   let begun = MonotonicTime.now
+  /// How long it may stand in a scheduler's line.
+  private let inLine: Duration
   private let schedulers: [SchedulerOptions]
   private let lock = Lock()
   private var then: (@Sendable (Advice) -> Void)?
   private var verdicts: [Verdict?]
   private var sentAt: MonotonicTime?
+  /// When each scheduler was asked.
+  private var askedAt: [MonotonicTime?]
   private var list: [NodeName] = []
   private var total = 0
   private var revision: Revision = 0
   private var document: (body: [UInt8], asked: Set<NodeName>) = ([], [])
 
   init(
-    _ key: VMKey, _ spec: VMSpec, _ schedulers: [SchedulerOptions], _ then: @escaping @Sendable (Advice) -> Void
+    _ key: VMKey, _ spec: VMSpec, _ schedulers: [SchedulerOptions], inLine: Duration,
+    _ then: @escaping @Sendable (Advice) -> Void
   ) {
-    (self.key, self.spec, self.schedulers, self.then) = (key, spec, schedulers, then)
+    (self.key, self.spec, self.schedulers, self.inLine, self.then) = (key, spec, schedulers, inLine, then)
     verdicts = schedulers.map { _ in nil }
+    askedAt = schedulers.map { _ in nil }
   }
 
   /// Whether it has been answered.
   var isOver: Bool { lock.withLock { then == nil } }
 
-  /// Fills in which nodes it is about; from now on the schedulers' times count.
+  /// Fills in which nodes it is about; from now on it stands in the schedulers' lines.
   func make(_ found: CandidateList) {
     let question = SchedulerQuestion(
       revision: found.revision, key: key, spec: spec, candidates: found.candidates, total: found.total)
@@ -43,17 +49,26 @@ final class Question: @unchecked Sendable {
   /// What is sent, and about which nodes it is.
   var content: (body: [UInt8], asked: Set<NodeName>) { lock.withLock { document } }
 
-  /// By when a scheduler must have answered.
-  func deadline(of number: Int) -> MonotonicTime {
-    lock.withLock { (sentAt ?? begun + Advisers.patience) + schedulers[number].timeout }
+  /// A scheduler is asked now; by when it must have answered, and nil if nobody waits for that any more.
+  func begin(_ number: Int) -> MonotonicTime? {
+    lock.withLock {
+      guard then != nil, verdicts[number] == nil else { return nil }
+      let now = MonotonicTime.now
+      askedAt[number] = now
+      return now + schedulers[number].timeout
+    }
   }
 
   /// When somebody must look at it: the first time of a scheduler that has not answered, or that it must be made.
   var deadline: MonotonicTime {
     lock.withLock {
       guard let sentAt else { return begun + Advisers.patience }
-      return zip(schedulers, verdicts).filter { $0.1 == nil }.map { sentAt + $0.0.timeout }.min() ?? sentAt
+      return verdicts.indices.filter { verdicts[$0] == nil }.map { due($0, since: sentAt) }.min() ?? sentAt
     }
+  }
+
+  private func due(_ number: Int, since sentAt: MonotonicTime) -> MonotonicTime {
+    askedAt[number].map { $0 + schedulers[number].timeout } ?? sentAt + inLine
   }
 
   /// A scheduler has answered, or certainly will not.
@@ -63,10 +78,10 @@ final class Question: @unchecked Sendable {
 
   /// Whoever is late is left out.
   func endOverdue(at now: MonotonicTime) {
-    guard let sentAt = lock.withLock({ sentAt }) else { return end("too many questions wait") }
+    guard let sentAt = lock.withLock({ sentAt }) else { return end(Advisers.crowded) }
     finish { verdicts in
-      for (number, scheduler) in schedulers.enumerated() where sentAt + scheduler.timeout <= now {
-        if verdicts[number] == nil { verdicts[number] = .late(scheduler.timeout) }
+      for number in verdicts.indices where verdicts[number] == nil && due(number, since: sentAt) <= now {
+        verdicts[number] = askedAt[number] == nil ? .leftOut(Advisers.crowded) : .late(schedulers[number].timeout)
       }
     }
   }
@@ -85,6 +100,8 @@ final class Question: @unchecked Sendable {
       let all = verdicts.compactMap(\.self)
       guard all.count == schedulers.count else { return nil }
       self.then = nil
+      // What still stands in a line is not sent any more.
+      defer { document = ([], []) }
       return (then, Advice(Array(zip(schedulers, all)), asked: list, total: total, revision: revision))
     }
     if let end { end.then(end.advice) }

@@ -12,7 +12,8 @@ struct SchedulerMetrics: Sendable {
   init(_ metrics: Metrics) {
     requests = metrics.counters(
       "berth_scheduler_requests_total",
-      "Questions to schedulers outside, and what came of them: `answered`, `late`, `failed`, `wrong`.",
+      "Questions to schedulers outside, and what came of them: `answered`, `late`, `failed`, `wrong`, `crowded` (nobody "
+        + "came to ask it in time).",
       labels: ["scheduler", "result"])
     durations = metrics.histograms(
       "berth_scheduler_seconds", "How long schedulers outside took to answer.", labels: ["scheduler"])
@@ -62,7 +63,9 @@ final class SchedulerLine: @unchecked Sendable {
       changed.signal()
       return true
     }
-    if !isTaken { question.take(.late(options.timeout), of: number) }
+    if isTaken { return }
+    metrics.requests.child([options.name, "crowded"]).add()
+    question.take(.leftOut(Advisers.crowded), of: number)
   }
 
   func stop() {
@@ -81,7 +84,11 @@ final class SchedulerLine: @unchecked Sendable {
         return isStopping ? nil : waiting.removeFirst()
       }
       guard let next else { return }
-      let end = ask(next.question, until: next.question.deadline(of: next.number))
+      guard let deadline = next.question.begin(next.number) else {
+        metrics.requests.child([options.name, "crowded"]).add()
+        continue
+      }
+      let end = ask(next.question, until: deadline)
       metrics.requests.child([options.name, end.result]).add()
       say(end.trouble)
       next.question.take(end.verdict, of: next.number)

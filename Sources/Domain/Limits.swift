@@ -89,6 +89,8 @@ package enum Limits {
   package static let preemptionRest: LogTime = 300 * 1_000_000
   /// Moves that a plan lists.
   package static let planMoves = 1_000
+  /// VMs that a cost policy is held against, to find those that it allows.
+  package static let policyVMs = 65_536
   /// VMs for which a plan looks for room.
   package static let planTries = 4_096
   /// VMs that one entry of actor `system` places or moves.

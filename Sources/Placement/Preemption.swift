@@ -98,7 +98,7 @@ extension Fleet {
   }
 
   private func movable(_ slot: Int, _ node: Int, _ asked: Asked) -> VictimSearch.Item? {
-    if asked.request.spec.preemption == .own, key(slot).tenant != asked.request.key.tenant { return nil }
+    if asked.request.spec.preemption == .own, vms.tenants[vms.tenant[slot]] != asked.request.key.tenant { return nil }
     guard vms.isPreemptible[slot], vms.priority[slot] < asked.request.spec.priority, Role(of: vms.id[slot]) == .home
     else {
       return nil

@@ -159,7 +159,8 @@ extension Fleet {
   }
 
   private func isOpen(_ row: CapacityReservation, _ asked: Asked) -> Bool {
-    row.tenant == asked.request.key.tenant || asked.request.spec.priority > row.priority
+    row.tenant == asked.request.key.tenant
+      || asked.request.spec.priority > row.priority && asked.request.spec.preemption != .own
       || row.expiresAt.map { $0 <= asked.request.time } ?? false
   }
 

@@ -53,6 +53,7 @@ package enum FileSystem {
 
   /// Makes a directory for its owner alone, and its parents; their names survive the loss of power.
   package static func makeDirectory(_ path: String) throws(FileFault) {
+    if path.count > 1, path.hasSuffix("/") { return try makeDirectory(String(path.dropLast())) }
     if unsafe mkdir(path, 0o700) != 0 {
       let fault = FileFault("make directory", path)
       if fault.code == EEXIST, try kind(of: path) == .directory { return }

@@ -48,6 +48,20 @@ import Wire
     #expect(try house.look("a")["state"] == "placed")
   }
 
+  @Test func aLeaseDoesNotHangOnRoomInTheLog() throws {
+    let house = try House()
+    let epoch = try house.register("n1")
+    let vm = try house.vm("a")
+    house.log.setCapacity(0)
+    let told = try house.report("n1", epoch, [(vm, "running")])
+    #expect(told["lease_ms"].flatMap(Int.init) ?? 0 > 0, "\(told.text)")
+    let notice = #"{"epoch":\#(epoch),"reclaim_seconds":600}"#
+    #expect(try house.post("/api/v1/nodes/n1/report", notice, expect: 200)["lease_ms"] == told["lease_ms"])
+    house.log.setCapacity(.max)
+    try house.report("n1", epoch, [(vm, "running")])
+    #expect(try house.look("a")["state"] == "running")
+  }
+
   @Test func aFencedNodeHasToRegisterAnew() throws {
     let house = try House()
     let epoch = try house.register("n1")

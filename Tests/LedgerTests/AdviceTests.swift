@@ -90,6 +90,21 @@ import Testing
     #expect(desk.vm("a").state == .placed && desk.vm("a").why.contains("schedulers left out (licence, gpu)"))
   }
 
+  @Test func anAnswerFromBeforeANodeCameDoesNotBeginTheWaitAnew() {
+    let desk = house(["licence"])
+    create(desk, "a", nil)
+    #expect(desk.ledger.advice.takeWanted() == [vmKey("a")])
+    let old = refusing(desk, ["n1"])
+    desk.node("n4")
+    desk.pass(seconds: 3)
+    desk.ask(.fleet(.advise([vmKey("a"): old])))
+    desk.schedule()
+    #expect(desk.vm("a").state == .pending && desk.ledger.advice.takeWanted() == [vmKey("a")], "asked again at once")
+    desk.pass(seconds: 3)
+    desk.schedule()
+    #expect(desk.vm("a").state == .placed && desk.vm("a").why.contains("schedulers left out (licence)"))
+  }
+
   @Test func whoeverComesUpElsewhereIsAskedAboutFirst() {
     let desk = house()
     create(desk, "a", refusing(desk, ["n2"]))
@@ -174,7 +189,7 @@ import Testing
       preconditionFailure("one more is awaited")
     }
     #expect(said.notes.first?.contains("too many VMs wait") == true)
-    for number in 0..<2 * AdviceBook.most { book.take(Advice(), of: vmKey("vm-\(number)"), at: 2) }
+    for number in 0..<2 * AdviceBook.most { book.take(Advice(), of: vmKey("vm-\(number)"), at: 2, newest: 0) }
     #expect(book.count == AdviceBook.most)
   }
 }

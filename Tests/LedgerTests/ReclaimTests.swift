@@ -105,6 +105,22 @@ import Testing
     #expect(desk.tables.node(nodeName("n1"))?.reclaimAt == nil)
   }
 
+  @Test func whoAnotherNodeHasNotLetGoOfIsNotSentAwayTwice() {
+    let desk = house(["n1", "n2"])
+    create(desk, "a") { $0.graceSeconds = 30 }
+    desk.ask(.fleet(.migrateVM(vmKey("a"), to: nodeName("n2"))))
+    desk.ask(.fleet(.nodesLost([nodeName("n2")])))
+    desk.schedule()
+    #expect(desk.vm("a").node == nodeName("n1") && desk.vm("a").leaving == nodeName("n2"))
+    _ = reclaim(desk, "n1", seconds: 60)
+    desk.schedule()
+    pass(desk, seconds: 40)
+    // A row without the first node would have the VM start a third time as soon as the second has let go.
+    #expect(desk.vm("a").state == .running && desk.vm("a").node == nodeName("n1"))
+    pass(desk, seconds: 20)
+    #expect(desk.vm("a").state == .lost && desk.vm("a").node == nodeName("n1"))
+  }
+
   @Test func aNodeThatComesBackDoesNotTakeVMsBeforeSomebodySaysSo() {
     let desk = house(["n1"])
     _ = reclaim(desk, "n1", seconds: 60)

@@ -95,6 +95,28 @@ struct ClusterTests {
     #expect(try allocate(cluster, 0, "vm").status == 201)
   }
 
+  @Test func s0_42_poolsAreKeptFromTheTerminalOfAnyNode() throws {
+    let cluster = try RealCluster()
+    func berth(_ node: Int, _ line: String, ends status: Int32 = 0) throws -> String {
+      let ended = try Berth.run(line.split(separator: " ").map(String.init) + ["--server", cluster.nodes[node].url])
+      #expect(ended.status == .exited(status), "\(line) at node-\(node): \(ended)")
+      return ended.output
+    }
+    for node in 0..<3 {
+      _ = try berth(node, "pool create edge-\(node) --cidr 10.1.\(node).0/24")
+      #expect(try berth((node + 1) % 3, "ip allocate vm-\(node) --pool edge-\(node)").contains("10.1.\(node).2"))
+    }
+    for node in 0..<3 {
+      let pools = try berth(node, "pool list -o name").split(separator: "\n").map(String.init)
+      #expect(["edge-0", "edge-1", "edge-2"].allSatisfy(pools.contains), "node-\(node): \(pools)")
+      #expect(try berth(node, "pool show edge-\((node + 2) % 3)").contains("10.1.\((node + 2) % 3).0/24"))
+    }
+    _ = try berth(1, "pool delete edge-0 --yes", ends: 1)
+    _ = try berth(2, "ip release vm-0 --pool edge-0")
+    _ = try berth(1, "pool delete edge-0 --yes")
+    #expect(try !berth(0, "pool list -o name").contains("edge-0"))
+  }
+
   @Test func aNodeWithoutAnArchiveFetchesEverything() throws {
     let cluster = try RealCluster(["--snapshot-every", "20"])
     for number in 0..<60 { _ = try allocate(cluster, 0, "vm-\(number)") }

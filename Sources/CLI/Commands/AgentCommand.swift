@@ -83,7 +83,7 @@ extension AgentOptions {
       load: try Self.part(run, "load", 500_000) / 1_000, latencyStep: try Self.latencyStep(run),
       latencyTo: try Self.latencyTargets(run),
       reclaim: run["reclaim-after"] == nil
-        ? nil : (try Self.time(run, "reclaim-after", "0s"), try Self.time(run, "notice", "120s")),
+        ? nil : (try Self.time(run, "reclaim-after", "0s"), try Self.notice(run)),
       threads: run["threads"] == nil ? nil : Int(try Self.number(run, "threads", 1...Int64(Self.threadsMax), 1)))
   }
 
@@ -133,6 +133,14 @@ extension AgentOptions {
       throw .usage("--\(flag) takes a time such as \(usual), not '\(text)'")
     }
     return time
+  }
+
+  private static func notice(_ run: Invocation) throws(Failure) -> Duration {
+    let notice = try time(run, "notice", "120s")
+    guard notice >= .seconds(1), notice <= .seconds(7 * 86_400) else {
+      throw .usage("--notice is 1s to 7d, not '\(run["notice"] ?? "")'")
+    }
+    return notice
   }
 
   private static func latencyStep(_ run: Invocation) throws(Failure) -> Duration? {

@@ -145,7 +145,7 @@ let nodeStateCommands: [Command] = [
     "node reclaim", "Say that a node's owner takes it back, and when: its VMs leave before that.",
     details: """
       It drains. What finds room elsewhere moves; the rest goes down within its grace period and comes up elsewhere with \
-      its addresses, if there is room. When the notice is over the node counts as lost. `uncordon` takes it back.
+      its addresses, if there is room. When the notice is over the node counts as lost. `uncordon` takes it back, unless its agent says so too.
       """, [nodeArgument],
     flags: [Flag("notice", value: "TIME", help: "In what time, such as 120s."), CommonFlag.dryRun],
     examples: [Example("berth node reclaim spot-7 --notice 120s", "its provider has said so")]

@@ -50,7 +50,7 @@ let vmFlags: [Flag] =
     Flag(
       "strategy", value: "pack|spread|local|domains|cost|balanced|bandwidth|manual",
       help: "Which of the nodes that would do."),
-    Flag("preemption", value: "never|lower|cost", help: "What it may do to others when there is no room."),
+    Flag("preemption", value: "never|own|lower|cost", help: "What it may do to others when there is no room."),
     Flag("forced", help: "Those it drives out have no time to go down."),
     Flag("failover", value: "never|restart", help: "What happens when its node is lost."),
     Flag(

@@ -67,8 +67,8 @@ package struct AdviceBook {
     since[key].map { $0 + patience }.flatMap { time < $0 ? $0 : nil }
   }
 
-  /// They spoke.
-  mutating func take(_ said: Advice, of key: VMKey, at time: LogTime) {
+  /// They spoke; of what was before `newest` they are asked again, and the VM waits no longer for that.
+  mutating func take(_ said: Advice, of key: VMKey, at time: LogTime, newest: Revision) {
     if names.isEmpty { return }
     if known.count >= AdviceBook.most, known[key] == nil {
       known = known.filter { time < $0.value.at + AdviceBook.goodFor }
@@ -77,7 +77,7 @@ package struct AdviceBook {
       }
     }
     known[key] = (said, time)
-    since[key] = nil
+    if said.revision >= newest { since[key] = nil } else if since[key] != nil { wanted.append(key) }
   }
 
   /// A VM has a place: the next time they are asked again.

@@ -36,9 +36,10 @@ extension Ledger {
     var question = self.request(for: new, context)
     question.advice = request.advice
     let (placed, why) = try settle(new, question, &draft, words)
+    let mayWait = placed == nil && !request.mustPlace
     // What was said holds for the next tries too, and for the standby.
-    if let said = request.advice, placed == nil || request.spec.hasStandby {
-      advice.take(said, of: key, at: context.time)
+    if let said = request.advice, mayWait || placed != nil && request.spec.hasStandby {
+      advice.take(said, of: key, at: context.time, newest: fleet.newestReady)
     }
     if placed != nil { return }
     let text = words.text(why)

@@ -109,9 +109,10 @@ final class FleetIndex {
 
   /// A node's row changes, or comes or goes; undone by the same with both changed over.
   func put(_ node: Node) {
-    if let old = fleet.node(node.name) { reprice(old, node) } else { nodeCount += 1 }
+    let old = fleet.node(node.name)
+    if let old { reprice(old, node) } else { nodeCount += 1 }
     fleet.put(node)
-    if node.state == .ready { newestReady = max(newestReady, node.revision) }
+    if node.state == .ready, old?.state != .ready { newestReady = max(newestReady, node.revision) }
     stand(node.name, node)
   }
 

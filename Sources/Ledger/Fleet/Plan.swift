@@ -116,9 +116,9 @@ extension Ledger {
   private func findCheaper(_ policy: CostPolicy, _ context: Context, _ report: inout PlanReport) {
     let draft = FleetDraft(context)
     let most = Limits.planMoves
-    let all = tables.vms(of: policy.tenant, after: nil, limit: most + 1)
-    if all.count > most { report.notes.append("only the first \(most) VMs were looked at") }
-    let found = all.prefix(most).filter(policy.allows).compactMap { row in
+    let all = tables.vms(of: policy.tenant, after: nil, limit: Limits.policyVMs).filter(policy.allows)
+    if all.count > most { report.notes.append("only the first \(most) VMs that may move were looked at") }
+    let found = all.prefix(most).compactMap { row in
       cheaper(row.key, policy, draft).map { (key: row.key, saves: $0.saves) }
     }
     for (key, _) in found.sorted(by: { ($1.saves, $0.key) < ($0.saves, $1.key) }) {

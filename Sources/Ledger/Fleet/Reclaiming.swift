@@ -61,8 +61,9 @@ extension Ledger {
 }
 
 extension VM {
-  /// Whether it runs or is about to, so that it can be told to leave.
+  /// Whether it runs or is about to, so that it can be told to leave. One that another node has not let go of yet cannot:
+  /// its row has room for one node that is waited for.
   fileprivate var mayGiveWay: Bool {
-    isWanted && !isEnding && (state == .placed || state == .starting || state == .running)
+    isWanted && !isEnding && (state == .placed || leaving == nil && (state == .starting || state == .running))
   }
 }

@@ -92,6 +92,8 @@ extension Ledger {
     else { preconditionFailure("\(vm.key) cannot go back from \(vm.state)") }
     put(back, &draft)
     carry(back, &draft)
+    // From a draining node it is to leave all the same, after a while.
+    fleet.draining[source] = fleet.draining[source].map { min($0, context.time + Limits.drainRest) }
   }
 
   /// Ends a VM that is to be deleted, unless another node has not let go of it yet.

@@ -32,7 +32,7 @@ extension Ledger {
     for (name, time) in fleet.draining.sorted(by: { $0.key < $1.key }) where time <= context.time {
       var isStuck = false
       for resident in fleet.fleet.residents(of: name) {
-        guard draft.vms.count < Limits.placementsPerEntry else { return }
+        guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
         guard let vm = vm(resident.key, draft) else { continue }
         if vm.standby == name { dismiss(vm, &draft) }
         guard vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil else { continue }
@@ -93,7 +93,7 @@ extension Ledger {
     let draft = FleetDraft(context)
     for key in said.keys.sorted() {
       guard let words = said[key], let vm = vm(key, draft) else { continue }
-      advice.take(words, of: key, at: context.time)
+      advice.take(words, of: key, at: context.time, newest: fleet.newestReady)
       fleet.queue.wake(key)
       if vm.lacksStandby { fleet.untried.insert(key) }
       if let node = vm.node, fleet.draining[node] != nil { fleet.draining[node] = 0 }

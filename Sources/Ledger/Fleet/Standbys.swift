@@ -4,6 +4,9 @@ import Placement
 /// Standbys: room in another datacenter that is kept for a VM, without an address, and taken at once when its node is
 /// lost.
 extension Ledger {
+  /// Of so many VMs in one entry each has its whole reason; of more the beginning.
+  private static let longReasons = 64
+
   /// Of the VMs that the entry changes each that wants a standby and has a node has one, or says why not; no other has.
   func reviewStandbys(_ draft: inout FleetDraft) {
     let keys = draft.vms.filter { key in
@@ -16,7 +19,7 @@ extension Ledger {
       let revision = draft.context.revision
       put(vm.changed(standby: .some(nil), standbyWhy: "", revision: revision), &draft)
       guard vm.needsStandby else { continue }
-      let why = seekStandby(vm.key, &draft)
+      let why = seekStandby(vm.key, &draft, isBrief: vms.count > Self.longReasons)
       if let why, let now = self.vm(vm.key, draft) {
         put(now.changed(standbyWhy: why.cutForWhy, revision: revision), &draft)
       }
@@ -38,7 +41,7 @@ extension Ledger {
   }
 
   /// Looks for room for a VM's standby and keeps it; else the reason why there is none.
-  func seekStandby(_ key: VMKey, _ draft: inout FleetDraft) -> String? {
+  func seekStandby(_ key: VMKey, _ draft: inout FleetDraft, isBrief: Bool = false) -> String? {
     guard let vm = vm(key, draft) else { return nil }
     guard let home = datacenter(of: vm) else {
       return "no standby: node \(vm.node?.text ?? "-") says no datacenter, so none is another"
@@ -47,7 +50,7 @@ extension Ledger {
     (question.id, question.apart, question.mayPreempt) = (nil, home, false)
     let decision = look(question, draft)
     guard case .placed(let placement) = decision else {
-      return "no standby: \(Words().text(decision.explanation))"
+      return "no standby: \(Words(isBrief: isBrief).text(decision.explanation))"
     }
     let (saved, mark, hadNews) = (draft, undoMark, fleet.hasNews)
     do throws(Rejection) {
@@ -93,7 +96,7 @@ extension Ledger {
 
   /// Looks again for those that have none, now that something has become free.
   func seekStandbys(_ draft: inout FleetDraft) {
-    for key in fleet.untried.sorted() {
+    for key in fleet.untried.sorted().prefix(Limits.triesPerEntry) {
       guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
       fleet.untried.remove(key)
       if vm(key, draft)?.lacksStandby == true { _ = seekStandby(key, &draft) }
@@ -102,8 +105,8 @@ extension Ledger {
 }
 
 extension VM {
-  /// Whether it is to have a standby now.
-  var needsStandby: Bool { spec.hasStandby && isWanted && !isEnding && node != nil }
+  /// Whether it is to have a standby now: one that has promised no lease would never be taken over by it.
+  var needsStandby: Bool { spec.hasStandby && isWanted && !isEnding && node != nil && isLeased }
 
   /// Whether it is to have a standby and has none.
   var lacksStandby: Bool { needsStandby && standby == nil }

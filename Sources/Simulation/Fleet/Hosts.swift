@@ -26,7 +26,7 @@ final class Hosts {
     all = (0..<plan.hosts).map { index in
       Host(
         index, offset: Int64.random(in: 0...1_000_000_000, using: &world.random),
-        permille: world.random.pick([850, 1_000, 1_150]), nodes: world.nodes.count, plan.hostFlaws)
+        permille: world.random.pick(plan.clocks), nodes: world.nodes.count, plan.hostFlaws)
     }
   }
 

@@ -91,6 +91,7 @@ package struct HTTPHead: Sendable {
   /// Forgets everything but the memory of the table of fields; member by member, since this runs for every request.
   mutating func reset() {
     fields.removeAll(keepingCapacity: true)
+    end = 0
     query = nil
     authority = nil
     status = 0

@@ -47,6 +47,14 @@ final class ScriptedPeer: @unchecked Sendable {
       _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
+    /// Over a unix socket: waits until the client has taken everything.
+    func waitUntilRead() {
+      eventually("the client has read") {
+        var waiting: Int32 = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &waiting) == 0 && waiting == 0
+      }
+    }
+
     func writeSlowly(_ text: String) { for byte in text.unicodeScalars { write(String(byte)) } }
 
     /// Ends both directions; on loopback the client's side knows when this returns.

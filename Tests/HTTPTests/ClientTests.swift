@@ -154,6 +154,17 @@ private final class Pending: @unchecked Sendable {
     }
   }
 
+  @Test func anAnswerMayPauseAfterItsInterimHead() throws {
+    try withPeer(unix: true) { _, connection in
+      _ = connection.request()
+      connection.write("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+      connection.waitUntilRead()
+      connection.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    } _: { (client) throws in
+      #expect(try client.send(ClientRequest("GET", "/")).text == "hello")
+    }
+  }
+
   @Test func aUnixSocketIsAnEndpointLikeAnother() throws {
     try withPeer(unix: true) { _, connection in
       while let request = connection.request() {

@@ -12,8 +12,8 @@ struct SchedulerMetrics: Sendable {
   init(_ metrics: Metrics) {
     requests = metrics.counters(
       "berth_scheduler_requests_total",
-      "Questions to schedulers outside, and what came of them: `answered`, `late`, `failed`, `wrong`, `crowded` (nobody "
-        + "came to ask it in time).",
+      "Questions to schedulers outside, and what came of them: `answered`, `late`, `failed`, `wrong`, `crowded` (its turn "
+        + "did not come in time).",
       labels: ["scheduler", "result"])
     durations = metrics.histograms(
       "berth_scheduler_seconds", "How long schedulers outside took to answer.", labels: ["scheduler"])

@@ -102,8 +102,8 @@ package struct NodeReport: Hashable, Sendable {
     self.role = NodeRole(rawValue: role) ?? .follower
     (self.revision, self.sequence, self.hash) = (revision, sequence, hash)
     archivedRevision = value["archived_revision"]?.integer() ?? 0
-    reads = value["reads"]?.integer(UInt8.self).map { max(.first, EntryLevel($0)) } ?? .first
-    writes = value["writes"]?.integer(UInt8.self).map { max(.first, EntryLevel($0)) } ?? .first
+    reads = value["reads"]?.integer(UInt8.self).map(EntryLevel.init) ?? .first
+    writes = value["writes"]?.integer(UInt8.self).map(EntryLevel.init) ?? .first
     logID = String((value["log_id"]?.string ?? "").prefix(64))
     lag = value["lag"]?.integer()
     alarms = NodeReport.texts(value["alarms"])

@@ -96,6 +96,8 @@ package final class World {
 
   /// Runs trouble, then peace; nil when nothing went wrong, else what did.
   package func run() -> String? {
+    // What is left in it holds the parts of the world that would have done it, and they hold each other.
+    defer { queue = EventQueue() }
     for index in nodes.indices {
       queue.add(.act { [unowned self] in self.boot(index) }, at: Int64.random(in: 0...300_000, using: &random))
     }

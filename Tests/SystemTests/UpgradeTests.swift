@@ -23,7 +23,7 @@ struct UpgradeTests {
     let keys = try cluster.etcd("/v3/kv/range", range)
     let newest = try #require(keys["kvs"]?.elements?.last?["key"]?.string)
     #expect(Data(base64Encoded: newest)?.count == key.utf8.count, "the form of the log's keys")
-    let put = #"{"key":"\#(base64(Array(key.utf8)))","value":"\#(base64([2] + [UInt8](repeating: 7, count: 200)))"}"#
+    let put = #"{"key":"\#(base64(Array(key.utf8)))","value":"\#(base64([9] + [UInt8](repeating: 7, count: 200)))"}"#
     #expect(try cluster.etcd("/v3/kv/put", put).status == 200)
     for node in cluster.nodes {
       #expect(try eventually { try node.get("/readyz").status == 503 })

@@ -46,16 +46,14 @@ final class Question: @unchecked Sendable {
     }
   }
 
-  /// What is sent, and about which nodes it is.
-  var content: (body: [UInt8], asked: Set<NodeName>) { lock.withLock { document } }
-
-  /// A scheduler is asked now; by when it must have answered, and nil if nobody waits for that any more.
-  func begin(_ number: Int) -> MonotonicTime? {
+  /// A scheduler is asked now: what is sent, about which nodes it is, and by when it must have answered; nil if nobody
+  /// waits for that any more.
+  func begin(_ number: Int) -> (body: [UInt8], asked: Set<NodeName>, deadline: MonotonicTime)? {
     lock.withLock {
       guard then != nil, verdicts[number] == nil else { return nil }
       let now = MonotonicTime.now
       askedAt[number] = now
-      return now + schedulers[number].timeout
+      return (document.body, document.asked, now + schedulers[number].timeout)
     }
   }
 

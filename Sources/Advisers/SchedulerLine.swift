@@ -1,4 +1,5 @@
 internal import APITypes
+internal import Domain
 internal import HTTPClient
 internal import Platform
 internal import Telemetry
@@ -84,11 +85,11 @@ final class SchedulerLine: @unchecked Sendable {
         return isStopping ? nil : waiting.removeFirst()
       }
       guard let next else { return }
-      guard let deadline = next.question.begin(next.number) else {
+      guard let asked = next.question.begin(next.number) else {
         metrics.requests.child([options.name, "crowded"]).add()
         continue
       }
-      let end = ask(next.question, until: deadline)
+      let end = ask(asked.body, about: asked.asked, until: asked.deadline)
       metrics.requests.child([options.name, end.result]).add()
       say(end.trouble)
       next.question.take(end.verdict, of: next.number)
@@ -112,12 +113,11 @@ final class SchedulerLine: @unchecked Sendable {
     var trouble: String?
   }
 
-  private func ask(_ question: Question, until deadline: MonotonicTime) -> End {
+  private func ask(_ body: [UInt8], about nodes: Set<NodeName>, until deadline: MonotonicTime) -> End {
     let late = End(verdict: .late(options.timeout), result: "late", trouble: "it does not answer in time")
     if let trouble { return End(verdict: .leftOut("it cannot be asked"), result: "failed", trouble: trouble) }
     let began = MonotonicTime.now
     guard deadline > began else { return late }
-    let (body, asked) = question.content
     // It may be asked twice: it changes nothing.
     let request = ClientRequest(
       "POST", options.path, headers: [("Accept", "application/json")], body: body,
@@ -136,7 +136,7 @@ final class SchedulerLine: @unchecked Sendable {
       return End(verdict: .leftOut(why), result: "failed", trouble: why)
     }
     do throws(JSONFault) {
-      return End(verdict: .answered(try SchedulerAnswer(decoding: response.body, asked: asked)), result: "answered")
+      return End(verdict: .answered(try SchedulerAnswer(decoding: response.body, asked: nodes)), result: "answered")
     } catch {
       return End(verdict: .leftOut("its answer is not understood: \(error)"), result: "wrong", trouble: "\(error)")
     }

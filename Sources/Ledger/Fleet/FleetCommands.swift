@@ -31,7 +31,8 @@ extension Ledger {
     }
   }
 
-  /// What a draft comes down to, with all that follows from it; VMs `about` are answered with their addresses, `gone` are those of a VM that is gone.
+  /// What a draft comes down to, with all that follows from it; VMs `about` are answered with their addresses, `gone` are
+  /// those of a VM that is gone.
   func decided(
     _ kind: EntryKind, _ draft: FleetDraft, about keys: [VMKey] = [], gone: [Allocation] = []
   ) -> Decided {

@@ -35,7 +35,7 @@ final class FleetIndex {
   private(set) var nextExpiry: LogTime?
   /// Whether something has become free since the queue was looked at.
   var hasNews = false
-  /// The newest row of a node that takes VMs: schedulers outside that were asked before know nothing of it.
+  /// When a node last began to take VMs: schedulers outside that were asked before know nothing of it.
   private(set) var newestReady: Revision = 0
   /// Nodes.
   private(set) var nodeCount = 0

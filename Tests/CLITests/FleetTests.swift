@@ -137,6 +137,8 @@ private let web =
 
           """)
       #expect(berth("vm why web-1 -o json", at: server).out == why + "\n")
+      let shown = berth("vm show web-1", at: server).out
+      #expect(shown.contains("8 nodes; 4 too full; sim-3 is the fullest\n"), "\(shown)")
       #expect(server.seen[0].target == "/api/v1/vms/web-1/why")
     }
   }

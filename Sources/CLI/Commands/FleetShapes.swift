@@ -77,10 +77,7 @@ extension Shape {
         (move["victims"]?.elements ?? []).map { cellText($0.at("name")) }.joined(separator: ",")
       },
       Field("SAVES/H", isRight: true) { money($0["saves_hourly_micros"]) },
-      Field("WHY") { move in
-        // In lines for reading, in one for a table.
-        cellText(move.at("why")).split(separator: "\n").joined(separator: ";")
-      }
+      Field("WHY", "why")
     ], name: "vm.name")
 
   /// Of a VM that does not run as it should the beginning of why; `berth vm why` has all of it.

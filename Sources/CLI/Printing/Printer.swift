@@ -156,12 +156,19 @@ extension JSONValue {
   }
 }
 
+/// Text of several lines, such as a reason, in one.
+private func inOneLine(_ text: String) -> String {
+  if !text.utf8.contains(UInt8(ascii: "\n")) { return text }
+  return text.split(separator: "\n").map { String($0.drop { $0 == " " }) }.joined(separator: "; ")
+}
+
 /// A value in one line; nothing for null and what is empty.
 func cellText(_ value: JSONValue) -> String {
   switch value {
   case .null: ""
   case .bool(let flag): flag ? "yes" : "no"
-  case .number(let text), .string(let text): text
+  case .number(let text): text
+  case .string(let text): inOneLine(text)
   case .array(let elements): elements.map(cellText).joined(separator: ",")
   case .object(let members): members.map { "\($0.key)=\(cellText($0.value))" }.joined(separator: ",")
   }

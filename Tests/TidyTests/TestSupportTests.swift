@@ -61,6 +61,10 @@ import Testing
   }
 
   @Test func freePortsAreDifferentAndUsable() {
-    #expect(freePort() > 1_023)
+    let ports = (0..<100).map { _ in freePort() }
+    #expect(Set(ports).count == 100)
+    let connections = Files.read("/proc/sys/net/ipv4/ip_local_port_range").map { String(decoding: $0, as: UTF8.self) }
+    let first = connections.flatMap { $0.split(whereSeparator: \.isWhitespace).first }.flatMap { UInt16($0) } ?? .max
+    #expect(ports.allSatisfy { $0 > 1_023 && $0 < first })
   }
 }

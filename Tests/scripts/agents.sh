@@ -1,5 +1,31 @@
-# Sourced by fleet.sh and cluster.sh: a fleet of simulated nodes, a process for each of three datacenters, so that one
-# can be lost. Wants: binary, directory, names, agents (arrays), each (nodes in a datacenter), ask (how to be let in).
+# Sourced by fleet.sh and cluster.sh. Wants: binary, directory, names, agents (arrays), each (nodes in a datacenter),
+# ask (how to be let in).
+
+# started NAME: the last process in the background has this name; that it ended is told by us and not by bash.
+started() {
+  names[$!]=$1
+  disown
+}
+
+end() { # end PID...: asks those that are not known to have ended to stop, and waits until they have
+  local pid here=()
+  for pid in "$@"; do [ -z "${names[$pid]+known}" ] || here+=("$pid"); done
+  [ ${#here[@]} = 0 ] || kill -TERM "${here[@]}" 2>/dev/null
+  for pid in "${here[@]}"; do while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; done
+}
+
+watch() { # tells who ended, for ever
+  local pid
+  while sleep 0.5; do
+    for pid in "${!names[@]}"; do
+      kill -0 "$pid" 2>/dev/null && continue
+      echo "ended: ${names[$pid]}"
+      unset "names[$pid]"
+    done
+  done
+}
+
+# A fleet of simulated nodes, a process for each of three datacenters, so that one can be lost.
 fleet() { # fleet SERVER...: each process begins with another server and knows all of them
   local servers=("$@") all number ready=
   all=$(IFS=,; echo "${servers[*]}")
@@ -10,7 +36,7 @@ fleet() { # fleet SERVER...: each process begins with another server and knows a
       --datacenter "dc-$number" --zones 2 --racks 2 --vcpus 16 --memory 64G --price-vcpu "0.0$number" \
       --price-memory "0.00$number" --seed "$number" >>"$directory/agents-$number.log" 2>&1 &
     agents+=($!)
-    names[$!]="the nodes of dc-$number (see $directory/agents-$number.log)"
+    started "the nodes of dc-$number (see $directory/agents-$number.log)"
     servers=("${servers[@]:1}" "${servers[0]}")
   done
   for _ in $(seq 100); do

@@ -22,12 +22,9 @@ each=${FLEET_NODES:-7}
 
 stop() {
   trap - EXIT INT TERM
-  [ ${#agents[@]} = 0 ] || kill -TERM "${agents[@]}" 2>/dev/null
-  [ ${#agents[@]} = 0 ] || wait "${agents[@]}" 2>/dev/null
-  [ ${#nodes[@]} = 0 ] || kill -TERM "${nodes[@]}" 2>/dev/null
-  [ ${#nodes[@]} = 0 ] || wait "${nodes[@]}" 2>/dev/null
-  [ ${#members[@]} = 0 ] || kill -TERM "${members[@]}" 2>/dev/null
-  [ ${#members[@]} = 0 ] || wait "${members[@]}" 2>/dev/null
+  end "${agents[@]}"
+  end "${nodes[@]}"
+  end "${members[@]}"
   echo "all stopped; the data is in $directory"
 }
 trap 'stop; exit 130' INT
@@ -67,7 +64,7 @@ for number in 1 2 3; do
     --election-timeout 500 --heartbeat-interval 50 --pre-vote --quota-backend-bytes 2147483648 \
     --logger zap --log-level error "${member_papers[@]}" >>"$directory/etcd-$number.log" 2>&1 &
   members+=($!)
-  names[$!]="etcd-$number (see $directory/etcd-$number.log)"
+  started "etcd-$number (see $directory/etcd-$number.log)"
 done
 healthy=
 for _ in $(seq 150); do
@@ -81,7 +78,7 @@ for number in 1 2 3; do
     --etcd "$(client 1),$(client 2),$(client 3)" --node "node-$number" "${node_papers[@]}" \
     >"$directory/node-$number.out" 2>>"$directory/node-$number.log" &
   nodes+=($!)
-  names[$!]="node-$number (see $directory/node-$number.log)"
+  started "node-$number (see $directory/node-$number.log)"
 done
 urls=()
 for number in 1 2 3; do
@@ -113,10 +110,4 @@ try:          curl -s${show[*]:+ ${show[*]}}$bearer -X POST ${urls[1]}/api/v1/ip
               kill -9 ${nodes[0]}   # node-1; any one of the six processes may go
 ${fleet}Ctrl-C stops everything; the data stays in $directory
 TEXT
-while sleep 0.5; do
-  for pid in "${!names[@]}"; do
-    kill -0 "$pid" 2>/dev/null && continue
-    echo "ended: ${names[$pid]}"
-    unset "names[$pid]"
-  done
-done
+watch

@@ -18,10 +18,8 @@ server= agents=() ask=()
 
 stop() {
   trap - EXIT INT TERM
-  [ ${#agents[@]} = 0 ] || kill -TERM "${agents[@]}" 2>/dev/null
-  [ ${#agents[@]} = 0 ] || wait "${agents[@]}" 2>/dev/null
-  [ -z "$server" ] || kill -TERM "$server" 2>/dev/null
-  [ -z "$server" ] || wait "$server" 2>/dev/null
+  end "${agents[@]}"
+  end $server
   echo "all stopped; the data is in $directory, the simulated VMs are gone"
 }
 trap 'stop; exit 130' INT
@@ -31,7 +29,7 @@ trap stop EXIT
 "$binary" serve --listen "127.0.0.1:$port" --data-dir "$directory/data" \
   >"$directory/serve.out" 2>>"$directory/serve.log" &
 server=$!
-names[$server]="Berth (see $directory/serve.log)"
+started "Berth (see $directory/serve.log)"
 served=
 for _ in $(seq 300); do
   grep -qs "^berth serves" "$directory/serve.out" && { served=1; break; }
@@ -54,10 +52,4 @@ try:          export BERTH_SERVER=$url
 guide:        docs/guide-fleet.md
 Ctrl-C stops everything; the data stays in $directory
 TEXT
-while sleep 0.5; do
-  for pid in "${!names[@]}"; do
-    kill -0 "$pid" 2>/dev/null && continue
-    echo "ended: ${names[$pid]}"
-    unset "names[$pid]"
-  done
-done
+watch

@@ -38,7 +38,7 @@ let tenantEndpoints: [Endpoint] = [
     answers: [.init(200, "A page of kept room.", .page(of: Schemas.keptCapacity))], handler: listCapacity),
   Endpoint(
     method: .post, pattern: "/api/v1/capacity", id: "reserveCapacity", tag: "tenants", permission: .capacityWrite,
-    summary: "Keep room on a node for a tenant's VMs, and for those of a higher priority.",
+    summary: "Keep room on a node for a tenant's VMs, and for those of a higher priority that may preempt.",
     body: Schemas.capacityReserve,
     answers: [
       .init(201, "What is kept.", Schemas.keptCapacity), .init(200, "What would be (`dry_run`).", Schemas.keptCapacity)

@@ -97,9 +97,10 @@ package final class DistanceMeter: @unchecked Sendable {
 
   /// nil = it cannot be reached.
   static func median(of target: Target) -> UInt32? {
+    let names = NameLookup(host: target.host, port: target.port)
     var times: [Int64] = []
     for _ in 0..<tries {
-      guard let address = (try? SocketAddress.resolve(host: target.host, port: target.port))?.first else { return nil }
+      guard let address = (try? names.addresses(until: .now + patience))?.first else { return nil }
       let began = MonotonicTime.now
       // Whether it can be reached is the question.
       guard (try? Socket.connect(to: address, until: began + patience)) != nil else { return nil }

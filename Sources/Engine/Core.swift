@@ -71,7 +71,9 @@ package struct CoreFlaws: OptionSet, Hashable, Sendable {
 /// its end is the next event. Over a shared log it also publishes what others wrote, and decides only while it leads.
 package final class Core {
   /// How long those who wait for a node are left alone after a try that changed nothing, in microseconds.
-  private static let schedulingRest: LogTime = 50_000
+  private static let schedulingRest: Int64 = 50_000
+  /// How long what is due by itself waits after a refusal, in microseconds.
+  private static let refusalRest: Int64 = 1_000_000
 
   private(set) var ledger: Ledger
   let published: Published
@@ -86,8 +88,12 @@ package final class Core {
   private(set) var isStorageFull = false {
     didSet { if isStorageFull != oldValue { options.storageFull(isStorageFull) } }
   }
-  /// Until then nobody who waits for a node is tried again: the last try changed nothing.
-  private var restsUntil: LogTime = 0
+  /// Until then, since boot, nobody who waits for a node is tried again: the last try changed nothing.
+  private var schedulingRests: Int64 = 0
+  /// Until then, since boot, nothing is done that nobody asked for: the log has refused the last batch.
+  private var everythingRests: Int64 = 0
+  /// Whether the last batch left out what was due, so that a command that must be alone could go.
+  private var wentAlone = false
   /// What this node may do with the log.
   package private(set) var leadership: Leadership
   /// The end of the log as this node has taken it; the next batch follows it.
@@ -129,19 +135,25 @@ package final class Core {
   var isClockHeld: Bool { clock.isHeld }
   var queued: Int { queue.count - queueHead }
 
-  /// When something falls due by itself; nil = never, held, or another node's business.
-  var nextDue: LogTime? {
-    guard leadership.decides else { return nil }
-    let expiry = expiry.isHeld ? nil : ledger.nextDue
-    guard let work = ledger.nextWork.map({ max($0, restsUntil) }) else { return expiry }
-    return min(work, expiry ?? work)
+  /// Whether something falls due by itself some time.
+  var waitsForTime: Bool {
+    leadership.decides && (ledger.nextWork != nil || !expiry.isHeld && ledger.nextDue != nil)
   }
 
-  /// Whether a lease or a quarantine ends by the log's time now.
+  /// Whether a lease or a quarantine ends by the log's time now, or somebody who waits for a node is to be tried.
   func isDue(_ reading: ClockReading) -> Bool {
-    guard let nextDue else { return false }
-    return nextDue <= clock.reckon(reading, after: published.tables.time).time
+    guard leadership.decides, reading.boot >= everythingRests else { return false }
+    let time = clock.reckon(reading, after: lastTime).time
+    return hasWork(at: time, reading) || !expiry.isHeld && ledger.nextDue.map { $0 <= time } ?? false
   }
+
+  private func hasWork(at time: LogTime, _ reading: ClockReading) -> Bool {
+    guard let work = ledger.nextWork else { return false }
+    return work <= time && reading.boot >= schedulingRests
+  }
+
+  /// No batch may lie before this; a batch of no entries moves it, and not the tables.
+  private var lastTime: LogTime { max(published.tables.time, head.time) }
 
   /// Takes submissions; who cannot be decided for is answered at once.
   package func add(_ waiting: [Waiting]) {
@@ -162,16 +174,21 @@ package final class Core {
 
   // MARK: Deciding
 
-  /// Decides as much of what waits as fits a batch, and appends it; true if there was anything to do.
-  package func begin(_ reading: ClockReading, append: (Batch) -> Void, barrier: (UInt64) -> Void) -> Bool {
+  /// Decides as much of what waits as fits a batch, and appends it; true if there was anything to do. Who is about to
+  /// stop begins nothing by itself.
+  package func begin(
+    _ reading: ClockReading, isStopping: Bool = false, append: (Batch) -> Void, barrier: (UInt64) -> Void
+  ) -> Bool {
     precondition(inFlight == nil, "one append at a time")
     if let epoch = claimed { return takeOver(epoch, reading, append) }
     guard leadership.decides else { return false }
     let isCredulous = options.flaws.contains(.expireByLocalClock)
-    let time =
-      isCredulous ? max(reading.wall, published.tables.time) : clock.time(reading, after: published.tables.time)
-    let due = dueRows(at: time)
-    let hasWork = ledger.nextWork.map { max($0, restsUntil) <= time } ?? false
+    let time = isCredulous ? max(reading.wall, lastTime) : clock.time(reading, after: lastTime)
+    // What must be alone would wait until nothing is due any more; so it goes first every other time.
+    wentAlone = !wentAlone && queued > 0 && Ledger.isStructural(queue[queueHead].submission.command)
+    let isAsIfIdle = wentAlone || isStopping || reading.boot < everythingRests
+    let due = isAsIfIdle ? [] : dueRows(at: time)
+    let hasWork = !isAsIfIdle && hasWork(at: time, reading)
     guard queued > 0 || !due.isEmpty || hasWork else { return false }
     var draft = Draft(
       revision: published.tables.revision, time: time, seed: options.random(), most: options.batchMax)
@@ -180,7 +197,7 @@ package final class Core {
       _ = draft.take(ledger.decide(expire, draft.context))
     }
     // Before the commands that wait: what has become free belongs to those who waited for it.
-    if hasWork { schedule(&draft) }
+    if hasWork { schedule(&draft, reading) }
     fill(&draft)
     let wanted = ledger.advice.takeWanted()
     if !wanted.isEmpty { options.wantAdvice(wanted) }
@@ -207,10 +224,10 @@ package final class Core {
     return expiry.isHeld ? [] : ledger.popDue(at: time, limit: Limits.expiriesPerEntry)
   }
 
-  private func schedule(_ draft: inout Draft) {
+  private func schedule(_ draft: inout Draft, _ reading: ClockReading) {
     let asked = Submission(.fleet(.schedule), actor: "system", requestID: "", asked: "")
     let decision = ledger.decide(asked, draft.context)
-    if decision.entry == nil { restsUntil = draft.time + Core.schedulingRest }
+    if decision.entry == nil { schedulingRests = reading.boot + Core.schedulingRest }
     _ = draft.take(decision)
   }
 
@@ -261,13 +278,14 @@ package final class Core {
   // MARK: Ends
 
   /// The append under way has ended.
-  func ended(_ end: AppendEnd) {
+  private func ended(_ end: AppendEnd, _ reading: ClockReading) {
     guard let flight = inFlight else { preconditionFailure("an append ended that was not begun") }
     inFlight = nil
     options.metrics.flush.observe(nanoseconds: MonotonicTime.sinceBoot - flight.began)
     switch end {
     case .durable:
       isStorageFull = false
+      everythingRests = 0
       let stored = StoredBatch(batch: flight.batch, hash: flight.batch.hash)
       head = head.advanced(by: stored.batch, hash: stored.hash)
       observer.see(flight.entries, published.tables, time: flight.batch.time)
@@ -279,6 +297,7 @@ package final class Core {
       options.answering { for answer in flight.answers { answer.send() } }
     case .refused(let refusal):
       if refusal == .storageFull { isStorageFull = true }
+      if refusal != .fenced { everythingRests = reading.boot + Core.refusalRest }
       takeBack(flight, Unavailable(refusal))
       options.metrics.refused.add()
     case .unknown:
@@ -336,7 +355,7 @@ package final class Core {
     case .follows(let leader):
       (leadership, claimed) = (.following(leader), nil)
       dismiss(.notLeading(leader))
-    case .ended(let end): ended(end)
+    case .ended(let end): ended(end, reading)
     case .barrier(let through, let end): barriers.end(through: through, end)
     case .lost(let why): lose(why)
     }
@@ -394,9 +413,8 @@ package final class Core {
     ledger = Ledger(published.tables)
     ledger.advice.names = options.schedulers
     observer = FleetObserver(options.metrics)
-    let time = max(published.tables.time, head.time)
     let batch = Batch(
-      sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: time, seed: options.random(),
+      sequence: head.sequence + 1, epoch: epoch, nonce: options.random(), time: lastTime, seed: options.random(),
       firstRevision: head.nextRevision, previous: head.hash, stateHash: published.tables.stateHash, entries: [])
     inFlight = InFlight(batch: batch, entries: [], answers: [], due: [], began: .sinceBoot)
     append(batch)

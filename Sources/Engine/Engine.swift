@@ -338,7 +338,8 @@ package final class Engine: @unchecked Sendable {
         core.giveUp()
         break
       }
-      let began = core.begin(options.clock(), append: append, barrier: barrier)
+      let began = core.begin(
+        options.clock(), isStopping: work.isStopping, append: append, barrier: barrier)
       if !began, work.isStopping, work.ring.isEmpty, core.queued == 0 { break }
     }
     core.dismiss(.stopping)
@@ -405,7 +406,7 @@ package final class Engine: @unchecked Sendable {
       let patience: Duration? =
         isShared
         ? .milliseconds(100)
-        : !isSettled ? .milliseconds(50) : hasNodes || core.nextDue != nil ? .milliseconds(200) : nil
+        : !isSettled ? .milliseconds(50) : hasNodes || core.waitsForTime ? .milliseconds(200) : nil
       let (work, isWoken) = inbox.take(
         ring: isFree && !hasLeft, always: mustGo, patience: patience, isPulse: isShared || hasNodes)
       if !isWoken, !isSettled, case .own(let log) = medium {

@@ -41,15 +41,15 @@ package struct Recovery {
       applied = snapshot.header.oldestRevision
       wholeFrom = snapshot.header.newestRevision
     }
+    guard let start = try log.sequence(holding: applied + 1) else {
+      // A snapshot says no time; the next batch must not lie before the last.
+      if snapshot != nil { tables.finishLoading(revision: applied, time: try log.head().time) }
+      return
+    }
     var isLoading = snapshot != nil
     if isLoading, applied >= wholeFrom {
       tables.finishLoading(revision: applied, time: 0)
       isLoading = false
-    }
-    let first = try log.sequence(holding: applied + 1)
-    guard let start = first else {
-      if isLoading { tables.finishLoading(revision: applied, time: 0) }
-      return
     }
     try log.verify(from: start) { stored throws(LogFault) in
       let batch = stored.batch

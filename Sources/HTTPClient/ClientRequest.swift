@@ -39,7 +39,7 @@ package struct ClientRequest: Sendable {
       guard !name.isEmpty, name.utf8.allSatisfy(Self.isNameByte), !Self.reserved.contains(name.lowercased()) else {
         throw Self.invalid("\(name.debugDescription) is not the name of a header field that can be given")
       }
-      guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+      guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else {
         throw Self.invalid("the header field \(name) contains a control character")
       }
       head += "\(name): \(value)\r\n"

@@ -18,13 +18,6 @@ package enum Endpoint: Hashable, Sendable, CustomStringConvertible {
   var hostHeader: String {
     if case .unix = self { "localhost" } else { description }
   }
-
-  func addresses() throws(NetFault) -> [SocketAddress] {
-    switch self {
-    case .tcp(let host, let port): try SocketAddress.resolve(host: host, port: port)
-    case .unix(let path): [try SocketAddress.unix(path)]
-    }
-  }
 }
 
 /// The bounds of a client.

@@ -24,6 +24,7 @@ package final class HTTPClient: @unchecked Sendable {
   package let endpoint: Endpoint
   let options: HTTPClientOptions
   private let tls: ClientTLS?
+  private let names: NameLookup?
   private let pool: ConnectionPool
 
   /// Makes a client; nothing is connected before the first request. With `tls` connections over TCP are encrypted, and
@@ -39,6 +40,7 @@ package final class HTTPClient: @unchecked Sendable {
     self.endpoint = endpoint
     self.options = options
     self.tls = tls
+    names = if case .tcp(let host, let port) = endpoint { NameLookup(host: host, port: port) } else { nil }
     pool = ConnectionPool(options)
   }
 
@@ -121,7 +123,7 @@ package final class HTTPClient: @unchecked Sendable {
     var last = "\(endpoint) has no address"
     var trouble: TLSFault.Trouble?
     do throws(NetFault) {
-      for address in try endpoint.addresses() {
+      for address in try addresses(until: deadline) {
         let socket: Socket
         do throws(NetFault) { socket = try Socket.connect(to: address, until: deadline) } catch {
           last = error.sentence
@@ -137,6 +139,11 @@ package final class HTTPClient: @unchecked Sendable {
       }
     } catch { last = error.sentence }
     throw HTTPClientFault(.notConnected, wasSent: false, last, tls: trouble)
+  }
+
+  private func addresses(until deadline: MonotonicTime) throws(NetFault) -> [SocketAddress] {
+    if case .unix(let path) = endpoint { return [try SocketAddress.unix(path)] }
+    return try names?.addresses(until: deadline) ?? []
   }
 
   private func secure(_ socket: Socket, _ way: ClientTLS.Way?, until deadline: MonotonicTime) throws(TLSFault) {

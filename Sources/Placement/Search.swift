@@ -146,7 +146,8 @@ extension Fleet {
 
   // MARK: Kept capacity
 
-  /// What of a node's kept capacity a request may use: its tenant's own, that of a lower priority, and what has ended.
+  /// What of a node's kept capacity a request may use: its tenant's own, that of a lower priority if it may take from
+  /// others, and what has ended.
   func keptRoom(_ node: Int32, _ asked: Asked) -> (sum: Amounts, own: Bool) {
     var sum = Amounts.zero
     var own = false
@@ -160,7 +161,7 @@ extension Fleet {
 
   private func isOpen(_ row: CapacityReservation, _ asked: Asked) -> Bool {
     row.tenant == asked.request.key.tenant
-      || asked.request.spec.priority > row.priority && asked.request.spec.preemption != .own
+      || asked.request.spec.priority > row.priority && asked.request.spec.preemption.takesFromOthers
       || row.expiresAt.map { $0 <= asked.request.time } ?? false
   }
 

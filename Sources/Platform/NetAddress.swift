@@ -7,11 +7,21 @@ package struct SocketAddress: Sendable {
 
   init() {}
 
-  /// The addresses of `host` and `port`; a name is looked up and may have several. Blocks on the resolver.
+  /// The addresses of `host` and `port`; a name is looked up and may have several. Blocks on the resolver: whoever
+  /// has a deadline asks a `NameLookup`.
   package static func resolve(host: String, port: UInt16) throws(NetFault) -> [SocketAddress] {
+    try resolve(host: host, port: port, flags: AI_NUMERICSERV)
+  }
+
+  /// The address that `host` is; nil if it is a name.
+  static func numeric(_ host: String, port: UInt16) -> SocketAddress? {
+    (try? resolve(host: host, port: port, flags: AI_NUMERICSERV | AI_NUMERICHOST))?.first
+  }
+
+  private static func resolve(host: String, port: UInt16, flags: Int32) throws(NetFault) -> [SocketAddress] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = AI_NUMERICSERV
+    unsafe hints.ai_flags = flags
     var list: UnsafeMutablePointer<addrinfo>?
     let result = unsafe getaddrinfo(host, String(port), &hints, &list)
     guard result == 0 else {

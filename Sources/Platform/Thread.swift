@@ -1,8 +1,9 @@
 internal import CLinux
 
-/// A thread of our own with a name that tools show; joined or detached by its owner.
+/// A thread of our own with a name that tools show; its owner joins it, or lets go of it.
 @safe package final class Thread: @unchecked Sendable {
   private var handle = pthread_t()
+  private var isJoined = false
 
   /// Starts a thread called `name` (at most 15 bytes) that runs `body`.
   package init(name: String, _ body: @escaping @Sendable () -> Void) {
@@ -23,7 +24,11 @@ internal import CLinux
   package func join() {
     let result = pthread_join(handle, nil)
     precondition(result == 0, "pthread_join failed with \(result)")
+    isJoined = true
   }
+
+  // The stack of a thread that ended is kept for who may join it.
+  deinit { if !isJoined { pthread_detach(handle) } }
 
   private final class Body: Sendable {
     let name: String

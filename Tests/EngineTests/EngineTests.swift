@@ -204,6 +204,24 @@ extension Answer {
     again.engine.stop()
   }
 
+  @Test func timeDoesNotGoBackBehindASnapshotOfTheWholeLog() throws {
+    let began = ClockReading(wall: 1_000_000_000_000, boot: 0)
+    let bench = try Bench { $0.clock = { began } }
+    try bench.makePool("10.0.0.0/24")
+    #expect(bench.engine.snapshotNow())
+    bench.engine.stop()
+    #expect(try !bench.snapshots.list().isEmpty)
+    // The wall clock is behind what the log has seen.
+    let again = try Bench(log: bench.log, snapshots: bench.snapshots) {
+      $0.clock = { ClockReading(wall: 999_900_000_000, boot: 0) }
+    }
+    #expect(again.engine.status.snapshotRevision > 0)
+    #expect(again.engine.read { $0.time } == began.wall)
+    #expect(again.allocate("vm-1").ip != nil)
+    #expect(try again.log.reader().batches(from: 1, limit: 9).map(\.batch.time) == [began.wall, began.wall])
+    again.engine.stop()
+  }
+
   @Test func leasesEndByThemselves() throws {
     let clock = Guard(ClockReading(wall: 1_000_000_000_000, boot: 0))
     let bench = try Bench { $0.clock = { clock.value } }

@@ -61,9 +61,17 @@ private final class Node {
     ask(.allocate(AllocateRequest(.pool(.simple), holder: Holder(owner: OwnerName(trusted: owner)))))
   }
 
-  func makePool() {
-    let cidr = Prefix(containing: IPAddress("10.0.0.0")!, length: 24)
-    ask(.createPool(Pool(name: .simple, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)))))
+  func makePool(_ name: PoolName = .simple, _ text: String = "10.0.0.0", leaseSeconds: UInt32 = 0) {
+    let cidr = Prefix(containing: IPAddress(text)!, length: 24)
+    var pool = Pool(name: name, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)))
+    pool.leaseSeconds = leaseSeconds
+    ask(.createPool(pool))
+  }
+
+  func pass(seconds: Int64) {
+    clock.wall += seconds * 1_000_000
+    clock.boot += seconds * 1_000_000
+    step()
   }
 
   /// The batch under way is durable; returns what the other nodes are told.
@@ -119,6 +127,67 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     second.core.confirm(second.clock)
     second.allocate("b")
     #expect(second.appended.last?.time == second.clock.wall)
+  }
+
+  @Test func whatIsDueByItselfRestsWhenTheLogRefuses() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool(leaseSeconds: 30)
+    _ = node.land()
+    node.allocate("vm-1")
+    _ = node.land()
+    node.pass(seconds: 31)
+    #expect(node.appended.count == 4, "the lease's end is written")
+    node.hear(.ended(.refused(.storageFull)))
+    node.step()
+    #expect(node.appended.count == 4, "it is not tried again at once")
+    node.allocate("vm-2")
+    #expect(node.appended.count == 5, "who asks is tried")
+    node.hear(.ended(.refused(.storageFull)))
+    node.pass(seconds: 2)
+    #expect(node.appended.count == 6)
+    _ = node.land()
+    #expect(node.core.tables.pools[.simple]?.allocations == 0)
+  }
+
+  @Test func whoStopsBeginsNothingByItself() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool(leaseSeconds: 30)
+    _ = node.land()
+    node.allocate("vm-1")
+    _ = node.land()
+    (node.clock.wall, node.clock.boot) = (node.clock.wall + 31_000_000, node.clock.boot + 31_000_000)
+    #expect(
+      !node.core.begin(node.clock, isStopping: true, append: { _ in Issue.record("appended") }, barrier: { _ in }))
+  }
+
+  /// A pool is made by a batch of its own: it would wait for all leases, and everybody behind it too.
+  @Test func aCommandThatMustBeAloneGoesBeforeWhatIsDue() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool(leaseSeconds: 30)
+    _ = node.land()
+    for number in 0..<3 {
+      node.allocate("vm-\(number)")
+      _ = node.land()
+    }
+    node.clock.wall += 31_000_000
+    node.clock.boot += 31_000_000
+    node.core.confirm(node.clock)
+    node.makePool(PoolName(trusted: "b"), "10.0.1.0")
+    #expect(node.core.isAppending)
+    node.makePool(PoolName(trusted: "c"), "10.0.2.0")
+    _ = node.land()
+    #expect(node.core.tables.pools[PoolName(trusted: "b")] != nil)
+    #expect(node.core.tables.pools[.simple]?.allocations == 3)
+    _ = node.land()
+    #expect(node.core.tables.pools[.simple]?.allocations == 0, "the leases' turn: two in a row do not push them away")
+    _ = node.land()
+    #expect(node.core.tables.pools[PoolName(trusted: "c")] != nil)
   }
 
   @Test func aFollowerDecidesNothing() {

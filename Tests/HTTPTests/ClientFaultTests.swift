@@ -162,4 +162,16 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     }
     #expect(client.metrics.created == 0)
   }
+
+  /// What a server takes a node of a cluster can pass on.
+  @Test(
+    arguments: [0x00...0x08, 0x09...0x09, 0x0A...0x1F, 0x20...0x7E, 0x7F...0x7F, 0x80...0xFF] as [ClosedRange<UInt32>])
+  func aValueMayHaveWhatServersTake(_ range: ClosedRange<UInt32>) {
+    let client = HTTPClient(.unix(path: "/nobody"))
+    for scalar in range.compactMap(Unicode.Scalar.init) {
+      let request = ClientRequest("GET", "/", headers: [("X", "a\(Character(scalar))b")])
+      let isTaken = fault(outcome(client, request))?.kind == .notConnected
+      #expect(isTaken == (scalar.value == 0x09 || scalar.value >= 0x20 && scalar.value != 0x7F), "\(scalar.value)")
+    }
+  }
 }

@@ -67,4 +67,21 @@ import Testing
     driven.machine.stepDown()
     #expect(driven.pass(until: { driven.watches.values.map(\.end) == [keys.logEnd] }), "it follows again")
   }
+
+  /// Or its barrier would be a proof to the agents' leases that this node leads.
+  @Test func whoWasDeposedHearsOfItBeforeItsBarrierPasses() {
+    let driven = Driven()
+    let keys = EtcdKeys(prefix: "/berth/")
+    driven.give(.start(after: nil))
+    #expect(driven.lead())
+    // Another campaign has won; no watch has said so.
+    _ = driven.etcd.handle(.txn(EtcdTxn([], then: [.delete(key: keys.epoch, end: nil)])), now: 0)
+    _ = driven.etcd.handle(.txn(EtcdTxn([], then: [.put(key: keys.epoch, value: [], lease: 0)])), now: 0)
+    driven.give(.barrier(1))
+    let passed = { driven.events.firstIndex { if case .barrier(_, .passed) = $0 { true } else { false } } }
+    #expect(driven.pass(until: { passed() != nil }))
+    let follows = driven.events.lastIndex { if case .follows = $0 { true } else { false } }
+    let (first, then) = (follows ?? .max, passed() ?? 0)
+    #expect(first < then, "\(driven.events.suffix(3))")
+  }
 }

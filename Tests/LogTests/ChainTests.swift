@@ -73,14 +73,18 @@ import Testing
       }
     }
     for count in 0..<Int(target) {
-      guard append(log, nextBatch(log.head, sizes: [3000])) == .durable else { break }
+      let end = append(log, nextBatch(log.head, sizes: [3000]))
+      guard end == .durable else {
+        Issue.record("batch \(count + 1) ended as \(end)")
+        break
+      }
       if count.isMultiple(of: 16) { log.maintain(idle: count.isMultiple(of: 256)) }
     }
     // The readers run until they have seen the last batch; the deadline only bounds a failure.
     let deadline = MonotonicTime.now + .seconds(30)
     progress.wait(for: 2, until: deadline)
     for reader in readers { reader.join() }
-    #expect(progress.finished == 2 && progress.faults.isEmpty, "\(progress.faults)")
+    #expect(progress.finished == 2 && progress.faults.isEmpty, "\(progress.faults), the log at \(log.head)")
   }
 }
 

@@ -92,6 +92,10 @@ import Testing
     #expect(fleet.ask(spec(cpu: 2)).explanation.removed(by: .reserved) == 1)
     #expect(fleet.ask(spec(cpu: 2) { $0.priority = 600 }).isPending)
     #expect(fleet.ask(spec(cpu: 2) { $0.priority = 601 }).node == "a")
+    for policy in [PreemptionPolicy.never, .own] {
+      let wish = spec(cpu: 2) { ($0.priority, $0.preemption) = (1_000, policy) }
+      #expect(fleet.ask(wish).isPending, "\(policy) takes nothing from others")
+    }
     #expect(fleet.ask(spec(cpu: 2), time: 1_000).node == "a")
     #expect(fleet.ask(spec()).node == "a")
     let own = fleet.ask(spec(cpu: 2), tenant: "t1")

@@ -93,7 +93,7 @@ let capacityCommands: [Command] = [
   },
   Command(
     "capacity reserve", "Keep room on a node for a tenant.",
-    details: "The tenant's VMs use it up; a VM of a higher priority may take it too.",
+    details: "The tenant's VMs use it up; a VM of a higher priority that may preempt can take it too.",
     [Positional("NAME", "A DNS label.")],
     flags: [Flag("node", value: "NODE", help: "The node."), CommonFlag.tenant] + resourceFlags + [
       Flag("priority", value: "N", help: "0 to 1000, 500 when left out."),

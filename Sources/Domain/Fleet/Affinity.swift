@@ -108,6 +108,9 @@ package enum PreemptionPolicy: UInt8, Hashable, Sendable, CaseIterable {
   /// The same without others' VMs.
   package var withinTenant: PreemptionPolicy { self == .never ? .never : .own }
 
+  /// Whether it takes what others have.
+  package var takesFromOthers: Bool { self == .lower || self == .cost }
+
   /// As in the API.
   package var name: String { "\(self)" }
 }

@@ -153,7 +153,7 @@ package struct CapacityReservation: Hashable, Sendable {
   package let asked: Resources
   /// What is still kept: each VM that uses it takes its part for good.
   package var left: Resources
-  /// A VM of a higher priority may use it too.
+  /// A VM of a higher priority may use it too, if it may take from others.
   package let priority: UInt16
   /// When it ends; nil = never.
   package let expiresAt: LogTime?

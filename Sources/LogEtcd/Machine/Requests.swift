@@ -102,7 +102,7 @@ extension EtcdMachine {
     case .append: appendMissed(sent)
     case .grant: campaignLater()
     case .campaign: campaignMissed(sent)
-    case .renew: lead.renewAt = now
+    case .renew: lead.renewAt = now + EtcdTiming.retry
     case .forget: break
     }
   }

@@ -118,6 +118,8 @@ extension EtcdMachine {
     sync.flying!.revision = header.revision
     sync.flying!.epochAtRevision = epoch.kvs.first?.created ?? 0
     guard succeeded else { return syncFailed(read.kvs.first, at: header.revision, sent) }
+    // Who leads no more hears of it before a barrier passes, or it would take the barrier for a proof that it leads.
+    if lead.epochHeld != nil { noteEpoch(epoch.kvs.first, at: header.revision) }
     took(read)
     guard phase == .following else { return }
     noteEpoch(epoch.kvs.first, at: header.revision)

@@ -54,7 +54,7 @@ final class EtcdCalls: @unchecked Sendable {
     let isTaken = lock.withLock { () -> Bool in
       guard !isClosed, jobs.count < EtcdCalls.maxWaiting else { return false }
       jobs.append(Job(request: request, endpoint: endpoint, timeout: timeout, done: done))
-      if idle == 0, threads.count < EtcdCalls.workers {
+      if idle < jobs.count, threads.count < EtcdCalls.workers {
         threads.append(Thread(name: "berth-etcd-io") { self.work() })
       } else {
         changed.signal()

@@ -67,7 +67,8 @@ struct Model {
   }
 
   static func isOpen(_ row: CapacityReservation, _ request: PlacementRequest) -> Bool {
-    row.tenant == request.key.tenant || row.priority < request.spec.priority && [.lower, .cost].contains(request.spec.preemption)
+    row.tenant == request.key.tenant
+      || row.priority < request.spec.priority && [.lower, .cost].contains(request.spec.preemption)
       || (row.expiresAt ?? .max) <= request.time
   }
 

@@ -43,9 +43,9 @@ test: test-deps ## every test but the slow ones, with the coverage figure
 test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why
 	Tests/slow.sh
 
-sim: deps ## the simulated cluster, addresses and fleet: SEEDS=1000, for MINUTES=20 at least, SEED=42 WORKLOAD=fleet shows one
+sim: deps ## the simulated cluster, addresses and fleet: SEEDS=1000, for MINUTES=20 at least, SEED=42 WORKLOAD=fleet shows one, BUGS=1 what it catches
 	swift build -c release --product berth-sim
-	SEED=$(SEED) SEEDS=$(SEEDS) MINUTES=$(MINUTES) WORKLOAD=$(WORKLOAD) .build/release/berth-sim
+	SEED=$(SEED) SEEDS=$(SEEDS) MINUTES=$(MINUTES) WORKLOAD=$(WORKLOAD) BUGS=$(BUGS) BUG="$(BUG)" .build/release/berth-sim
 
 fmt: ## format all sources in place
 	swift format --in-place --recursive $(SOURCES)

@@ -130,7 +130,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "berth-sim",
-      dependencies: ["Simulation", "Agent", "Engine", "LogEtcd", "Platform", "TestSupport"].map { .byName(name: $0) },
+      dependencies: ["Simulation", "Platform", "TestSupport"].map { .byName(name: $0) },
       path: "Benchmarks/berth-sim", swiftSettings: strict),
     tests("AddressingTests", ["Addressing", "TestSupport"]),
     tests("DomainTests", ["Domain", "Addressing", "TestSupport"]),

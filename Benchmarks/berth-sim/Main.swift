@@ -1,15 +1,13 @@
 // Runs the simulated cluster, with addresses alone and with a fleet: `SEEDS=n` runs that many seeds of each, with
 // `MINUTES=n` for at least so long; `SEED=n` runs one with all that its nodes were told. `WORKLOAD=addresses` or `fleet`
-// runs one of the two.
+// runs one of the two. `BUGS=1` looks for the first seeds that catch each deliberate bug, `BUG=name SEED=n` shows one.
 internal import Glibc
-internal import Agent
-internal import Engine
-internal import LogEtcd
 internal import Platform
 internal import Simulation
 
 @main enum Main {
   static func main() {
+    if number("BUGS") != nil { return bugs() }
     if let seed = number("SEED") { return one(seed) }
     let seeds = number("SEEDS") ?? 100
     let first = number("FIRST") ?? 1
@@ -51,29 +49,35 @@ internal import Simulation
 
     /// The same seed always has the same plan.
     func plan(_ seed: UInt64) -> WorldPlan {
-      let core = CoreFlaws(rawValue: flaws("CORE_FLAWS"))
-      guard self == .addresses else {
-        var fleet = FleetPlan()
-        fleet.leaseFlaws = LeaseFlaws(rawValue: flaws("LEASE_FLAWS"))
-        fleet.agentFlaws = AgentFlaws(rawValue: flaws("AGENT_FLAWS"))
-        fleet.hostFlaws = HostFlaws(rawValue: flaws("HOST_FLAWS"))
-        return WorldPlan(fleet: seed, fleet, flaws: core)
-      }
-      var plan = WorldPlan(seed: seed)
-      if !core.isEmpty { plan.engine = { CoreEngine(seed: $0, flaws: core) } }
-      // As in the tests: bugs of the protocol are looked for behind the toy.
-      if flaws("FLAWS") != 0 {
-        plan.flaws = EtcdFlaws(rawValue: flaws("FLAWS"))
-        plan.engine = { ToyEngine(seed: $0, snapshotEvery: 12) }
-      }
-      return plan
+      if let bug = Main.bug { return bug.plan(seed) }
+      return self == .addresses ? WorldPlan(seed: seed) : WorldPlan(fleet: seed)
     }
+  }
 
-    private func flaws(_ name: String) -> Int { Main.number(name).map { Int($0) } ?? 0 }
+  /// The bug that is asked for by its name.
+  static let bug: Bug? = text("BUG").map { name in
+    guard let bug = Bug.all.first(where: { $0.name == name }) else {
+      print("BUG is one of: " + Bug.all.map(\.name).joined(separator: "; "))
+      exit(2)
+    }
+    return bug
+  }
+
+  /// The first seeds that catch each; the tests begin with one of them.
+  static func bugs() {
+    for bug in Bug.all {
+      var (seeds, next): ([UInt64], UInt64) = ([], 1)
+      while seeds.count < 3, let seed = bug.seed(in: next..<301) {
+        seeds.append(seed)
+        next = seed + 1
+      }
+      print("\(bug.name): \(seeds.isEmpty ? "none of 300" : seeds.map(String.init).joined(separator: ", "))")
+    }
   }
 
   static let workloads: [Workload] =
-    text("WORKLOAD").map { name in
+    bug.map { _ in [.addresses] }
+    ?? text("WORKLOAD").map { name in
       guard let workload = Workload(rawValue: name) else {
         print("WORKLOAD is addresses or fleet")
         exit(2)

@@ -55,9 +55,9 @@ internal import Simulation
   }
 
   /// The bug that is asked for by its name.
-  static let bug: Bug? = text("BUG").map { name in
-    guard let bug = Bug.all.first(where: { $0.name == name }) else {
-      print("BUG is one of: " + Bug.all.map(\.name).joined(separator: "; "))
+  static let bug: PlantedBug? = text("BUG").map { name in
+    guard let bug = PlantedBug.all.first(where: { $0.name == name }) else {
+      print("BUG is one of: " + PlantedBug.all.map(\.name).joined(separator: "; "))
       exit(2)
     }
     return bug
@@ -65,7 +65,7 @@ internal import Simulation
 
   /// The first seeds that catch each; the tests begin with one of them.
   static func bugs() {
-    for bug in Bug.all {
+    for bug in PlantedBug.all {
       var (seeds, next): ([UInt64], UInt64) = ([], 1)
       while seeds.count < 3, let seed = bug.seed(in: next..<301) {
         seeds.append(seed)

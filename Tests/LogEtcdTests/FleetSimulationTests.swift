@@ -30,5 +30,5 @@ import Testing
     #expect(first.trace == second.trace)
   }
 
-  @Test(arguments: Bug.ofTheFleet) func theSimulatorCatchesABugOfTheFleet(_ bug: Bug) { isCaught(bug) }
+  @Test(arguments: PlantedBug.ofTheFleet) func theSimulatorCatchesABugOfTheFleet(_ bug: PlantedBug) { isCaught(bug) }
 }

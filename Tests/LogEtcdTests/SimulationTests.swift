@@ -31,11 +31,15 @@ import Testing
     #expect(other.trace != first.trace)
   }
 
-  @Test(arguments: Bug.ofTheProtocol) func theSimulatorCatchesABugOfTheProtocol(_ bug: Bug) { isCaught(bug) }
+  @Test(arguments: PlantedBug.ofTheProtocol) func theSimulatorCatchesABugOfTheProtocol(_ bug: PlantedBug) {
+    isCaught(bug)
+  }
 
-  @Test(arguments: Bug.ofTheToy) func theSimulatorCatchesABugOfTheEngine(_ bug: Bug) { isCaught(bug) }
+  @Test(arguments: PlantedBug.ofTheToy) func theSimulatorCatchesABugOfTheEngine(_ bug: PlantedBug) { isCaught(bug) }
 
-  @Test(arguments: Bug.ofTheEngine) func theSimulatorCatchesABugOfTheRealEngine(_ bug: Bug) { isCaught(bug) }
+  @Test(arguments: PlantedBug.ofTheEngine) func theSimulatorCatchesABugOfTheRealEngine(_ bug: PlantedBug) {
+    isCaught(bug)
+  }
 
   @Test func theRealEngineKeepsItsPromisesUnderEveryFault() {
     var seen: Set<String> = []
@@ -57,7 +61,7 @@ import Testing
 }
 
 /// Some seed soon catches it.
-func isCaught(_ bug: Bug) {
+func isCaught(_ bug: PlantedBug) {
   let found = bug.seed(in: bug.hint..<bug.hint + 250)
   print("\(bug.name): seed \(found.map(String.init) ?? "-")")
   #expect(found != nil, "\(bug.name) was not caught; `make sim BUGS=1` looks for seeds that do")

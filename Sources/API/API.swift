@@ -96,13 +96,27 @@ package final class BerthAPI: Sendable {
   package var router: Router {
     Router(
       BerthAPI.table.map { endpoint in
-        Route(endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit) { request, reply in
+        Route(
+          endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit,
+          judge: { request in self.judge(endpoint, request) }
+        ) { request, reply in
           self.open(endpoint, request, reply)
         }
       })
   }
 
   /// The door: every request to every route comes through here.
+  /// What the door has against a request, before its body is waited for: strangers must not make a server keep bodies.
+  /// The door asks again when the body is there, which may take long.
+  private func judge(_ endpoint: Endpoint, _ request: Request) -> Response? {
+    do throws(Problem) {
+      _ = try admit(endpoint, request)
+      return nil
+    } catch {
+      return refusal(error)
+    }
+  }
+
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
     let principal: Principal
     do throws(Problem) { principal = try admit(endpoint, request) } catch {
@@ -135,4 +149,20 @@ package final class BerthAPI: Sendable {
     let counts = counts
     return { counts.completed($0) }
   }
+  /// Lets `/metrics` tell how the server of these routes is doing.
+  package func watch(_ server: Server) {
+    // Weak, because the server has the routes, and they have the metrics.
+    let read: @Sendable () -> ServerMetrics? = { [weak server] in server?.metrics }
+    metrics.gauge("berth_http_connections", "Connections that are open.") { Double(read()?.open ?? 0) }
+    metrics.gauge("berth_http_body_bytes", "Bytes of large bodies of requests in memory.") {
+      Double(read()?.bodyBytes ?? 0)
+    }
+    metrics.gauge("berth_http_unread_bytes", "Bytes of answers that wait for their readers.") {
+      Double(read()?.unreadBytes ?? 0)
+    }
+    metrics.readings(.counter, "berth_http_dropped_total", "Connections dropped because their peers were too slow.") {
+      [Sample([], Double(read()?.dropped ?? 0))]
+    }
+  }
+
 }

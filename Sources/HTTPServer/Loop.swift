@@ -18,6 +18,7 @@ final class Counters: Sendable {
   let refused = Atomic<Int>(0)
   let failedHandshakes = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
+  let unread = Atomic<Int>(0)
 }
 
 /// One thread with its epoll instance and its share of the connections.
@@ -204,9 +205,23 @@ final class Loop: @unchecked Sendable {
   private func sweep() {
     nextSweep = now + .milliseconds(Int(state.sweepMilliseconds))
     for connection in connections { connection?.checkTime(state.options) }
+    dropUnread()
     if !isDraining { setAccepting(state.hasRoom && handshakes < state.options.maxHandshakes) }
     if isDraining, now > drainDeadline { for connection in connections { connection?.close() } }
     sendAll()
+  }
+
+  /// While more waits for peers than may, those go that would need longest for the rest. Whoever has just begun to read
+  /// has a moment, so that fast readers of large answers are not taken for slow ones; until the next look there may be more.
+  private func dropUnread() {
+    guard state.unread > state.options.outputRoom else { return }
+    let slow = connections.compactMap(\.self).filter {
+      $0.unread > 0 && now > $0.unreadSince + state.options.outputPatience
+    }
+    for (connection, _) in slow.map({ ($0, $0.slowness) }).sorted(by: { $0.1 > $1.1 }) {
+      guard state.unread > state.options.outputRoom else { return }
+      connection.drop()
+    }
   }
 
   // MARK: TLS

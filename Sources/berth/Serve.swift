@@ -201,7 +201,11 @@ struct Serve {
     options.tls = settings.tls.map(ServerTLS.init)
     let logger = logger
     options.notice = { logger.log(.warn, $0) }
-    do throws(ServerFault) { return try Server(options, api.router) } catch {
+    do throws(ServerFault) {
+      let server = try Server(options, api.router)
+      api.watch(server)
+      return server
+    } catch {
       let isTaken = error.sentence.hasPrefix("cannot listen")
       throw Complaint(
         error.sentence + (isTaken ? ": is another Berth running? Choose a port with --port" : ""), code: 1)

@@ -78,6 +78,7 @@ package final class BerthAPI: Sendable {
     history = History(engine, index)
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+    metrics.gauge("berth_agents_waiting", "Agents whose answers are held back.") { Double(agents.count) }
     registerDoor()
     registerCertificates()
   }
@@ -131,6 +132,10 @@ package final class BerthAPI: Sendable {
       call.refuse(error)
     }
   }
+
+  /// Answers the agents whose answers are held back, and holds none back any more: before the server is drained, which
+  /// would wait for them.
+  package func releaseAgents() { agents.stop() }
 
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {

@@ -243,6 +243,7 @@ struct Serve {
 /// Waits for one answer of the engine.
 // Unchecked because `lock` guards `answer`.
 final class Waiter: @unchecked Sendable {
+    parts.api.releaseAgents()
   private let lock = Lock()
   private let filled = Condition()
   private var answer: Answer?

@@ -187,8 +187,19 @@ struct Serve {
     return security
   }
 
+  /// Descriptors for everything but connections of clients: files, other nodes, etcd, schedulers.
+  private static let otherDescriptors = 256
+
   func listen(_ api: BerthAPI) throws(Complaint) -> Server {
     var options = ServerOptions()
+    let descriptors = CurrentProcess.raiseDescriptorLimit()
+    let most = max(16, descriptors - Serve.otherDescriptors)
+    if most < options.maxConnections {
+      options.maxConnections = most
+      logger.log(
+        .warn,
+        "\(most) connections are served at a time: the process may have \(descriptors) descriptors (ulimit -n)")
+    }
     options.host = settings.host
     options.port = settings.port
     // The engine and the kernel want processors too: with two, one loop serves more than two do.
@@ -232,6 +243,7 @@ struct Serve {
   private func stop(_ parts: Parts) {
     certificates.stop()
     parts.first?.stop()
+    parts.api.releaseAgents()
     parts.server.drain()
     parts.cluster?.stop()
     parts.api.stop()
@@ -243,7 +255,6 @@ struct Serve {
 /// Waits for one answer of the engine.
 // Unchecked because `lock` guards `answer`.
 final class Waiter: @unchecked Sendable {
-    parts.api.releaseAgents()
   private let lock = Lock()
   private let filled = Condition()
   private var answer: Answer?

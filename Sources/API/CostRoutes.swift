@@ -171,7 +171,7 @@ extension CostGrouping {
     let next = rest.count > query.limit ? query.cursor("\((told ?? 0) + page.count)") : nil
     let revision = call.api.engine.status.revision
     guard isCSV else {
-      let total = intervals.reduce(0) { $0 + $1.amount }
+      let total = intervals.reduce(Money(0)) { $0.adding($1.amount) }
       return call.send(Rendered { $0.bill(Array(page), query.from, query.to, total, next) }.body, revision: revision)
     }
     call.caller.send(

@@ -106,7 +106,6 @@ package final class BerthAPI: Sendable {
       })
   }
 
-  /// The door: every request to every route comes through here.
   /// What the door has against a request, before its body is waited for: strangers must not make a server keep bodies.
   /// The door asks again when the body is there, which may take long.
   private func judge(_ endpoint: Endpoint, _ request: Request) -> Response? {
@@ -118,6 +117,7 @@ package final class BerthAPI: Sendable {
     }
   }
 
+  /// The door: every request to every route comes through here.
   private func open(_ endpoint: Endpoint, _ request: Request, _ reply: Reply) {
     let principal: Principal
     do throws(Problem) { principal = try admit(endpoint, request) } catch {
@@ -149,11 +149,6 @@ package final class BerthAPI: Sendable {
     log.stop()
   }
 
-  /// Told of every answered request by the server, on a loop's thread.
-  package var onCompletion: @Sendable (Completion) -> Void {
-    let counts = counts
-    return { counts.completed($0) }
-  }
   /// Lets `/metrics` tell how the server of these routes is doing.
   package func watch(_ server: Server) {
     // Weak, because the server has the routes, and they have the metrics.
@@ -170,4 +165,9 @@ package final class BerthAPI: Sendable {
     }
   }
 
+  /// Told of every answered request by the server, on a loop's thread.
+  package var onCompletion: @Sendable (Completion) -> Void {
+    let counts = counts
+    return { counts.completed($0) }
+  }
 }

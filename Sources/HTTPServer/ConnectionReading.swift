@@ -153,6 +153,13 @@ extension Connection {
     return share.grow(to: body.count)
   }
 
+  /// How many times longer than up to now its peer would need for the rest of the body, or for as much as it may send.
+  var bodySlowness: Double {
+    var count = current.bodyLimit
+    if case .length(let told) = framing { count = told }
+    return Double(count - current.bodyBytes) * Double(loop.now - since) / Double(max(1, current.bodyBytes))
+  }
+
   func forgetBody() {
     body = []
     share = nil

@@ -188,7 +188,8 @@ extension Connection {
     .milliseconds(bytes * 1000 / max(1, options.minimumRate))
   }
 
-  private func expire(_ refusal: Refusal) {
+  /// Ends the request because its peer is too slow.
+  func expire(_ refusal: Refusal) {
     loop.counters.dropped.wrappingAdd(1, ordering: .relaxed)
     refuseAndClose(refusal)
     process()

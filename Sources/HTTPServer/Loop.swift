@@ -205,10 +205,25 @@ final class Loop: @unchecked Sendable {
   private func sweep() {
     nextSweep = now + .milliseconds(Int(state.sweepMilliseconds))
     for connection in connections { connection?.checkTime(state.options) }
+    expireBodies()
     dropUnread()
     if !isDraining { setAccepting(state.hasRoom && handshakes < state.options.maxHandshakes) }
     if isDraining, now > drainDeadline { for connection in connections { connection?.close() } }
     sendAll()
+  }
+
+  /// While bodies take more than half of their room, those are given up that would need longest for the rest, so that
+  /// nobody fills it slowly and shuts the others out. Each has had the time of a head.
+  private func expireBodies() {
+    let most = state.options.bodyRoom / 2
+    guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+    let slow = connections.compactMap(\.self).filter {
+      $0.phase == .body && $0.share != nil && now > $0.since + state.options.headerTimeout
+    }
+    for connection in slowestFirst(slow, \.bodySlowness) {
+      guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+      connection.expire(.bodyTimeout)
+    }
   }
 
   /// While more waits for peers than may, those go that would need longest for the rest. Whoever has just begun to read
@@ -218,10 +233,14 @@ final class Loop: @unchecked Sendable {
     let slow = connections.compactMap(\.self).filter {
       $0.unread > 0 && now > $0.unreadSince + state.options.outputPatience
     }
-    for (connection, _) in slow.map({ ($0, $0.slowness) }).sorted(by: { $0.1 > $1.1 }) {
+    for connection in slowestFirst(slow, \.slowness) {
       guard state.unread > state.options.outputRoom else { return }
       connection.drop()
     }
+  }
+
+  private func slowestFirst(_ connections: [Connection], _ slowness: (Connection) -> Double) -> [Connection] {
+    connections.map { ($0, slowness($0)) }.sorted { $0.1 > $1.1 }.map(\.0)
   }
 
   // MARK: TLS

@@ -17,7 +17,8 @@ package struct ServerOptions: Sendable {
   /// A body must arrive at this many bytes a second, after a start of `headerTimeout`, and an answer be taken, after one
   /// of `writeTimeout`.
   package var minimumRate = 1024
-  /// Bytes of bodies in memory at a time, those of up to `BodyShare.free` not counted; then 503.
+  /// Bytes of bodies in memory at a time, those of up to `BodyShare.free` not counted; then 503. Over half of it the slowest
+  /// are given up.
   package var bodyRoom = 256 << 20
   /// Bytes of answers that wait for their readers at a time; beyond them the slowest of those are dropped who have had
   /// `outputPatience`.

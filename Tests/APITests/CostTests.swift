@@ -95,8 +95,8 @@ import Wire
     let house = try House()
     try house.register("n1")
     try house.vm("a", more: #","interfaces":[]"#)
-    let (acme, other) = (try house.key(.viewer, .tenant(.acme)), try house.key(.viewer, .tenant(.acme)))
     let boss = try house.key(.clusterAdmin)
+    let (acme, other) = (try house.key(.viewer, .tenant(.acme)), try house.key(.viewer, .tenant(.acme)))
     // The thread that reads the log is held fast.
     let (isHeld, isFree) = (Shared(false), Shared(false))
     let now = WallClock.microseconds

@@ -25,6 +25,7 @@ private func answer(to head: String, at port: UInt16) throws -> String {
     var security = Security()
     security.isRequired = true
     let house = try House(network: nil, security: security)
+    _ = try house.key(.clusterAdmin)
     let viewer = try house.key(.viewer)
     let routes = [
       ("POST", "/api/v1/imports"), ("POST", "/api/v1/ip/allocate"), ("PATCH", "/api/v1/pools/p"),

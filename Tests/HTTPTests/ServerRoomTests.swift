@@ -77,7 +77,13 @@ private final class Kept: @unchecked Sendable {
   }
 
   @Test func largeBodiesShareARoomAndSmallOnesGetThroughWhenItIsFull() throws {
-    try withServer(routes(), configure: { $0.bodyRoom = 1 << 20 }) { server in
+    try withServer(
+      routes(),
+      configure: {
+        $0.bodyRoom = 1 << 20
+        $0.headerTimeout = .seconds(60)
+      }
+    ) { server in
       let large = [UInt8](repeating: 32, count: 700_000)
       let head = "POST /guarded HTTP/1.1\r\n\(host)\(json)Authorization: me\r\nContent-Length: "
       let first = try RawClient(port: server.port)
@@ -100,6 +106,28 @@ private final class Kept: @unchecked Sendable {
       first.send([UInt8](repeating: 32, count: 100_000))
       #expect(try first.response()?.body == "800000 bytes")
       eventually("all is given back") { server.metrics.bodyBytes == 0 }
+    }
+  }
+
+  @Test func whoSendsALargeBodySlowlyGivesWayWhenHalfTheRoomIsTaken() throws {
+    try withServer(
+      routes(),
+      configure: {
+        $0.bodyRoom = 1 << 20
+        $0.headerTimeout = .milliseconds(60)
+      }
+    ) { server in
+      let head = "POST /guarded HTTP/1.1\r\n\(host)\(json)Authorization: me\r\nContent-Length: "
+      let (slow, slower) = (try RawClient(port: server.port), try RawClient(port: server.port))
+      for (client, count) in [(slow, 350_000), (slower, 300_000)] {
+        client.send("\(head)400000\r\n\r\n")
+        client.send([UInt8](repeating: 32, count: count))
+      }
+      // At the least rate either could take minutes.
+      #expect(try slower.response()?.status == 408)
+      eventually("what it sent is forgotten") { server.metrics.bodyBytes == 350_000 }
+      slow.send([UInt8](repeating: 32, count: 50_000))
+      #expect(try slow.response()?.body == "400000 bytes")
     }
   }
 

@@ -119,7 +119,7 @@ private final class Kept: @unchecked Sendable {
     ) { server in
       let head = "POST /guarded HTTP/1.1\r\n\(host)\(json)Authorization: me\r\nContent-Length: "
       let (slow, slower) = (try RawClient(port: server.port), try RawClient(port: server.port))
-      for (client, count) in [(slow, 350_000), (slower, 300_000)] {
+      for (client, count) in [(slower, 300_000), (slow, 350_000)] {
         client.send("\(head)400000\r\n\r\n")
         client.send([UInt8](repeating: 32, count: count))
       }

@@ -78,6 +78,7 @@ package final class BerthAPI: Sendable {
     history = History(engine, index)
     scrub = Scrub(engine, metrics, every: scrubEvery, alarm: alarm)
     counts = APIMetrics(metrics, engine: engine, endpoints: BerthAPI.table)
+    metrics.gauge("berth_agents_waiting", "Agents whose answers are held back.") { Double(agents.count) }
     registerDoor()
     registerCertificates()
   }
@@ -96,10 +97,24 @@ package final class BerthAPI: Sendable {
   package var router: Router {
     Router(
       BerthAPI.table.map { endpoint in
-        Route(endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit) { request, reply in
+        Route(
+          endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit,
+          judge: { request in self.judge(endpoint, request) }
+        ) { request, reply in
           self.open(endpoint, request, reply)
         }
       })
+  }
+
+  /// What the door has against a request, before its body is waited for: strangers must not make a server keep bodies.
+  /// The door asks again when the body is there, which may take long.
+  private func judge(_ endpoint: Endpoint, _ request: Request) -> Response? {
+    do throws(Problem) {
+      _ = try admit(endpoint, request)
+      return nil
+    } catch {
+      return refusal(error)
+    }
   }
 
   /// The door: every request to every route comes through here.
@@ -118,6 +133,10 @@ package final class BerthAPI: Sendable {
     }
   }
 
+  /// Answers the agents whose answers are held back, and holds none back any more: before the server is drained, which
+  /// would wait for them.
+  package func releaseAgents() { agents.stop() }
+
   /// Ends the streams and the threads that read the log; the server must be drained, or draining.
   package func stop() {
     scrub.stop()
@@ -128,6 +147,22 @@ package final class BerthAPI: Sendable {
     feed.stop()
     history.stop()
     log.stop()
+  }
+
+  /// Lets `/metrics` tell how the server of these routes is doing.
+  package func watch(_ server: Server) {
+    // Weak, because the server has the routes, and they have the metrics.
+    let read: @Sendable () -> ServerMetrics? = { [weak server] in server?.metrics }
+    metrics.gauge("berth_http_connections", "Connections that are open.") { Double(read()?.open ?? 0) }
+    metrics.gauge("berth_http_body_bytes", "Bytes of large bodies of requests in memory.") {
+      Double(read()?.bodyBytes ?? 0)
+    }
+    metrics.gauge("berth_http_unread_bytes", "Bytes of answers that wait for their readers.") {
+      Double(read()?.unreadBytes ?? 0)
+    }
+    metrics.readings(.counter, "berth_http_dropped_total", "Connections dropped because their peers were too slow.") {
+      [Sample([], Double(read()?.dropped ?? 0))]
+    }
   }
 
   /// Told of every answered request by the server, on a loop's thread.

@@ -28,9 +28,9 @@ let agentEndpoints: [Endpoint] = [
 
 /// One report on its way to its answer.
 private struct Report: Sendable {
-  let call: Call
+  var call: Call
   let node: NodeName
-  let body: ReportBody
+  var body: ReportBody
   let until: MonotonicTime
   /// When it came: an old answer is none.
   var lease = 0
@@ -91,8 +91,12 @@ private struct Report: Sendable {
     let changed = call.api.engine.read { $0.changed(node) }
     guard body.seenRevision > 0, changed <= body.seenRevision else { return send(hasChanged: true) }
     guard until > .now else { return send(hasChanged: false) }
-    let isTaken = call.api.agents.wait(for: node, after: body.seenRevision, until: until) { hasChanged in
-      call.reply.resume { send(hasChanged: hasChanged) }
+    // Thousands wait: none of them keeps what has been read.
+    var waiting = self
+    waiting.call.request = call.request.withoutBody
+    waiting.body = ReportBody(epoch: body.epoch, seenRevision: body.seenRevision)
+    let isTaken = call.api.agents.wait(for: node, after: body.seenRevision, until: until) { [waiting] hasChanged in
+      waiting.call.reply.resume { waiting.send(hasChanged: hasChanged) }
     }
     // As many wait as may: this one comes back at its own pace.
     if !isTaken { send(hasChanged: false) }

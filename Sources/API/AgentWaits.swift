@@ -38,6 +38,6 @@ struct AgentWaits: Sendable {
   /// Something was published.
   func notify() { waits.notify() }
 
-  /// Answers who waits, and ends the thread.
+  /// Answers who waits, and ends the thread; nobody is taken any more.
   func stop() { waits.stop() }
 }

@@ -37,13 +37,19 @@ struct Caller: Sendable {
   }
 
   /// Sends a refusal.
-  func refuse(_ problem: Problem, revision: Revision? = nil) {
+  func refuse(_ problem: Problem, revision: Revision? = nil) { reply.send(api.refusal(problem, revision: revision)) }
+}
+
+extension BerthAPI {
+  /// A refusal as it is sent.
+  func refusal(_ problem: Problem, revision: Revision? = nil) -> Response {
     var headers: [(String, String)] = []
     if let seconds = problem.retryAfter { headers.append(("Retry-After", "\(seconds)")) }
     if problem.status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
-    send(
-      problem.encoded(title: problem.title), status: problem.status,
-      revision: revision ?? api.engine.read { $0.revision }, headers: headers, type: "application/problem+json")
+    return Response(
+      status: problem.status, contentType: "application/problem+json", headers: headers,
+      stamp: .init("Berth-Revision", revision ?? engine.read { $0.revision }),
+      body: problem.encoded(title: problem.title))
   }
 }
 
@@ -52,7 +58,8 @@ struct Call: Sendable {
   let api: BerthAPI
   /// Whether the route is a command with `dry_run` and `Idempotency-Key`.
   let isCommand: Bool
-  let request: Request
+  /// What was asked, without a body for whoever has read that and waits for long.
+  var request: Request
   let reply: Reply
   /// Who asks.
   let principal: Principal

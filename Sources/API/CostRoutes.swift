@@ -73,7 +73,7 @@ private struct CostQuery: Sendable {
   ) throws(Problem) {
     let tenant = tenant
     try call.afterLog { () throws(Problem) in
-      let isTaken = call.api.costs.intervals(from: from, to: to) { result in
+      let isTaken = call.api.costs.intervals(of: call.principal.payer, from: from, to: to) { result in
         switch result {
         case .success(let found): send(found)
         case .failure(let fault): call.refuse(fault.problem)
@@ -84,6 +84,11 @@ private struct CostQuery: Sendable {
       if !isTaken { throw .historyBusy }
     }
   }
+}
+
+extension Principal {
+  /// Who waits together when costs are asked for: a tenant, however many tokens it has.
+  fileprivate var payer: String { if case .tenant(let name) = scope { "tenant \(name)" } else { text } }
 }
 
 extension Call {
@@ -171,7 +176,7 @@ extension CostGrouping {
     let next = rest.count > query.limit ? query.cursor("\((told ?? 0) + page.count)") : nil
     let revision = call.api.engine.status.revision
     guard isCSV else {
-      let total = intervals.reduce(0) { $0 + $1.amount }
+      let total = intervals.reduce(Money(0)) { $0.adding($1.amount) }
       return call.send(Rendered { $0.bill(Array(page), query.from, query.to, total, next) }.body, revision: revision)
     }
     call.caller.send(

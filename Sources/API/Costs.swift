@@ -1,7 +1,7 @@
 // Costs: what VMs' room came to, from the log alone.
 //
 // A thread of its own reads the log and lets `BillingMeter` follow the rows of nodes and VMs. Work is bounded: one
-// answer looks at `entriesPerAnswer` entries at most. What lies before the period leaves only the state at its
+// answer looks at `entriesPerAnswer` entries at most, and at no more once nobody waits for it. What lies before the period leaves only the state at its
 // beginning, which is kept: the next question about the same or a later period goes on from there, so that a long log
 // is read in several answers (`history_too_long` says how far it is) and once.
 //
@@ -26,6 +26,8 @@ final class Costs: @unchecked Sendable {
   /// Entries looked at for one answer.
   static let entriesPerAnswer = 1_000_000
   private static let questions = 64
+  /// Of one tenant, or of one of those who may ask about all.
+  static let questionsEach = 4
   private static let piece = 4_096
 
   private struct Kept {
@@ -40,19 +42,22 @@ final class Costs: @unchecked Sendable {
 
   init(_ engine: Engine) {
     self.engine = engine
-    access = LogAccess(name: "berth-costs", limit: Costs.questions) { () throws(LogFault) in try engine.reader() }
+    access = LogAccess(name: "berth-costs", limit: Costs.questions, mostEach: Costs.questionsEach) {
+      () throws(LogFault) in try engine.reader()
+    }
   }
 
   /// Ends the thread.
   func stop() { access.stop() }
 
   /// Calls `body` on the thread with all intervals from `from` to `to`, in the order in which they ended; false when too
-  /// many questions wait.
+  /// many questions wait, or too many of this asker.
   func intervals(
-    from: LogTime, to: LogTime, _ then: @escaping @Sendable (Result<[BilledInterval], CostFault>) -> Void,
+    of asker: String, from: LogTime, to: LogTime,
+    _ then: @escaping @Sendable (Result<[BilledInterval], CostFault>) -> Void,
     where wanted: @escaping @Sendable (BilledInterval) -> Bool
   ) -> Bool {
-    access.perform { cursor in
+    access.perform(asker: asker) { cursor in
       do throws(CostFault) {
         var found: [BilledInterval] = []
         try self.walk(cursor, from, to) { if wanted($0) { found.append($0) } }
@@ -72,6 +77,11 @@ final class Costs: @unchecked Sendable {
     var budget = Costs.entriesPerAnswer
     var isInside = false
     walking: while at.next <= head {
+      // Whoever has gone may come again: what was read is kept as for those who asked for too much.
+      guard budget > 0, !cursor.isOver() else {
+        if !isInside, at.time <= from { keep(at) }
+        throw .tooLong(at: at.next - 1, of: head, helps: !isInside)
+      }
       let start = at.next
       guard let piece = try read(cursor, start) else { break }
       for logged in piece.entries {
@@ -89,10 +99,6 @@ final class Costs: @unchecked Sendable {
       budget -= Int(piece.next - start)
       if piece.time >= to { break }
       (at.next, at.time) = (piece.next, piece.time)
-      if budget <= 0, at.next <= head {
-        if !isInside, piece.time <= from { keep(at) }
-        throw .tooLong(at: at.next - 1, of: head, helps: !isInside)
-      }
     }
     if !isInside, at.time <= from { keep(at) }
     at.meter.finish(tell)

@@ -128,6 +128,7 @@ extension HistoryFault {
     case .tooMuch:
       Problem(
         503, "history_too_long", "Answering would read too many entries: ask for a shorter time, a tenant or a pool.")
+    case .over: Problem(503, "timeout", "No answer could be given in time; try again.", retryAfter: 1)
     case .log(let fault): Problem(503, "log_unreadable", "\(fault)")
     }
   }

@@ -22,6 +22,8 @@ package enum HistoryFault: Error, Hashable, Sendable {
   case catchingUp(behind: UInt64)
   /// Answering would read more entries than one question may.
   case tooMuch
+  /// Nobody waits for the answer any more.
+  case over
   /// The log or the index cannot be read.
   case log(LogFault)
 }
@@ -54,6 +56,7 @@ package final class HistoryView {
   /// Begins a question about everything up to `published`.
   func begin(upTo published: Revision) throws(HistoryFault) {
     budget = Self.entriesPerQuestion
+    if cursor.isOver() { throw .over }
     try faulting { () throws(LogFault) in
       oldest = try cursor.oldest()
     }
@@ -67,6 +70,7 @@ package final class HistoryView {
     guard published > head else { return }
     guard published - base <= UInt64(Self.longestTail) else { throw .catchingUp(behind: published - base) }
     while head < published {
+      if cursor.isOver() { throw .over }
       let limit = Int(min(published - head, 4_096))
       let page = try faulting { () throws(LogFault) in try cursor.stored(from: head + 1, limit: limit) }
       if page.isEmpty { throw .trimmed(oldest: oldest) }
@@ -99,6 +103,7 @@ package final class HistoryView {
   /// The entry with a revision that the index named.
   func entry(_ revision: Revision) throws(HistoryFault) -> LoggedEntry {
     guard budget > 0 else { throw .tooMuch }
+    if cursor.isOver() { throw .over }
     budget -= 1
     guard let found = try faulting({ () throws(LogFault) in try cursor.entry(at: revision) }) else {
       throw .trimmed(oldest: oldest)

@@ -11,6 +11,7 @@ package import Domain
 internal import Engine
 package import Log
 internal import Platform
+internal import Synchronization
 
 /// An entry and when it was made.
 package struct LoggedEntry: Sendable {
@@ -26,28 +27,41 @@ package struct LoggedEntry: Sendable {
 /// A thread that reads the log for others, one question after the other.
 // Unchecked because `lock` guards the queue, and the cursor belongs to the thread.
 package final class LogAccess: @unchecked Sendable {
+  /// How long whoever asks waits for an answer: no longer than a server does for a handler.
+  package static let patience = Duration.seconds(30)
+
   // Unchecked because the compiler cannot see that `lock` guards what changes.
+  private struct Question {
+    let asker: String?
+    let until: MonotonicTime
+    let work: @Sendable (LogCursor) -> Void
+  }
+
   private let limit: Int
+  private let mostEach: Int
+  private let patience: Duration
   private let lock = Lock()
   private let changed = Condition()
-  private var waiting: [@Sendable (LogCursor) -> Void] = []
-  private var isStopping = false
+  private var waiting: [Question] = []
+  private let isStopping = Atomic<Bool>(false)
   private var thread: Thread?
 
-  /// Starts a thread called `name`; it takes at most `limit` waiting questions.
+  /// Starts a thread called `name`; it takes at most `limit` waiting questions, and `mostEach` of one asker.
   package init(
-    name: String, limit: Int = 1_024, _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
+    name: String, limit: Int = 1_024, mostEach: Int = .max, patience: Duration = LogAccess.patience,
+    _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
   ) {
-    self.limit = limit
+    (self.limit, self.mostEach, self.patience) = (limit, mostEach, patience)
     thread = Thread(name: name) { self.run(LogCursor(open)) }
   }
 
-  /// Runs `work` on the thread when its turn comes; false when too many wait or the thread has stopped, and then it
-  /// never runs.
-  package func perform(_ work: @escaping @Sendable (LogCursor) -> Void) -> Bool {
+  /// Runs `work` on the thread when its turn comes, also when nobody waits for it any more (`LogCursor.isOver`); false
+  /// when too many wait, too many of this `asker`, or the thread has stopped, and then it never runs.
+  package func perform(asker: String? = nil, _ work: @escaping @Sendable (LogCursor) -> Void) -> Bool {
     lock.withLock {
-      guard !isStopping, waiting.count < limit else { return false }
-      waiting.append(work)
+      guard !isStopping.load(ordering: .relaxed), waiting.count < limit else { return false }
+      if let asker, waiting.count(where: { $0.asker == asker }) >= mostEach { return false }
+      waiting.append(Question(asker: asker, until: .now + patience, work: work))
       if waiting.count == 1 { changed.signal() }
       return true
     }
@@ -62,10 +76,10 @@ package final class LogAccess: @unchecked Sendable {
     }
   }
 
-  /// Answers what waits and ends the thread; called once, by no question.
+  /// Answers what waits, in short, and ends the thread; called once, by no question.
   package func stop() {
     lock.withLock {
-      isStopping = true
+      isStopping.store(true, ordering: .relaxed)
       changed.signal()
     }
     thread?.join()
@@ -74,13 +88,13 @@ package final class LogAccess: @unchecked Sendable {
 
   private func run(_ cursor: LogCursor) {
     while true {
-      let work = lock.withLock { () -> [@Sendable (LogCursor) -> Void] in
-        while waiting.isEmpty, !isStopping { changed.wait(lock) }
-        defer { waiting = [] }
-        return waiting
+      let question = lock.withLock { () -> Question? in
+        while waiting.isEmpty, !isStopping.load(ordering: .relaxed) { changed.wait(lock) }
+        return waiting.isEmpty ? nil : waiting.removeFirst()
       }
-      if work.isEmpty { return }
-      for question in work { question(cursor) }
+      guard let question else { return }
+      cursor.isOver = { self.isStopping.load(ordering: .relaxed) || question.until <= .now }
+      question.work(cursor)
     }
   }
 }
@@ -92,6 +106,9 @@ package final class LogCursor {
   private static let keptBytes = 8 << 20
   /// Batches read at once where the next ones will be wanted too.
   private static let readAhead = 16
+
+  /// Whether nobody waits for the answer any more: whoever reads much asks, and ends.
+  fileprivate(set) var isOver: () -> Bool = { false }
 
   private let open: () throws(LogFault) -> any BatchReader
   private var reader: (any BatchReader)?

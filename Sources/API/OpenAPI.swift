@@ -180,7 +180,7 @@ struct OpenAPI {
       .init(429, "too_many_failures"), .init(408, "request_timeout"),
       .init(414, "uri_too_long"),
       .init(417, "expectation_failed"), .init(421, "misdirected_request"), .init(431, "header_too_large"),
-      .init(503, "too_many_connections", "request_timeout", "another_cluster")
+      .init(503, "too_many_connections", "too_many_bodies", "request_timeout", "another_cluster")
     ]
     // A body is refused by its type and size even where none is asked for.
     common += [.init(413, "body_too_large"), .init(415, "unsupported_media_type")]

@@ -54,11 +54,12 @@ final class Waits<Key: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// Answers who waits, and ends the thread.
+  /// Answers who waits, and ends the thread; nobody is taken any more.
   func stop() {
     let thread = lock.withLock { () -> Thread? in
       isStopping = true
       changed.signal()
+      defer { self.thread = nil }
       return self.thread
     }
     thread?.join()

@@ -28,6 +28,8 @@ package final class Advisers: @unchecked Sendable {
   static let mostForEngine = 64
   /// And so many that only want to know: they take nobody's turn who is to be placed.
   static let mostReads = 32
+  /// Bytes of documents in memory: of a large fleet one has megabytes. Who comes later waits to be made.
+  package static let room = 64 << 20
   /// Threads of each scheduler.
   static let threads = 4
   /// How long a question may wait to be made, and then again in a line.
@@ -41,6 +43,7 @@ package final class Advisers: @unchecked Sendable {
   package let schedulers: [SchedulerOptions]
   private let engine: Engine
   private let lines: [SchedulerLine]
+  private let room: Int
   private let lock = Lock()
   private let changed = Condition()
   private var open: [Question] = []
@@ -54,14 +57,17 @@ package final class Advisers: @unchecked Sendable {
 
   /// Starts threads, and tells `notice` when a scheduler is left out or heard again. Without schedulers there is nothing to start.
   package init(
-    _ schedulers: [SchedulerOptions], _ engine: Engine, _ metrics: Metrics,
+    _ schedulers: [SchedulerOptions], _ engine: Engine, _ metrics: Metrics, room: Int = Advisers.room,
     notice: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     precondition(schedulers.count <= SchedulerOptions.most, "too many schedulers")
-    (self.schedulers, self.engine) = (schedulers, engine)
+    (self.schedulers, self.engine, self.room) = (schedulers, engine, room)
     let counts = SchedulerMetrics(metrics)
     lines = schedulers.map { SchedulerLine($0, counts, threads: Advisers.threads, notice: notice) }
     guard !schedulers.isEmpty else { return }
+    metrics.gauge("berth_scheduler_question_bytes", "Bytes of questions to schedulers outside in memory.") {
+      [weak self] in Double(self.map { advisers in advisers.lock.withLock { advisers.bytes } } ?? 0)
+    }
     engine.onAdviceWanted { keys in self.want(keys) }
     lock.withLock { thread = Thread(name: "berth-advice") { self.run() } }
   }
@@ -69,11 +75,20 @@ package final class Advisers: @unchecked Sendable {
   /// Whether there is nobody to be asked.
   package var isEmpty: Bool { schedulers.isEmpty }
 
+  /// Only with the lock.
+  private var bytes: Int { open.reduce(0) { $0 + $1.bytes } }
+
   /// Asks about a VM; `then` is called once, soon, on some thread. `isRead` is who changes nothing by it.
   package func ask(
     _ key: VMKey, _ spec: VMSpec, isRead: Bool = false, then: @escaping @Sendable (Advice) -> Void
   ) {
-    if !isRead { return ask(Question(key, spec, schedulers, inLine: Advisers.patience, then)) }
+    if !isRead {
+      return ask(
+        Question(key, spec, schedulers, inLine: Advisers.patience) { said in
+          self.hasEnded()
+          then(said)
+        })
+    }
     let isTaken = lock.withLock { () -> Bool in
       guard openReads < Advisers.mostReads else { return false }
       openReads += 1
@@ -81,10 +96,14 @@ package final class Advisers: @unchecked Sendable {
     }
     let question = Question(key, spec, schedulers, inLine: Advisers.patience) { said in
       if isTaken { self.lock.withLock { self.openReads -= 1 } }
+      self.hasEnded()
       then(said)
     }
     isTaken ? ask(question) : question.end(Advisers.crowded)
   }
+
+  /// Somebody may have room now.
+  private func hasEnded() { lock.withLock { changed.signal() } }
 
   private func ask(_ question: Question) {
     let isTaken = lock.withLock { () -> Bool in
@@ -159,12 +178,13 @@ package final class Advisers: @unchecked Sendable {
       while true {
         if isStopping { return nil }
         var step = Step()
-        swap(&step.made, &unmade)
-        let room = min(wanted.count, Advisers.mostForEngine - openForEngine)
-        if room > 0 {
-          step.wanted = Array(wanted.prefix(room))
-          wanted.removeFirst(room)
-          openForEngine += room
+        // One at a time, because what it takes is known when it is made.
+        if let first = unmade.first, first.isOver || first.isLate || bytes < room { step.made = [unmade.removeFirst()] }
+        let more = min(wanted.count, Advisers.mostForEngine - openForEngine)
+        if more > 0 {
+          step.wanted = Array(wanted.prefix(more))
+          wanted.removeFirst(more)
+          openForEngine += more
         }
         if !step.made.isEmpty || !step.wanted.isEmpty { return step }
         open.removeAll(where: \.isOver)
@@ -180,7 +200,7 @@ package final class Advisers: @unchecked Sendable {
   }
 
   private func make(_ question: Question) {
-    if question.begun + Advisers.patience <= .now { return question.end(Advisers.crowded) }
+    if question.isLate { return question.end(Advisers.crowded) }
     turn += 1
     question.make(CandidateList(question.key, question.spec, engine, turn: turn))
     for (number, line) in lines.enumerated() { line.add(question, number) }

@@ -31,6 +31,9 @@ final class Question: @unchecked Sendable {
     askedAt = schedulers.map { _ in nil }
   }
 
+  /// What its document takes, from when it is made until it has been answered.
+  var bytes: Int { lock.withLock { document.body.count } }
+
   /// Whether it has been answered.
   var isOver: Bool { lock.withLock { then == nil } }
 
@@ -41,6 +44,7 @@ final class Question: @unchecked Sendable {
     let names = found.candidates.map(\.node.name)
     let body = question.encoded
     lock.withLock {
+      guard then != nil else { return }
       (document, list, total, sentAt) = ((body, Set(names)), names, found.total, .now)
       revision = found.revision
     }
@@ -56,6 +60,9 @@ final class Question: @unchecked Sendable {
       return (document.body, document.asked, now + schedulers[number].timeout)
     }
   }
+
+  /// Whether it was not made in time.
+  var isLate: Bool { begun + Advisers.patience <= .now }
 
   /// When somebody must look at it: the first time of a scheduler that has not answered, or that it must be made.
   var deadline: MonotonicTime {

@@ -32,7 +32,7 @@ package struct ClusterOptions: Sendable {
   package var tls: ClientTLS?
   /// Threads that pass requests on, made as they are needed.
   package var workers = 128
-  /// Requests that may wait for one of them.
+  /// Requests that may wait for one of them. The server counts their bodies as long as whoever is told of the end has them.
   package var queue = 1_024
   /// How long a request is passed on, with all its tries: longer than a change of leaders takes.
   package var patience = Duration.seconds(8)

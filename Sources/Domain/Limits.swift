@@ -99,6 +99,8 @@ package enum Limits {
   package static let triesPerEntry = 256
   /// How long a draining node whose VMs find no room waits, in microseconds of log time.
   package static let drainRest: LogTime = 5_000_000
+  /// VMs that wait are not looked at again more often than this because distances have changed, in microseconds of log time.
+  package static let distanceRest: LogTime = 30_000_000
   /// Thresholds of a tenant's budget.
   package static let alerts = 8
   /// The highest of them, in percent.

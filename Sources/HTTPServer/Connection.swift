@@ -35,6 +35,8 @@ final class Connection: @unchecked Sendable {
     var keepsAlive = false
     var hasHead = false
     var bodyLimit = 0
+    /// Bytes of the body that have come.
+    var bodyBytes = 0
     var streamStatus = 0
     var streamBytes = 0
   }
@@ -75,9 +77,11 @@ final class Connection: @unchecked Sendable {
   var framing = HTTPBodyFraming.none
   var decoder = HTTPChunkedDecoder()
   var body: [UInt8] = []
+  /// What `body` takes of the room for all bodies.
+  var share: BodyShare?
   var current = Current()
-  /// What the request will be told once its body has been read.
-  var pendingRefusal: Refusal?
+  /// What the request will be told once its body has been read, of which nothing is kept.
+  var pendingRefusal: Response?
 
   var output: [UInt8] = []
   var sent = 0
@@ -86,6 +90,10 @@ final class Connection: @unchecked Sendable {
   /// Whether it is on the loop's list of those that read again in the next turn.
   var readsLater = false
   var progressAt: MonotonicTime
+  /// Bytes of output that wait for the peer, counted by the loop; since when there are any, and how many it has taken since.
+  var unread = 0
+  var unreadSince: MonotonicTime
+  var taken = 0
   var stream: ResponseStream?
 
   init(_ socket: Socket, peer: String, isSurplus: Bool, loop: Loop, slot: Int, token: UInt64) {
@@ -97,6 +105,7 @@ final class Connection: @unchecked Sendable {
     self.token = token
     since = loop.now
     progressAt = loop.now
+    unreadSince = loop.now
     if loop.state.door != nil { phase = .greeting }
     parser = HTTPHeadParser(.request, limits: loop.state.options.head)
   }
@@ -201,7 +210,8 @@ final class Connection: @unchecked Sendable {
       filled = left
       if phase == .head { parser.begin(at: 0) }
     } else {
-      input.append(contentsOf: repeatElement(0, count: phase == .body ? Loop.bodyRoom : input.count))
+      let isKept = phase == .body && pendingRefusal == nil
+      input.append(contentsOf: repeatElement(0, count: isKept ? Loop.bodyRoom : input.count))
     }
   }
 
@@ -236,6 +246,8 @@ final class Connection: @unchecked Sendable {
     socket = nil
     input = []
     output = []
+    forgetBody()
+    countUnread(0)
     loop.remove(self)
   }
 

@@ -82,7 +82,24 @@ extension Connection {
     let limit = loop.state.router.routes[index].bodyLimit
     guard Admission.isJSON(parser.head.contentType, input) else { return refuse(.unsupportedMediaType) }
     if case .length(let count) = framing, count > limit { return refuse(Refusal(.bodyTooLarge)) }
+    if !bodyIsHere, let answer = judge(index) { return refuse(answer) }
     startBody(limit: limit)
+  }
+
+  /// Whether the whole body came with the head: nothing has to be kept for it.
+  private var bodyIsHere: Bool {
+    guard case .length(let count) = framing else { return false }
+    return count <= filled - start
+  }
+
+  /// What the route has against the request, as far as its head tells.
+  private func judge(_ index: Int) -> Response? {
+    guard let method = current.method else { preconditionFailure("no request to judge") }
+    let router = loop.state.router
+    return router.routes[index].judge(
+      Request(
+        method, current, peer: peer, certificate: certificate, bytes: input, head: parser.head,
+        parameters: router.parameters[index]))
   }
 
   private func startBody(limit: Int) {
@@ -90,8 +107,8 @@ extension Connection {
     since = loop.now
     current.bodyLimit = limit
     decoder = HTTPChunkedDecoder()
-    body = []
-    if case .length(let count) = framing { body.reserveCapacity(min(count, Self.swallowLimit)) }
+    forgetBody()
+    if case .length(let count) = framing, pendingRefusal == nil { body.reserveCapacity(min(count, BodyShare.free)) }
     if parser.head.expectsContinue, parser.head.isHTTP11, start == filled {
       output.append("HTTP/1.1 100 Continue\r\n\r\n" as StaticString)
     }
@@ -100,17 +117,23 @@ extension Connection {
   private func readBody() -> Bool {
     var isComplete = false
     if case .length(let count) = framing {
-      let taken = min(filled - start, count - body.count)
-      body.append(contentsOf: input[start..<start + taken])
+      let taken = min(filled - start, count - current.bodyBytes)
+      if pendingRefusal == nil { body.append(contentsOf: input[start..<start + taken]) }
       start += taken
-      isComplete = body.count == count
+      current.bodyBytes += taken
+      isComplete = current.bodyBytes == count
     } else {
       do throws(HTTPFault) {
         isComplete = try decoder.decode(input, from: &start, upTo: filled, into: &body, limit: current.bodyLimit)
+        current.bodyBytes = body.count
       } catch {
         refuseAndClose(Refusal(error))
         return true
       }
+    }
+    guard hasRoomForBody() else {
+      refuseAndClose(.tooManyBodies)
+      return true
     }
     guard isComplete else {
       // The head stays in the buffer for the handler; the used part of the body makes room for the next.
@@ -122,6 +145,26 @@ extension Connection {
     return true
   }
 
+  /// Counts what is kept of the body; false when all connections together keep too much.
+  private func hasRoomForBody() -> Bool {
+    guard body.count > BodyShare.free else { return true }
+    let share = share ?? BodyShare(loop.state)
+    self.share = share
+    return share.grow(to: body.count)
+  }
+
+  /// How many times longer than up to now its peer would need for the rest of the body, or for as much as it may send.
+  var bodySlowness: Double {
+    var count = current.bodyLimit
+    if case .length(let told) = framing { count = told }
+    return Double(count - current.bodyBytes) * Double(loop.now - since) / Double(max(1, current.bodyBytes))
+  }
+
+  func forgetBody() {
+    body = []
+    share = nil
+  }
+
   private func dispatch(_ head: consuming HTTPHead, _ bytes: consuming [UInt8]) {
     let current = self.current
     guard let method = current.method, let index = current.route else { preconditionFailure("no route to dispatch to") }
@@ -130,9 +173,11 @@ extension Connection {
     let number = ticket.issue()
     var content: [UInt8] = []
     if framing != .none { swap(&content, &body) }
+    var share: BodyShare?
+    swap(&share, &self.share)
     let request = Request(
-      method: method, body: content, peer: peer, receivedAt: current.receivedAt, identity: current.identity,
-      certificate: certificate, bytes: bytes, head: head, parameters: loop.state.router.parameters[index])
+      method, current, body: content, share: share, peer: peer, certificate: certificate, bytes: bytes, head: head,
+      parameters: loop.state.router.parameters[index])
     isHandling = true
     loop.state.router.handlers[index](request, Reply(connection: self, ticket: number))
     isHandling = false
@@ -143,14 +188,18 @@ extension Connection {
     answer(loop.state.admission.optionsAnswer(allow: allow, parser.head, input))
   }
 
+  private func refuse(_ refusal: Refusal) { refuse(loop.state.options.renderRefusal(refusal)) }
+
   /// Turns the request down; a small body is read first, so that the connection can live on.
-  private func refuse(_ refusal: Refusal) {
+  private func refuse(_ answer: Response) {
     switch framing {
-    case .none: answerRefusal(refusal)
+    case .none: answerRefusal(answer)
     case .length(let count) where count <= Self.swallowLimit && !parser.head.expectsContinue:
-      pendingRefusal = refusal
+      pendingRefusal = answer
       startBody(limit: count)
-    case .length, .chunked, .untilClose: refuseAndClose(refusal)
+    case .length, .chunked, .untilClose:
+      current.keepsAlive = false
+      answerRefusal(answer)
     }
   }
 
@@ -164,11 +213,12 @@ extension Connection {
       current.identity = .generated(loop.nextRequestID())
     }
     current.keepsAlive = false
-    answerRefusal(refusal)
+    forgetBody()
+    answerRefusal(loop.state.options.renderRefusal(refusal))
   }
 
-  func answerRefusal(_ refusal: Refusal) {
+  private func answerRefusal(_ response: Response) {
     loop.counters.refused.wrappingAdd(1, ordering: .relaxed)
-    answer(loop.state.options.renderRefusal(refusal))
+    answer(response)
   }
 }

@@ -77,14 +77,32 @@ extension Connection {
       switch socket.send(output, from: sent) {
       case .bytes(let count):
         sent += count
+        taken += count
         progressAt = loop.now
-      case .wouldBlock: return
+      case .wouldBlock: return countUnread(output.count)
       case .ended, .failed: return close()
       }
     }
     guard sent > 0 else { return }
     output.removeAll(keepingCapacity: true)
     sent = 0
+    countUnread(0)
+  }
+
+  /// Counts what the connection keeps for a peer that does not take it at once.
+  func countUnread(_ count: Int) {
+    guard count != unread else { return }
+    if unread == 0 {
+      unreadSince = loop.now
+      taken = 0
+    }
+    loop.counters.unread.wrappingAdd(count - unread, ordering: .relaxed)
+    unread = count
+  }
+
+  /// How many times longer than up to now its peer would need for the rest.
+  var slowness: Double {
+    Double(unread - sent) * Double(loop.now - unreadSince) / Double(max(1, taken))
   }
 
   /// Decides what to wait for.
@@ -143,7 +161,7 @@ extension Connection {
   /// Looks whether time has run out; called by the loop a few times a second.
   func checkTime(_ options: ServerOptions) {
     let now = loop.now
-    if sent < output.count, now > progressAt + options.writeTimeout { return drop() }
+    if unread > 0, isTooSlow(options) { return drop() }
     switch phase {
     case .greeting where now > since + options.handshakeTimeout: drop()
     case .idle where output.isEmpty && now > since + options.idleTimeout: close()
@@ -157,11 +175,21 @@ extension Connection {
     }
   }
 
-  private func bodyTime(_ options: ServerOptions) -> Duration {
-    .milliseconds(body.count * 1000 / max(1, options.bodyMinimumRate))
+  private func bodyTime(_ options: ServerOptions) -> Duration { time(for: current.bodyBytes, options) }
+
+  /// Whether the peer has taken nothing for too long, or on the whole too little.
+  private func isTooSlow(_ options: ServerOptions) -> Bool {
+    loop.now > max(progressAt, unreadSince) + options.writeTimeout
+      || loop.now > unreadSince + options.writeTimeout + time(for: taken, options)
   }
 
-  private func expire(_ refusal: Refusal) {
+  /// How long so many bytes may be on their way.
+  private func time(for bytes: Int, _ options: ServerOptions) -> Duration {
+    .milliseconds(bytes * 1000 / max(1, options.minimumRate))
+  }
+
+  /// Ends the request because its peer is too slow.
+  func expire(_ refusal: Refusal) {
     loop.counters.dropped.wrappingAdd(1, ordering: .relaxed)
     refuseAndClose(refusal)
     process()

@@ -18,6 +18,7 @@ final class Counters: Sendable {
   let refused = Atomic<Int>(0)
   let failedHandshakes = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
+  let unread = Atomic<Int>(0)
 }
 
 /// One thread with its epoll instance and its share of the connections.
@@ -204,9 +205,42 @@ final class Loop: @unchecked Sendable {
   private func sweep() {
     nextSweep = now + .milliseconds(Int(state.sweepMilliseconds))
     for connection in connections { connection?.checkTime(state.options) }
+    expireBodies()
+    dropUnread()
     if !isDraining { setAccepting(state.hasRoom && handshakes < state.options.maxHandshakes) }
     if isDraining, now > drainDeadline { for connection in connections { connection?.close() } }
     sendAll()
+  }
+
+  /// While bodies take more than half of their room, those are given up that would need longest for the rest, so that
+  /// nobody fills it slowly and shuts the others out. Each has had the time of a head.
+  private func expireBodies() {
+    let most = state.options.bodyRoom / 2
+    guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+    let slow = connections.compactMap(\.self).filter {
+      $0.phase == .body && $0.share != nil && now > $0.since + state.options.headerTimeout
+    }
+    for connection in slowestFirst(slow, \.bodySlowness) {
+      guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+      connection.expire(.bodyTimeout)
+    }
+  }
+
+  /// While more waits for peers than may, those go that would need longest for the rest. Whoever has just begun to read
+  /// has a moment, so that fast readers of large answers are not taken for slow ones; until the next look there may be more.
+  private func dropUnread() {
+    guard state.unread > state.options.outputRoom else { return }
+    let slow = connections.compactMap(\.self).filter {
+      $0.unread > 0 && now > $0.unreadSince + state.options.outputPatience
+    }
+    for connection in slowestFirst(slow, \.slowness) {
+      guard state.unread > state.options.outputRoom else { return }
+      connection.drop()
+    }
+  }
+
+  private func slowestFirst(_ connections: [Connection], _ slowness: (Connection) -> Double) -> [Connection] {
+    connections.map { ($0, slowness($0)) }.sorted { $0.1 > $1.1 }.map(\.0)
   }
 
   // MARK: TLS

@@ -54,6 +54,9 @@ package struct Refusal: Sendable {
   static let bodyTimeout = Refusal(408, "request_timeout", "The request's body arrives too slowly.")
   static let tooManyConnections = Refusal(
     503, "too_many_connections", "All connections are in use; try again shortly.", headers: [("Retry-After", "1")])
+  static let tooManyBodies = Refusal(
+    503, "too_many_bodies", "Too many large bodies are on their way; try again shortly.",
+    headers: [("Retry-After", "1")])
   static let unsupportedMediaType = Refusal(
     415, "unsupported_media_type", "A request with a body needs 'Content-Type: application/json'.")
   static let foreignOrigin = Refusal(

@@ -6,7 +6,9 @@ package struct Request: Sendable {
   /// What to do.
   package let method: Method
   /// The body, empty when there is none.
-  package let body: [UInt8]
+  package private(set) var body: [UInt8]
+  /// What the body takes of the room for all of them, as long as anybody has the request.
+  private var share: BodyShare?
   /// Who sent it, `address:port`.
   package let peer: String
   /// When its head was complete.
@@ -17,6 +19,23 @@ package struct Request: Sendable {
   let bytes: [UInt8]
   let head: HTTPHead
   let parameters: ParameterPlaces
+
+  init(
+    _ method: Method, _ current: Connection.Current, body: consuming [UInt8] = [], share: consuming BodyShare? = nil,
+    peer: String, certificate: PeerCertificate?, bytes: consuming [UInt8], head: consuming HTTPHead,
+    parameters: ParameterPlaces
+  ) {
+    (self.method, self.peer, self.certificate) = (method, peer, certificate)
+    (receivedAt, identity) = (current.receivedAt, current.identity)
+    (self.body, self.share, self.bytes, self.head, self.parameters) = (body, share, bytes, head, parameters)
+  }
+
+  /// The same without its body, for who has read that and lives on for long.
+  package var withoutBody: Request {
+    var copy = self
+    (copy.body, copy.share) = ([], nil)
+    return copy
+  }
 
   /// The raw path, without query.
   package var path: String { bytes.text(head.path) }

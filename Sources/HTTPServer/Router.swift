@@ -8,18 +8,23 @@ package struct Route: Sendable {
   package let pattern: String
   /// Largest body that is read for it.
   package let bodyLimit: Int
+  /// Says from the head alone what a request is told that may not pass; nil = it may.
+  let judge: @Sendable (Request) -> Response?
   let handler: @Sendable (Request, Reply) -> Void
   let parameters: ParameterPlaces
 
-  /// Makes a route; the handler may answer at once or later from any thread.
+  /// Makes a route; the handler may answer at once or later from any thread. `judge` is asked before a body is waited
+  /// for, and not at all where there is nothing to wait for: the handler has to judge in any case.
   package init(
     _ method: Method, _ pattern: String, bodyLimit: Int = 1 << 20,
+    judge: @escaping @Sendable (Request) -> Response? = { _ in nil },
     _ handler: @escaping @Sendable (Request, Reply) -> Void
   ) {
     precondition(pattern.hasPrefix("/"), "the pattern \(pattern) does not start with a slash")
     self.method = method
     self.pattern = pattern
     self.bodyLimit = bodyLimit
+    self.judge = judge
     self.handler = handler
     parameters = ParameterPlaces(Self.segments(pattern).indices.filter { Self.segments(pattern)[$0].hasPrefix("{") })
   }

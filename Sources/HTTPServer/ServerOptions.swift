@@ -14,8 +14,17 @@ package struct ServerOptions: Sendable {
   package var head = HTTPHeadParser.Limits()
   /// From the first byte of a head to its end.
   package var headerTimeout: Duration = .seconds(5)
-  /// A body must arrive at this many bytes a second, after a start of `headerTimeout`.
-  package var bodyMinimumRate = 1024
+  /// A body must arrive at this many bytes a second, after a start of `headerTimeout`, and an answer be taken, after one
+  /// of `writeTimeout`.
+  package var minimumRate = 1024
+  /// Bytes of bodies in memory at a time, those of up to `BodyShare.free` not counted; then 503. Over half of it the slowest
+  /// are given up.
+  package var bodyRoom = 256 << 20
+  /// Bytes of answers that wait for their readers at a time; beyond them the slowest of those are dropped who have had
+  /// `outputPatience`.
+  package var outputRoom = 256 << 20
+  /// How long whoever begins to read is not taken for slow.
+  package var outputPatience: Duration = .seconds(1)
   /// How long a connection may wait between requests.
   package var idleTimeout: Duration = .seconds(60)
   /// How long a handler may take.
@@ -59,10 +68,14 @@ package struct Completion: Sendable {
   package let nanoseconds: Int64
 }
 
-/// How a server is doing: counts since the start, but `open`, which is now.
+/// How a server is doing: counts since the start, but for what is now.
 package struct ServerMetrics: Sendable, Equatable {
   /// Connections open now.
   package var open = 0
+  /// Bytes that bodies take now of the room for all of them.
+  package var bodyBytes = 0
+  /// Bytes of answers that wait for their readers now.
+  package var unreadBytes = 0
   /// Connections accepted.
   package var accepted = 0
   /// Requests answered.

@@ -14,6 +14,8 @@ final class ServerState: @unchecked Sendable {
   /// Encrypts new connections; nil = they are not.
   let door: TLSDoor?
   let isDraining = Atomic<Bool>(false)
+  /// Bytes that bodies take of the room for all of them.
+  let bodyBytes = Atomic<Int>(0)
   let counters: [Counters]
   /// How often times are looked at.
   let sweepMilliseconds: Int32
@@ -37,7 +39,7 @@ final class ServerState: @unchecked Sendable {
     admission = Admission(options, isLoopback: listener.address.isLoopback)
     let shortest = min(
       options.headerTimeout, options.idleTimeout, options.requestTimeout, options.writeTimeout, options.drainTimeout,
-      options.handshakeTimeout)
+      options.handshakeTimeout, options.outputPatience)
     let parts = (shortest / 4).components
     sweepMilliseconds = Int32(
       clamping: max(5, min(250, parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000)))
@@ -48,6 +50,9 @@ final class ServerState: @unchecked Sendable {
 
   /// Connections open now.
   var count: Int { counters.reduce(0) { $0 + $1.open.load(ordering: .relaxed) } }
+
+  /// Bytes of answers that wait for their readers now.
+  var unread: Int { counters.reduce(0) { $0 + $1.unread.load(ordering: .relaxed) } }
 
   /// Whether another connection may be accepted, if only to be refused.
   var hasRoom: Bool { count < options.maxConnections + Self.surplusConnections }
@@ -67,6 +72,8 @@ final class ServerState: @unchecked Sendable {
 
   var metrics: ServerMetrics {
     var sum = ServerMetrics()
+    sum.bodyBytes = bodyBytes.load(ordering: .relaxed)
+    sum.unreadBytes = unread
     for counters in counters {
       sum.open += counters.open.load(ordering: .relaxed)
       sum.accepted += counters.accepted.load(ordering: .relaxed)

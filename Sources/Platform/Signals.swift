@@ -83,6 +83,17 @@ package enum CurrentProcess {
   /// How many processors it may use.
   package static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
+  /// How many descriptors it may have: as many as the system lets it, once this has been called.
+  package static func raiseDescriptorLimit() -> Int {
+    let descriptors = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    guard unsafe getrlimit(descriptors, &limit) == 0 else { return 1_024 }
+    var raised = limit
+    raised.rlim_cur = limit.rlim_max
+    if unsafe setrlimit(descriptors, &raised) == 0 { limit = raised }
+    return Int(clamping: limit.rlim_cur)
+  }
+
   /// Its environment.
   package static var environment: [String: String] {
     var found: [String: String] = [:]

@@ -187,8 +187,19 @@ struct Serve {
     return security
   }
 
+  /// Descriptors for everything but connections of clients: files, other nodes, etcd, schedulers.
+  private static let otherDescriptors = 256
+
   func listen(_ api: BerthAPI) throws(Complaint) -> Server {
     var options = ServerOptions()
+    let descriptors = CurrentProcess.raiseDescriptorLimit()
+    let most = max(16, descriptors - Serve.otherDescriptors)
+    if most < options.maxConnections {
+      options.maxConnections = most
+      logger.log(
+        .warn,
+        "\(most) connections are served at a time: the process may have \(descriptors) descriptors (ulimit -n)")
+    }
     options.host = settings.host
     options.port = settings.port
     // The engine and the kernel want processors too: with two, one loop serves more than two do.
@@ -201,7 +212,11 @@ struct Serve {
     options.tls = settings.tls.map(ServerTLS.init)
     let logger = logger
     options.notice = { logger.log(.warn, $0) }
-    do throws(ServerFault) { return try Server(options, api.router) } catch {
+    do throws(ServerFault) {
+      let server = try Server(options, api.router)
+      api.watch(server)
+      return server
+    } catch {
       let isTaken = error.sentence.hasPrefix("cannot listen")
       throw Complaint(
         error.sentence + (isTaken ? ": is another Berth running? Choose a port with --port" : ""), code: 1)
@@ -228,6 +243,7 @@ struct Serve {
   private func stop(_ parts: Parts) {
     certificates.stop()
     parts.first?.stop()
+    parts.api.releaseAgents()
     parts.server.drain()
     parts.cluster?.stop()
     parts.api.stop()

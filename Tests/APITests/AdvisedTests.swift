@@ -1,7 +1,9 @@
 import Advisers
+import Domain
 import HTTPClient
 import HTTPServer
 import Platform
+import Telemetry
 import TestSupport
 import Testing
 import Wire
@@ -173,6 +175,39 @@ private final class Refusals: @unchecked Sendable {
     try town.call(town.leader, "POST", "/api/v1/cluster/depose", expect: 200)
     #expect(eventually { town.follower.engine.leadership.decides })
     #expect(try eventually { try town.call(town.follower, "GET", "/api/v1/vms/b")["node"] == "n1" })
+  }
+
+  @Test func ofLargeQuestionsOnlyAFewAreWrittenDownAtATime() throws {
+    let isFree = Shared(false)
+    let outside = try Outside { _ in eventually { isFree.withLock { $0 } } ? "{}" : nil }
+    let house = try House()
+    try house.register("n1")
+    let metrics = Metrics()
+    let schedulers = [outside.options("slow") { $0.timeout = .seconds(60) }]
+    let advisers = Advisers(schedulers, house.engine, metrics, room: 1)
+    defer { advisers.stop() }
+    let key = VMKey(tenant: .standard, name: VMName(trusted: "web"))
+    let notes = Collected<String>()
+    func ask() {
+      advisers.ask(key, VMSpec(Resources(cpu: 1_000, memory: 64))) { notes.add($0.notes.joined(separator: ",")) }
+    }
+    func held() -> Int {
+      let lines = String(decoding: metrics.exposition(), as: UTF8.self).split(separator: "\n")
+      let line = lines.first { $0.hasPrefix("berth_scheduler_question_bytes ") }
+      return line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+    }
+    ask()
+    #expect(eventually { outside.asked.all.count == 1 })
+    let one = held()
+    #expect(one > 100)
+    for _ in 0..<3 { ask() }
+    #expect(eventually { notes.all.count == 3 }, "there is no room for them, and they wait no longer than they may")
+    #expect(notes.all.allSatisfy { $0.contains("slow: left out: too many questions wait") }, "\(notes.all)")
+    #expect(outside.asked.all.count == 1 && held() == one)
+    isFree.withLock { $0 = true }
+    #expect(eventually { notes.all.count == 4 } && !notes.all[3].contains("left out") && held() == 0, "\(notes.all)")
+    ask()
+    #expect(eventually { notes.all.count == 5 } && outside.asked.all.count == 2)
   }
 
   @Test func weightsAddUp() throws {

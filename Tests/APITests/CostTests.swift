@@ -8,6 +8,8 @@ import TestSupport
 import Testing
 import Wire
 
+@testable import API
+
 @Suite("What VMs cost") struct CostTests {
   /// A house whose clock is moved by hand.
   private func start() throws -> (house: House, clock: Shared<Int64>) {
@@ -73,6 +75,52 @@ import Wire
     try house.get("/api/v1/cost?from=yesterday", expect: 400)
     try house.get("/api/v1/cost?by=moon", expect: 400)
     try house.get("/api/v1/billing?format=xml", expect: 400)
+  }
+
+  @Test func aBillWhoseSumIsNoNumberAnyMoreTellsTheLargestThereIs() throws {
+    let (house, clock) = try start()
+    for number in 1...5 {
+      try house.register("n\(number)", more: #","prices":{"off_peak":{"vcpu_micros":8589934592}}"#)
+      let vm = #"{"name":"v\#(number)","vcpus":14,"memory_mib":64,"interfaces":[],"node":"n\#(number)"}"#
+      try house.post("/api/v1/vms", vm, expect: 201)
+    }
+    clock.withLock { $0 += 2_000 * 8_766 * Billing.hour }
+    try house.post("/api/v1/pools", #"{"name":"p","cidr":"10.0.0.0/24"}"#, expect: 201)
+    let bill = try house.get("/api/v1/billing?from=1970-01-01T00:00:00Z")
+    #expect(bill.list("items").count == 5 && bill["total_micros"] == "\(Int64.max)", "\(bill.text)")
+    #expect(try house.get("/api/v1/cost?from=1970-01-01T00:00:00Z")["total_micros"] == "\(Int64.max)")
+  }
+
+  @Test func oneTenantsQuestionsDoNotShutOutTheOthers() throws {
+    let house = try House()
+    try house.register("n1")
+    try house.vm("a", more: #","interfaces":[]"#)
+    let boss = try house.key(.clusterAdmin)
+    let (acme, other) = (try house.key(.viewer, .tenant(.acme)), try house.key(.viewer, .tenant(.acme)))
+    // The thread that reads the log is held fast.
+    let (isHeld, isFree) = (Shared(false), Shared(false))
+    let now = WallClock.microseconds
+    let isTaken = house.api.costs.intervals(of: "test", from: 0, to: now + Billing.hour) { _ in
+    } where: { _ in
+      isHeld.withLock { $0 = true }
+      return eventually { isFree.withLock { $0 } }
+    }
+    #expect(isTaken && eventually { isHeld.withLock { $0 } })
+    let answers = Collected<Int>()
+    let asking = (0...Costs.questionsEach).map { number in
+      Thread(name: "acme") {
+        let heard = try? house.call("GET", "/api/v1/cost", key: number % 2 == 0 ? acme : other)
+        answers.add(heard?.status ?? 0)
+      }
+    }
+    #expect(eventually { answers.all == [503] }, "with whichever of its tokens: \(answers.all)")
+    let next = Thread(name: "boss") {
+      let heard = try? house.call("GET", "/api/v1/cost", key: boss)
+      answers.add(heard?.status ?? 0)
+    }
+    isFree.withLock { $0 = true }
+    for thread in asking + [next] { thread.join() }
+    #expect(answers.all.sorted() == [200, 200, 200, 200, 200, 503])
   }
 
   @Test func s3_74_aVMThatUsesLittleIsNamedWithASmallerSizeAndWhatItSaves() throws {

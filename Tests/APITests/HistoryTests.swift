@@ -94,6 +94,48 @@ import Testing
     bench.engine.stop()
   }
 
+  @Test func whoReadsMuchHearsThatNobodyWaitsForItAnyMore() throws {
+    let bench = try HistoryBench()
+    let log = bench.log
+    let access = LogAccess(name: "test", patience: .milliseconds(20)) { () throws(LogFault) in try log.reader() }
+    let (first, second) = (Handed<Bool>(), Handed<Bool>())
+    // The first goes on until its time is over; by then that of the second is over too.
+    #expect(access.perform { cursor in first.put(eventually { cursor.isOver() }) })
+    #expect(access.perform { cursor in second.put(eventually { cursor.isOver() }) })
+    #expect(first.take() && second.take())
+    access.stop()
+    let patient = LogAccess(name: "test") { () throws(LogFault) in try log.reader() }
+    let (begun, ended) = (Handed<Bool>(), Handed<Bool>())
+    #expect(
+      patient.perform { cursor in
+        begun.put(cursor.isOver())
+        ended.put(eventually { cursor.isOver() })
+      })
+    #expect(!begun.take())
+    patient.stop()
+    #expect(ended.take(), "a stop waits for nobody's million entries")
+    bench.engine.stop()
+  }
+
+  @Test func ofOneAskerOnlyAFewQuestionsWait() throws {
+    let bench = try HistoryBench()
+    let log = bench.log
+    let access = LogAccess(name: "test", limit: 4, mostEach: 2) { () throws(LogFault) in try log.reader() }
+    let (begun, goOn) = (Handed<Bool>(), Shared(false))
+    #expect(
+      access.perform { _ in
+        begun.put(true)
+        _ = eventually { goOn.withLock { $0 } }
+      })
+    #expect(begun.take())
+    let taken = ["a", "a", "a", "b", "c", "d"].map { access.perform(asker: $0) { _ in } }
+    #expect(taken == [true, true, false, true, true, false], "two of each, four in all")
+    goOn.withLock { $0 = true }
+    #expect(eventually { access.perform(asker: "a") { _ in } })
+    access.stop()
+    bench.engine.stop()
+  }
+
   private func intervals(
     _ history: History, _ query: HistoryQuery
   ) throws -> (items: [OwnershipInterval], next: HistoryPlace?) {

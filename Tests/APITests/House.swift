@@ -44,6 +44,7 @@ final class House: Sendable {
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
     server = try Server(serverOptions, api.router)
+    api.watch(server)
     server.start()
     engine.start()
     var clientOptions = HTTPClientOptions()

@@ -19,7 +19,7 @@ private let json = "Content-Type: application/json\r\n"
   @Test func aSlowBodyIsTimedOut() throws {
     try withServer(configure: {
       $0.headerTimeout = .milliseconds(40)
-      $0.bodyMinimumRate = 1000
+      $0.minimumRate = 1000
     }) { server in
       let client = try RawClient(port: server.port)
       client.send("POST /echo HTTP/1.1\r\n\(host)\(json)Content-Length: 100\r\n\r\nabc")

@@ -35,15 +35,17 @@ final class Berth {
     var description: String { "did not serve: \(status.map { "\($0)" } ?? "still running")\n\(output)\(errors)" }
   }
 
-  /// Starts `berth serve` on a free port and waits until it says that it serves; `tls` is how the test asks it.
+  /// Starts `berth serve` on a free port and waits until it says that it serves; `tls` is how the test asks it, `ulimit`
+  /// what the shell limits first.
   init(
     _ directory: String, _ arguments: [String] = [], port: UInt16 = 0, environment: [String: String] = [:],
-    tls: TLSContext? = nil
+    tls: TLSContext? = nil, ulimit: String? = nil
   ) throws {
     isSecure = tls != nil
     self.directory = directory
-    let process = try ChildProcess(
-      Berth.binary, ["serve", "--data-dir", directory, "--port", "\(port)"] + arguments, environment: environment)
+    let shell = ulimit.map { ["sh", "-c", "ulimit \($0) && exec \"$0\" \"$@\""] } ?? []
+    let command = shell + [Berth.binary, "serve", "--data-dir", directory, "--port", "\(port)"] + arguments
+    let process = try ChildProcess(command[0], Array(command.dropFirst()), environment: environment)
     self.process = process
     _ = eventually { servedPort(process.output) != nil || process.poll() != nil }
     guard let port = servedPort(process.output) else {

@@ -115,6 +115,37 @@ import Wire
 
   /// A signal goes to any thread that has it unblocked, and there it would end the process at once: only the main thread,
   /// which waits for it, may have it so.
+  /// As many connections at a time, and of those that were let in how many get an answer.
+  private func connections(_ count: Int, to berth: Berth) throws -> (served: Int, refused: Int) {
+    let address = try #require(try SocketAddress.resolve(host: "127.0.0.1", port: berth.port).first)
+    let deadline = MonotonicTime.now + .seconds(30)
+    let sockets = try (0..<count).map { _ in try Socket.connect(to: address, until: deadline) }
+    let request = Array("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8)
+    for socket in sockets { _ = socket.send(request, from: 0) }
+    var (served, refused, bytes) = (0, 0, [UInt8](repeating: 0, count: 4_096))
+    for socket in sockets {
+      guard socket.wait(until: deadline), case .bytes(let count) = socket.receive(into: &bytes, at: 0) else { continue }
+      let text = String(decoding: bytes[..<count], as: UTF8.self)
+      if text.contains("200 OK") { served += 1 }
+      if text.contains("too_many_connections") { refused += 1 }
+    }
+    return (served, refused)
+  }
+
+  @Test func theSoftLimitOfDescriptorsIsRaisedToTheHardOne() throws {
+    let berth = try Berth(temporary.file("data"), ulimit: "-Sn 64")
+    #expect(try connections(100, to: berth).served == 100)
+    #expect(!berth.errors.contains("ulimit"), "\(berth.errors)")
+  }
+
+  @Test func withFewDescriptorsItServesFewerConnectionsAndSaysSo() throws {
+    let berth = try Berth(temporary.file("data"), ulimit: "-n 320")
+    #expect(berth.errors.contains("64 connections are served at a time: the process may have 320 descriptors"))
+    let told = try connections(100, to: berth)
+    #expect(told.served == 64 && told.refused == 36, "who is over the number is told so: \(told)")
+    #expect(try eventually { try berth.allocate("vm-1").ip == "172.16.0.2" }, "when they have gone")
+  }
+
   @Test func noThreadButTheMainOneCanBeHitBySIGTERM() throws {
     let berth = try Berth(temporary.file("data"))
     _ = try berth.allocate("vm-1")

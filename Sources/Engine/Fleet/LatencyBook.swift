@@ -16,7 +16,7 @@ package struct MeasuredLatency: Hashable, Sendable {
 struct LatencyBook {
   /// What is older is forgotten.
   static let keeps = Duration.seconds(600)
-  /// Pairs of datacenters.
+  /// Pairs of datacenters. When there are as many, those go between which no nodes live: a node can make up any name.
   static let pairsMax = 1_024
   /// Nodes that are heard of one pair; the oldest word makes room for a new one.
   static let reportersMax = 32
@@ -39,17 +39,26 @@ struct LatencyBook {
 
   private var heard: [Pair: [NodeName: Word]] = [:]
   private var told: [Pair: UInt32] = [:]
+  /// Datacenters in which nodes live, and when one of them reported last.
+  private var lived: [String: MonotonicTime] = [:]
   private var lastLook: MonotonicTime?
+  private var lastRoom: MonotonicTime?
 
   /// How often it is looked whether there is news.
   static let interval = Duration.seconds(1)
+
+  /// A node in a datacenter has reported.
+  mutating func hear(from datacenter: String, at now: MonotonicTime) {
+    if lived[datacenter] == nil, lived.count >= LatencyBook.pairsMax { return }
+    lived[datacenter] = now
+  }
 
   /// A node has measured.
   mutating func hear(_ node: NodeName, in datacenter: String, _ measured: [Latency], at now: MonotonicTime) {
     for item in measured where item.to != datacenter {
       let pair = Pair(datacenter, item.to)
       var words = heard[pair] ?? [:]
-      if words.isEmpty, heard.count >= LatencyBook.pairsMax { continue }
+      if words.isEmpty, heard.count >= LatencyBook.pairsMax, !makeRoom(for: pair, at: now) { continue }
       if words[node] == nil, words.count >= LatencyBook.reportersMax {
         if let oldest = words.min(by: { ($0.value.at, $0.key) < ($1.value.at, $1.key) }) { words[oldest.key] = nil }
       }
@@ -57,6 +66,21 @@ struct LatencyBook {
       heard[pair] = words
     }
   }
+
+  /// Makes room for a pair between which nodes live: all others go, or else the one that nobody has said for longest. Looked
+  /// at once in an `interval`, so that more datacenters than there is room for cost little.
+  private mutating func makeRoom(for pair: Pair, at now: MonotonicTime) -> Bool {
+    guard isLived(pair), lastRoom.map({ $0 + LatencyBook.interval <= now }) ?? true else { return false }
+    lastRoom = now
+    let before = heard.count
+    for other in heard.keys where !isLived(other) { heard[other] = nil }
+    if heard.count < before { return true }
+    let ages = heard.map { (pair: $0.key, newest: $0.value.values.map(\.at).max() ?? now) }
+    if let oldest = ages.min(by: { ($0.newest, $0.pair) < ($1.newest, $1.pair) }) { heard[oldest.pair] = nil }
+    return true
+  }
+
+  private func isLived(_ pair: Pair) -> Bool { lived[pair.a] != nil && lived[pair.b] != nil }
 
   /// Nothing is known, and nothing was told: a new leader begins.
   mutating func restart() { self = LatencyBook() }
@@ -79,6 +103,7 @@ struct LatencyBook {
       return nil
     }
     lastLook = now
+    lived = lived.filter { $0.value + LatencyBook.keeps > now }
     for (pair, words) in heard {
       let left = words.filter { $0.value.at + LatencyBook.keeps > now }
       heard[pair] = left.isEmpty ? nil : left

@@ -92,15 +92,18 @@ package final class NodeWatch: @unchecked Sendable {
   ) -> HeartbeatAnswer {
     guard let known else { return .unknownNode }
     guard known.epoch == epoch, known.state != .lost, known.state != .fenced else { return .staleEpoch(known.epoch) }
-    return hear(node, usage, isAlone: isAlone, at: now)
+    return hear(node, in: known.topology.datacenter, usage, isAlone: isAlone, at: now)
   }
 
-  func hear(_ node: NodeName, _ usage: NodeUsage?, isAlone: Bool, at now: MonotonicTime) -> HeartbeatAnswer {
+  func hear(
+    _ node: NodeName, in datacenter: String? = nil, _ usage: NodeUsage?, isAlone: Bool, at now: MonotonicTime
+  ) -> HeartbeatAnswer {
     lock.withLock {
       guard var proven = isAlone ? now : proven else { return .notLeading }
       if flaws.contains(.grantWithoutProof) { proven = now }
       guard proven + timing.lease > now else { return .notLeading }
       heartbeats.hear(node, usage, at: now)
+      if let datacenter { distances.hear(from: datacenter, at: now) }
       lastHeard = now
       return .taken(leaseMilliseconds: Int((proven + timing.lease - now) / 1_000_000))
     }

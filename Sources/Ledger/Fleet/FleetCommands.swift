@@ -22,7 +22,7 @@ extension Ledger {
     case .reportVMs(let node, let epoch, let reports): try reportVMs(node, epoch, reports, context)
     case .schedule: schedule(context)
     case .advise(let said): advise(said, context)
-    case .measured(let latencies): measured(latencies)
+    case .measured(let latencies): measured(latencies, context)
     case .setQuota(let quota): try setQuota(quota, context)
     case .deleteQuota(let tenant): try deleteQuota(tenant, context)
     case .reserveCapacity(let row): try reserveCapacity(row, context)

@@ -35,6 +35,9 @@ final class FleetIndex {
   private(set) var nextExpiry: LogTime?
   /// Whether something has become free since the queue was looked at.
   var hasNews = false
+  /// From when on it is news that datacenters are further or nearer, nil = they are not; and when it was last.
+  var distanceNewsAt: LogTime?
+  var lastDistanceNews: LogTime?
   /// When a node last began to take VMs: schedulers outside that were asked before know nothing of it.
   private(set) var newestReady: Revision = 0
   /// Nodes.
@@ -244,7 +247,7 @@ final class FleetIndex {
     if !unsettled.isEmpty || !unmoved.isEmpty || !untried.isEmpty || queue.hasReady { return 0 }
     if hasNews, queue.count > 0 || !lacking.isEmpty { return 0 }
     var next = nextExpiry
-    for time in [queue.nextTime, draining.values.min(), reclaiming.values.min()] {
+    for time in [queue.nextTime, draining.values.min(), reclaiming.values.min(), distanceNewsAt] {
       if let time, time < next ?? .max { next = time }
     }
     return next == .max ? nil : next

@@ -61,6 +61,9 @@ extension Ledger {
   /// Looks for room for those that wait, by priority, then for the tenant that has least, then by age.
   private func placeWaiting(_ draft: inout FleetDraft) {
     let context = draft.context
+    if let time = fleet.distanceNewsAt, time <= context.time {
+      (fleet.hasNews, fleet.distanceNewsAt, fleet.lastDistanceNews) = (true, nil, context.time)
+    }
     if fleet.hasNews {
       fleet.hasNews = false
       fleet.queue.wakeAll()
@@ -101,10 +104,11 @@ extension Ledger {
     return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))
   }
 
-  /// Datacenters are so far from each other now.
-  func measured(_ latencies: [Latency]) -> Decided {
+  /// Datacenters are so far from each other now. They may be further again in a moment, so whoever waits is not woken for
+  /// it more often than once in `Limits.distanceRest`.
+  func measured(_ latencies: [Latency], _ context: Context) -> Decided {
     fleet.fleet.setLatencies(latencies)
-    fleet.hasNews = true
+    fleet.distanceNewsAt = max(context.time, fleet.lastDistanceNews.map { $0 + Limits.distanceRest } ?? 0)
     return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))
   }
 }

@@ -109,15 +109,21 @@ package final class Ledger {
         "a row would take \(largest) bytes, over \(Ledger.rowLimit(submission.command)): fewer or shorter labels"
       return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
     }
+    if let key = submission.idempotency { remember(key, context, &decided.effects) }
+    let entry = Entry(
+      revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
+      asked: submission.asked, effects: decided.effects, told: decided.told)
+    // What is told besides the rows may be as large as they: it must fit a batch that has others in it.
+    guard entry.encoded.count <= Limits.entryBytes else {
+      undo(to: mark)
+      let rule = "the command takes \(entry.encoded.count) bytes of the log, over \(Limits.entryBytes): split it"
+      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+    }
     if submission.dryRun {
       undo(to: mark)
       return Decision(outcome: decided.outcome, entry: nil)
     }
-    if let key = submission.idempotency { remember(key, context, &decided.effects) }
-    overlay.add(decided.effects)
-    let entry = Entry(
-      revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
-      asked: submission.asked, effects: decided.effects, told: decided.told)
+    overlay.add(entry.effects)
     return Decision(outcome: decided.outcome, entry: entry)
   }
 

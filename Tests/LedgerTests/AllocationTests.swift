@@ -141,6 +141,49 @@ import Testing
     #expect(rest == [2, 3, 4, 5, 6, 7, 12, 13, 14].map { "10.0.0.\($0)" })
   }
 
+  @Test func oldestForgetsTheLongestReleasedBeyondItsLimit() {
+    let pool = desk.pool("p", "fd00::/64", strategy: .oldest)
+    desk.ledger.memories = 3
+    var given: [String] = []
+    for number in 0..<10 {
+      given += desk.give(pool, "vm-\(number)")
+      desk.release(pool, given[number])
+    }
+    #expect(given == [2, 3, 4, 5, 2, 3, 4, 5, 2, 3].map { "fd00::\($0)" }, "an address rests while three others go")
+    #expect(desk.tables.rowCount == 4, "the pool and three releases")
+    let restarted = Ledger(desk.tables)
+    #expect(restarted.indexes[pool]?.rememberedCount == 3)
+    // What cannot be given is remembered too, and goes when it is the longest released.
+    desk.ask(.reserve(pool, range("fd00::5"), reason: "printer"))
+    for number in 0..<2 { #expect(desk.give(pool, "late-\(number)").count == 1) }
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "late-0"), pool: nil, interface: nil)))
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "late-1"), pool: nil, interface: nil)))
+    #expect(desk.tables.rowCount == 5)
+    #expect(desk.tables.row(at: ip("fd00::5"), in: pool) == nil)
+  }
+
+  /// One command may release more than is remembered.
+  @Test func oldestForgetsWhatTheSameCommandReleased() {
+    let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)
+    desk.ledger.memories = 3
+    #expect(desk.give(pool, "many") { $0.count = 8 }.count == 8)
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "many"), pool: nil, interface: nil)))
+    #expect(desk.tables.rowCount == 4)
+    #expect(desk.give(pool, "next") { $0.count = 5 } == [2, 3, 4, 5, 6].map { "10.0.0.\($0)" })
+    #expect(desk.ask(.deletePool(pool, ifMatch: nil)).code == .poolInUse)
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "next"), pool: nil, interface: nil)))
+    #expect(desk.ask(.deletePool(pool, ifMatch: nil)).code == nil)
+  }
+
+  @Test func oneAddressThatComesAndGoesLeavesNoQueueBehind() {
+    let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)
+    for _ in 0..<5_000 {
+      _ = desk.give(pool, "vm") { $0.address = ip("10.0.0.9") }
+      desk.release(pool, "10.0.0.9")
+    }
+    #expect(desk.ledger.indexes[pool]?.due.turns ?? .max < 1_100)
+  }
+
   @Test func randomGivesEveryAddressOnceAndNotInOrder() {
     let pool = desk.pool("p", "10.0.0.0/26", strategy: .random)
     let given = (0..<61).flatMap { desk.give(pool, "vm-\($0)") }

@@ -340,6 +340,42 @@ import Testing
     #expect(desk.tables.allocations(tenant: .standard, owner: holder.owner).allSatisfy { $0.index < 3 })
   }
 
+  private func rows(_ count: Int, _ owner: String, tenant: TenantName = .standard) -> [ImportRow] {
+    (0..<count).map { number in
+      let address = ip("10.0.0.0").advanced(by: UInt128(2 + number))!
+      let holder = Holder(tenant: tenant, owner: OwnerName(trusted: owner))
+      return ImportRow(line: number + 1, pool: nil, ip: address, holder: holder, mac: nil, hostname: nil)
+    }
+  }
+
+  @Test func importedAddressesOfOneOwnerFillTheNumbersThatAreFree() {
+    let pool = desk.pool("p", "10.0.0.0/16")
+    let all = rows(300, "vm")
+    desk.ask(.importRows(Array(all[..<100]), skipConflicts: false, label: ""))
+    for gone in [5, 70, 71] { desk.release(pool, "\(all[gone].ip)") }
+    desk.ask(.importRows(Array(all[100...]), skipConflicts: false, label: ""))
+    let held = desk.tables.allocations(tenant: .standard, owner: OwnerName(trusted: "vm"))
+    #expect(held.map(\.index) == Array(0..<297))
+    #expect(held[5].ip == all[100].ip && held[71].ip == all[102].ip && held[100].ip == all[103].ip)
+  }
+
+  /// A limit that an import passes is none.
+  @Test func anImportStaysWithinTheTenantsQuota() {
+    let pool = desk.pool("p", "10.0.0.0/24")
+    let acme = TenantName(trusted: "acme")
+    var quota = Quota(tenant: acme)
+    quota[.addresses] = 5
+    desk.ask(.fleet(.setQuota(quota)))
+    let all = rows(8, "vm", tenant: acme)
+    let refusal = desk.ask(.importRows(all, skipConflicts: false, label: "")).refusal
+    #expect(refusal?.report?.conflicts.map(\.code) == Array(repeating: "quota_exceeded", count: 3))
+    #expect(refusal?.report?.conflicts.map(\.line) == [6, 7, 8] && desk.state(pool).allocations == 0)
+    desk.ask(.importRows(all + rows(9, "other").suffix(1), skipConflicts: true, label: ""))
+    #expect(desk.state(pool).allocations == 6)
+    desk.ask(.importRows(Array(all[..<5]), skipConflicts: false, label: ""))
+    #expect(desk.state(pool).allocations == 6, "what is there already counts once")
+  }
+
   @Test func anImportListsEveryConflictAndTakesNothing() {
     let pool = desk.pool("p", "10.0.0.0/24")
     _ = desk.give(pool, "present")

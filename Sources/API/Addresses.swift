@@ -38,8 +38,10 @@ struct AddressMatch: Sendable {
   }
   let visibility = call.visibility
   let (matches, revision) = call.api.engine.read { tables -> ([AddressMatch], Revision) in
-    let pools = tables.pools(containing: ip).filter { network == nil || $0.pool.network == network }
-    return (pools.prefix(matchesLimit).map { match(ip, $0, tables) }.filter(visibility.sees), tables.revision)
+    let pools =
+      network.map { tables.pool(containing: ip, in: $0).map { [$0] } ?? [] }
+      ?? tables.pools(containing: ip, limit: matchesLimit)
+    return (pools.map { match(ip, $0, tables) }.filter(visibility.sees), tables.revision)
   }
   call.send(rendered(ip, matches), revision: revision)
 }

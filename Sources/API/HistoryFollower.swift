@@ -5,15 +5,17 @@ internal import Platform
 
 /// Keeps the history index up to date behind the log, on a thread of its own.
 ///
-/// It is derived and written behind: nothing waits for it, a query scans what it has not got yet. What is wrong with
-/// it is mended by emptying it and reading the log again; when that does not help either, the follower says so and
-/// rests until it is started anew.
+/// It is derived and written behind: nothing waits for it, a query scans what it has not got yet. What the system
+/// refuses, as a full disk does, is tried again until it works. What is wrong with the index is mended by emptying it and
+/// reading the log again; when that comes no further than before, the follower says so and rests until it is started anew.
 // Unchecked because `lock` guards `shared`, and the rest belongs to the follower's thread.
 package final class HistoryFollower: @unchecked Sendable {
   // Unchecked because the compiler cannot see the rule: `shared` is guarded by `lock`, the rest is the thread's alone.
   /// So many new entries are taken at once, unless they wait for longer than `patience`.
   private static let eagerness: Revision = 2_048
   private static let patience = Duration.milliseconds(100)
+  /// So long after the system refused something it is asked again.
+  package static let rest = Duration.seconds(5)
 
   private struct Shared {
     var published: Revision
@@ -29,13 +31,15 @@ package final class HistoryFollower: @unchecked Sendable {
   private let changed = Condition()
   private var shared: Shared
   private var thread: Thread?
+  private let rest: Duration
 
-  /// Starts following up to `published` and on; `warn` hears of an index that had to be emptied or given up.
+  /// Starts following up to `published` and on; `warn` hears of an index that waits, had to be emptied or is given up.
   package init(
-    _ index: any HistoryIndex, published: Revision, warn: @escaping @Sendable (String) -> Void = { _ in },
+    _ index: any HistoryIndex, published: Revision, rest: Duration = HistoryFollower.rest,
+    warn: @escaping @Sendable (String) -> Void = { _ in },
     _ open: @escaping @Sendable () throws(LogFault) -> any BatchReader
   ) {
-    (self.index, self.open, self.warn) = (index, open, warn)
+    (self.index, self.open, self.warn, self.rest) = (index, open, warn, rest)
     shared = Shared(published: published)
     thread = Thread(name: "berth-history") { self.run() }
   }
@@ -65,13 +69,36 @@ package final class HistoryFollower: @unchecked Sendable {
   }
 
   private func run() {
-    for attempt in 1...2 {
+    var (waitedAt, emptiedAt): (Revision?, Revision?) = (nil, nil)
+    var mustEmpty = false
+    while true {
       do throws(LogFault) {
+        if mustEmpty { try index.reset() }
+        mustEmpty = false
         return try follow()
       } catch {
-        warn("the history index cannot be kept up: \(error)" + (attempt == 1 ? "; it is made anew" : ""))
-        if attempt == 1 { try? index.reset() }
+        let through = self.through
+        let what = "the history index cannot be kept up: \(error)"
+        if case .io = error {
+          if through != waitedAt { warn("\(what); it is tried again every \(rest)") }
+          waitedAt = through
+          guard waitsOn() else { return }
+        } else if emptiedAt.map({ through > $0 }) ?? true {
+          warn("\(what); it is made anew")
+          (emptiedAt, mustEmpty) = (through, true)
+        } else {
+          return warn("\(what); it rests until the server is started anew")
+        }
       }
+    }
+  }
+
+  /// Rests; false when the follower is to end.
+  private func waitsOn() -> Bool {
+    let end = MonotonicTime.now + rest
+    return lock.withLock {
+      while !shared.isStopping, MonotonicTime.now < end { _ = changed.wait(lock, timeout: .nanoseconds(end - .now)) }
+      return !shared.isStopping
     }
   }
 

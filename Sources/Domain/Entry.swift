@@ -99,13 +99,23 @@ package final class Entry: Sendable {
   package let effects: [Effect]
   /// What the answer prints beyond the rows changed.
   package let told: Told
+  /// The binary form.
+  package let encoded: [UInt8]
 
   /// Makes an entry as it is.
-  package init(
+  package convenience init(
     revision: Revision, kind: EntryKind, actor: String, requestID: String, asked: String, effects: [Effect], told: Told
+  ) {
+    self.init(revision, kind, actor, requestID, asked, effects, told, encoded: nil)
+  }
+
+  fileprivate init(
+    _ revision: Revision, _ kind: EntryKind, _ actor: String, _ requestID: String, _ asked: String,
+    _ effects: [Effect], _ told: Told, encoded: [UInt8]?
   ) {
     (self.revision, self.kind, self.actor, self.requestID) = (revision, kind, actor, requestID)
     (self.asked, self.effects, self.told) = (asked, effects, told)
+    self.encoded = encoded ?? Entry.encode(revision, kind, actor, requestID, asked, effects, told)
   }
 
   /// The same entry with further effects behind its own.
@@ -162,8 +172,10 @@ extension Entry {
 extension Entry {
   static let version: UInt8 = 1
 
-  /// The binary form.
-  package var encoded: [UInt8] {
+  private static func encode(
+    _ revision: Revision, _ kind: EntryKind, _ actor: String, _ requestID: String, _ asked: String,
+    _ effects: [Effect], _ told: Told
+  ) -> [UInt8] {
     var out = ByteWriter(capacity: 256)
     out.byte(Entry.version)
     out.byte(kind.rawValue)
@@ -206,8 +218,7 @@ extension Entry {
     let effects = try reader.list { (reader) throws(CodingFault) in try Effect(decoding: &reader) }
     let told = try reader.told(among: effects)
     guard reader.isAtEnd else { throw .invalid("bytes after the entry") }
-    self.init(
-      revision: revision, kind: kind, actor: actor, requestID: requestID, asked: asked, effects: effects, told: told)
+    self.init(revision, kind, actor, requestID, asked, effects, told, encoded: bytes)
   }
 }
 

@@ -22,6 +22,11 @@ package enum Limits {
   package static let rowGrowth = 8_192
   /// Bytes of effects one command may have.
   package static let effectBytes = 512 * 1024
+  /// Bytes of one entry: what a batch has left that is just not yet full, less what its cursors may take.
+  package static let entryBytes = 600 * 1024
+  /// Single addresses of a pool whose release is remembered for strategy `oldest`: all of an IPv4 /16. Beyond it the
+  /// longest released is forgotten.
+  package static let memories = 65_536
   /// Rows one entry of actor `system` may end.
   package static let expiriesPerEntry = 1_024
   /// Idempotency keys kept.

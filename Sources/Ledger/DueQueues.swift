@@ -12,7 +12,7 @@ struct DueQueues {
   /// Remembered releases, the longest ago first.
   private var oldest = Heap<Item>()
   /// Remembered releases that cannot be given now: excluded, or outside the pool for a while.
-  private var aside: [Item] = []
+  private var aside = Heap<Item>()
   /// Whether the pool's strategy wants releases remembered; if not, they fall due at once and go with entries of
   /// actor `system`.
   private var remembersReleases = false
@@ -29,8 +29,8 @@ struct DueQueues {
 
   mutating func refresh(remembersReleases: Bool) {
     self.remembersReleases = remembersReleases
-    for item in aside { oldest.push(item) }
-    aside = []
+    for item in aside.items { oldest.push(item) }
+    aside = Heap()
   }
 
   mutating func follow(_ row: Row) {
@@ -49,9 +49,18 @@ struct DueQueues {
 
   // MARK: Turns
 
+  /// How many wait for their turn, stale ones included.
+  var turns: Int { oldest.count + aside.count }
+
   mutating func popOldest() -> Item? { oldest.pop() }
   mutating func pushOldest(_ item: Item) { oldest.push(item) }
-  mutating func setAside(_ item: Item) { aside.append(item) }
+  mutating func setAside(_ item: Item) { aside.push(item) }
+
+  /// The longest released of all, those that cannot be given included.
+  mutating func popLongest() -> Item? {
+    if let set = aside.top, oldest.top.map({ set < $0 }) ?? true { return aside.pop() }
+    return oldest.pop()
+  }
 
   // MARK: Times
 
@@ -93,15 +102,15 @@ struct DueQueues {
       }
       leasesKept = leases.count
     }
-    if oldest.count + aside.count > 2 * oldestKept + 1_024 {
-      oldest = DueQueues.kept(oldest.items + aside) { item in
+    if turns > 2 * oldestKept + 1_024 {
+      oldest = DueQueues.kept(oldest.items + aside.items) { item in
         if case .released(let row) = live(item.ip) {
           row.quarantineUntil == nil && row.order == item.when
         } else {
           false
         }
       }
-      aside = []
+      aside = Heap()
       oldestKept = oldest.count
     }
   }

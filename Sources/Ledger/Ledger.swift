@@ -12,6 +12,8 @@ package final class Ledger {
   var fleetIndex: FleetIndex?
   /// What schedulers outside said of VMs that wait.
   package var advice = AdviceBook()
+  /// So many releases of a pool are remembered for strategy `oldest`.
+  var memories = Limits.memories
   private let dueOrder = DueOrder()
   private var undo: [Undo] = []
   private var answered = AnsweredQueue()
@@ -97,6 +99,7 @@ package final class Ledger {
       undo(to: mark)
       return Decision(outcome: decided.outcome, entry: nil)
     }
+    forgetExcess(&decided.effects)
     let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
     guard size <= Limits.effectBytes else {
       undo(to: mark)
@@ -109,15 +112,21 @@ package final class Ledger {
         "a row would take \(largest) bytes, over \(Ledger.rowLimit(submission.command)): fewer or shorter labels"
       return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
     }
+    if let key = submission.idempotency { remember(key, context, &decided.effects) }
+    let entry = Entry(
+      revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
+      asked: submission.asked, effects: decided.effects, told: decided.told)
+    // What is told besides the rows may be as large as they: it must fit a batch that has others in it.
+    guard entry.encoded.count <= Limits.entryBytes else {
+      undo(to: mark)
+      let rule = "the command takes \(entry.encoded.count) bytes of the log, over \(Limits.entryBytes): split it"
+      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+    }
     if submission.dryRun {
       undo(to: mark)
       return Decision(outcome: decided.outcome, entry: nil)
     }
-    if let key = submission.idempotency { remember(key, context, &decided.effects) }
-    overlay.add(decided.effects)
-    let entry = Entry(
-      revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
-      asked: submission.asked, effects: decided.effects, told: decided.told)
+    overlay.add(entry.effects)
     return Decision(outcome: decided.outcome, entry: entry)
   }
 
@@ -202,16 +211,21 @@ package final class Ledger {
     case .reservation(let reservation): changed.insert(reservation.pool)
     case .allocation(let row): if effect.isPut, row.expiresAt != nil { follow(effect.row, in: row.pool) }
     // A remembered release was queued when it was decided: its turn may come in the same batch.
-    case .released(let row): if effect.isPut, row.quarantineUntil != nil { follow(effect.row, in: row.pool) }
+    case .released(let row):
+      guard effect.isPut else { return }
+      if row.quarantineUntil != nil { follow(effect.row, in: row.pool) } else { compactDue(of: row.pool) }
     case .cursor, .answered, .token: break
     case .fleet: break
     }
   }
 
   private func follow(_ row: Row, in name: PoolName) {
-    guard let index = indexes[name] else { return }
-    index.follow(row)
-    index.changeDue { due in due.compact { tables.row(at: $0, in: name) } }
+    indexes[name]?.follow(row)
+    compactDue(of: name)
+  }
+
+  private func compactDue(of name: PoolName) {
+    indexes[name]?.changeDue { due in due.compact { tables.row(at: $0, in: name) } }
   }
 
   private func refreshIndex(_ name: PoolName) {
@@ -347,7 +361,7 @@ extension Ledger {
     return [.delete(.released(row))]
   }
 
-  private func forgetOnly(_ ip: IPAddress, _ index: PoolIndex) {
+  func forgetOnly(_ ip: IPAddress, _ index: PoolIndex) {
     note(.forgotten(index, ip))
     index.forget(ip)
   }

@@ -12,6 +12,8 @@ final class PoolIndex {
   /// Single addresses that were released and are free, but not forgotten: the memory of strategy `oldest`. Some may
   /// be excluded.
   private(set) var remembered = AddressSet()
+  /// How many these are.
+  private(set) var rememberedCount = 0
   /// Both of the above together: what is missing was never used. Kept for strategy `oldest` alone.
   private(set) var touched: AddressSet?
   /// Addresses that could be given now.
@@ -84,24 +86,31 @@ final class PoolIndex {
   /// Notes what a block of usable addresses is now.
   func set(_ range: AddressRange, to mark: Mark) {
     if mark == .taken { taken.insert(range.bits) } else { taken.remove(range.bits) }
-    if mark == .remembered {
-      remembered.insert(range.bits)
-    } else if !remembered.isEmpty {
-      remembered.remove(range.bits)
-    }
+    remember(range.bits, mark == .remembered)
     if touched != nil { if mark == .free { touched?.remove(range.bits) } else { touched?.insert(range.bits) } }
   }
 
   /// Notes a remembered release; the address may be excluded now.
   func remember(_ ip: IPAddress) {
-    remembered.insert(ip.bits...ip.bits)
+    remember(ip.bits...ip.bits, true)
     touched?.insert(ip.bits...ip.bits)
   }
 
   /// Forgets a remembered release; the address may be excluded now.
   func forget(_ ip: IPAddress) {
-    remembered.remove(ip.bits...ip.bits)
+    remember(ip.bits...ip.bits, false)
     if touched != nil, !taken.contains(ip.bits) { touched?.remove(ip.bits...ip.bits) }
+  }
+
+  private func remember(_ range: ClosedRange<UInt128>, _ isRemembered: Bool) {
+    guard isRemembered || !remembered.isEmpty else { return }
+    rememberedCount -= Int(remembered.count(in: range))
+    if isRemembered {
+      remembered.insert(range)
+      rememberedCount += Int(range.upperBound - range.lowerBound) + 1
+    } else {
+      remembered.remove(range)
+    }
   }
 
   /// Queues a row for its turn or its time.

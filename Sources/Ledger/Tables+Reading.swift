@@ -40,9 +40,13 @@ extension Tables {
     rows.allocations(OwnerProbe(tenant, owner)).sorted(by: Allocation.inHoldingOrder)
   }
 
-  /// The pools whose network contains `ip`, by routing domain: at most one in each.
-  package func pools(containing ip: IPAddress) -> [PoolState] {
-    byAddress.keys.sorted().compactMap { pool(containing: ip, in: $0) }
+  /// The pools whose network contains `ip`, by routing domain: at most one in each, and at most `limit`.
+  package func pools(containing ip: IPAddress, limit: Int = .max) -> [PoolState] {
+    var found: [PoolState] = []
+    for length in (lengths[ip.family] ?? [:]).keys {
+      found += (byCIDR[Prefix(containing: ip, length: length)] ?? []).prefix(limit)
+    }
+    return Array(found.sorted { $0.pool.network < $1.pool.network }.prefix(limit))
   }
 
   /// The pool of one routing domain whose network contains `ip`.

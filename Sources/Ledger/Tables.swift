@@ -23,6 +23,10 @@ package final class Tables {
   /// For each routing domain its pools by first address; they never overlap, so one search finds the pool of an
   /// address.
   var byAddress: [NetworkName: [PoolState]] = [:]
+  /// The pools of all routing domains by their network, those of one network in the order of their domains; and how many
+  /// networks of each length there are. So an address is looked for once for each length.
+  var byCIDR: [Prefix: [PoolState]] = [:]
+  var lengths: [AddressFamily: [Int: Int]] = [:]
   /// The pools of each family by the place they serve.
   var byPlace: [AddressFamily: PlaceTree] = [:]
   /// What follows from the rows of nodes and VMs; nil while there never was one.
@@ -213,12 +217,20 @@ package final class Tables {
     let place = byAddress[state.pool.network, default: []].partitionPoint { $0.pool.cidr > cidr }
     byAddress[state.pool.network, default: []].insert(state, at: place)
     byPlace[state.family, default: PlaceTree()].add(state)
+    if byCIDR[cidr] == nil { lengths[cidr.family, default: [:]][cidr.length, default: 0] += 1 }
+    let turn = byCIDR[cidr, default: []].partitionPoint { $0.pool.network > state.pool.network }
+    byCIDR[cidr, default: []].insert(state, at: turn)
   }
 
   private func removeFromOrder(_ state: PoolState) {
     byPlace[state.family]?.remove(state)
     byAddress[state.pool.network]?.removeAll { $0 === state }
     if byAddress[state.pool.network]?.isEmpty == true { byAddress[state.pool.network] = nil }
+    let cidr = state.cidr
+    byCIDR[cidr]?.removeAll { $0 === state }
+    guard byCIDR[cidr]?.isEmpty == true else { return }
+    byCIDR[cidr] = nil
+    lengths[cidr.family]?[cidr.length].map { lengths[cidr.family]?[cidr.length] = $0 == 1 ? nil : $0 - 1 }
   }
 
   private func forget(_ old: [UInt8], replacedBy new: Row?) {

@@ -1,5 +1,6 @@
 import CSQLite
 import Log
+import Platform
 
 /// What SQLite refused; becomes a `LogFault` or the end of an append at the border of the room.
 struct SQLiteFailure: Error, CustomStringConvertible {
@@ -12,6 +13,12 @@ struct SQLiteFailure: Error, CustomStringConvertible {
 
   /// The code without its extension.
   var primary: Int32 { code & 0xff }
+
+  /// Whether there is no room. A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults
+  /// of the disk.
+  var isLackOfRoom: Bool {
+    primary == SQLITE_FULL || code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(system)
+  }
 
   /// Whether a transaction that a crash interrupted must be rolled back first, which a reader may not do.
   var needsRollback: Bool { code == berth_sqlite_readonly_rollback() }

@@ -116,9 +116,7 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
     } catch {
       _ = connection.rollback()
       // No room or a reader in the way is no failure; a flush that failed is, because the system forgets it.
-      if ![SQLITE_FULL, SQLITE_BUSY].contains(error.primary) {
-        failure = error.description
-      }
+      if !error.isLackOfRoom, error.primary != SQLITE_BUSY { failure = error.description }
     }
   }
 
@@ -139,11 +137,7 @@ extension AppendEnd {
   /// A refusal is definite only when the frame that commits, which is written last, cannot have been.
   init(_ failure: SQLiteFailure, rolledBack: Bool) {
     switch failure.primary {
-    case SQLITE_FULL where rolledBack: self = .refused(.storageFull)
-    // A quota or a limit on the file's size is lack of room too, but SQLite counts them as faults of the disk.
-    case SQLITE_IOERR
-    where rolledBack && failure.code == berth_sqlite_ioerr_write() && FileFault.isLackOfRoom(failure.system):
-      self = .refused(.storageFull)
+    case _ where rolledBack && failure.isLackOfRoom: self = .refused(.storageFull)
     case SQLITE_BUSY where rolledBack:
       self = .refused(.readOnly("another program is writing to \(failure.path)"))
     case SQLITE_READONLY where rolledBack: self = .refused(.readOnly(failure.message))

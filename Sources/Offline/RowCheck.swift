@@ -107,7 +107,10 @@ struct RowCheck {
     let name = "\(row.block), released in pool \(row.pool)"
     guard let pool = pools[row.pool] else { return report.add(.orphan, "\(name), which does not exist") }
     held[row.pool, default: []].append(Held(range: row.block.range, what: name, isAllocation: false))
-    if !pool.cidr.contains(row.block) { report.add(.outsideRange, "\(name): it is not in \(pool.cidr)") }
+    // What is only remembered waits outside until the pool has it again; what rests keeps a pool from shrinking.
+    if row.quarantineUntil != nil, !pool.cidr.contains(row.block) {
+      report.add(.outsideRange, "\(name): it is not in \(pool.cidr)")
+    }
     if row.order >= head.nextRevision || row.releasedAt > head.time {
       report.add(.implausible, "\(name): it was released at a revision or time to come")
     }

@@ -93,6 +93,48 @@ private final class Node {
 private let logID = SHA256Digest(of: Array("shared".utf8))
 
 @Suite struct SharedCoreTests {
+  /// What is told besides the rows changed may be as large as they: such a command is refused, not its neighbours.
+  @Test func anAnswerThatIsTooLongForTheLogIsRefusedAlone() throws {
+    let node = Node()
+    _ = node.lead(1)
+    for (name, network) in [("four", "10.0.0.0/16"), ("six", "fd00::/64")] {
+      node.ask(
+        .createPool(
+          Pool(name: PoolName(trusted: name), extent: Extent(cidr: try Prefix(parsing: network), gateway: nil))))
+      _ = node.land()
+    }
+    let values = [("a", 128), ("b", 128), ("c", 128), ("d", 44)]
+    let labels = try #require(Labels(values.map { ($0.0, String(repeating: "x", count: $0.1)) }))
+    func ask(_ owner: String, _ families: [AddressFamily], _ count: Int) {
+      var request = AllocateRequest(
+        .choose(families, Topology(), .none), holder: Holder(owner: OwnerName(trusted: owner)))
+      (request.count, request.labels) = (count, labels)
+      node.ask(.allocate(request))
+    }
+    ask("large", [.ipv4], 1_024)
+    // These two meet in the next batch.
+    ask("small", [.ipv4], 64)
+    ask("large", [.ipv4, .ipv6], 1_024)
+    _ = node.land()
+    let batch = try #require(node.appended.last)
+    #expect(batch.fits && batch.entries.count == 1)
+    _ = node.land()
+    let answers = node.answers.value.suffix(3)
+    #expect(answers.map(\.code) == [nil, nil, .tooLarge])
+    #expect(answers.allSatisfy { $0.unavailable == nil })
+    ask("large", [.ipv6], 1_024)
+    _ = node.land()
+    #expect(node.answers.value.last?.ip == "fd00::1", "each family by itself")
+  }
+
+  /// A batch that is just not full takes one entry more, and where its pools stand rides on it.
+  @Test func theLargestEntryFitsABatchThatIsNotFullYet() {
+    let cursor = Effect.put(.cursor(PoolName(trusted: String(repeating: "p", count: 63)), IPAddress("fd00::1")!))
+    let cursors = (Draft.cursorsEnough + 2) * (cursor.bytes.count + 4)
+    #expect(Draft.bytesEnough + Limits.entryBytes + cursors + 4_096 <= Batch.maxBytes)
+    #expect(Limits.entryBytes > Limits.effectBytes + 64 * 1_024, "effects are refused for their own size first")
+  }
+
   @Test func aFollowerComesToTheLeadersState() {
     let (leader, follower) = (Node(seed: 1), Node(seed: 2))
     for node in [leader, follower] { node.hear(.opened(LogHead(empty: logID))) }

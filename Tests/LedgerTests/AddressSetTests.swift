@@ -70,11 +70,56 @@ import Testing
     #expect(set.firstFree(in: 0...UInt128.max) == nil)
   }
 
+  /// A million addresses scattered over a /64 have some 25 blocks between any two, and only the largest are wanted.
+  @Test(arguments: [0, 20, 47]) func fewBlocksAreLookedAtHoweverManyThereAre(log: Int) {
+    var random = SplitMix(seed: 5)
+    var set = AddressSet()
+    let range = UInt128(0xFD) << 120...(UInt128(0xFD) << 120 | UInt128(UInt64.max))
+    for _ in 0..<20_000 {
+      let address = range.lowerBound + UInt128(random.next())
+      set.insert(address...address)
+    }
+    let all = set.largestFreeBlocks(log: log, limit: 1 << 40, in: range)
+    let blocks = set.largestFreeBlocks(log: log, limit: 10, in: range)
+    #expect(blocks.found.map(\.first) == all.found.prefix(10).map(\.first))
+    #expect(blocks.found.map(\.log) == all.found.prefix(10).map(\.log))
+    #expect(blocks.looks < 2_000, "of \(all.looks)")
+    #expect(log > 0 || all.looks > 400_000)
+  }
+
+  /// Against cutting the space in halves, with sets of all kinds and limits from one to all.
+  @Test(arguments: 0..<30) func largestBlocksAreThoseThatHalvingFinds(seed: Int) {
+    var random = SplitMix(seed: UInt64(seed) &+ 9)
+    let base: UInt128 = [0, 10 << 24, UInt128.max - 32_767][seed % 3]
+    var model = [Bool](repeating: false, count: 32_768)
+    var set = AddressSet()
+    for _ in 0..<Int(random.next() % 4_000) {
+      let start = Int(random.next() % 32_768)
+      let end = min(start + [1, 1, 2, 40, 5_000][Int(random.next() % 400 == 0 ? 4 : random.next() % 4)], 32_768) - 1
+      set.insert(base + UInt128(start)...base + UInt128(end))
+      for index in start...end { model[index] = true }
+    }
+    func halved(_ range: Range<Int>, _ log: Int) -> [(log: Int, first: UInt128)] {
+      if !model[range].contains(true) { return [(range.count.trailingZeroBitCount, base + UInt128(range.lowerBound))] }
+      guard range.count > 1 << log, range.count > 1 else { return [] }
+      let middle = range.lowerBound + range.count / 2
+      return halved(range.lowerBound..<middle, log) + halved(middle..<range.upperBound, log)
+    }
+    for log in [0, 1, 5, 13] {
+      let expected = halved(0..<32_768, log).sorted { ($1.log, $0.first) < ($0.log, $1.first) }
+      for limit in [1, 3, 256] {
+        let found = set.largestFreeBlocks(log: log, limit: limit, in: base...base + 32_767).found
+        #expect(found.map(\.first) == expected.prefix(limit).map(\.first), "seed \(seed) log \(log) limit \(limit)")
+        #expect(found.map(\.log) == expected.prefix(limit).map(\.log), "seed \(seed) log \(log) limit \(limit)")
+      }
+    }
+  }
+
   @Test func largestBlocksComeFirst() {
     var set = AddressSet()
     set.insert(0...255)
     set.insert(300...300)
-    let blocks = set.largestFreeBlocks(log: 4, limit: 3, in: 0...1_023)
+    let blocks = set.largestFreeBlocks(log: 4, limit: 3, in: 0...1_023).found
     #expect(blocks.map(\.log) == [9, 7, 6])
     #expect(blocks.map(\.first) == [512, 384, 320])
   }

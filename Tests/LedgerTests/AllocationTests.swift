@@ -141,6 +141,49 @@ import Testing
     #expect(rest == [2, 3, 4, 5, 6, 7, 12, 13, 14].map { "10.0.0.\($0)" })
   }
 
+  @Test func oldestForgetsTheLongestReleasedBeyondItsLimit() {
+    let pool = desk.pool("p", "fd00::/64", strategy: .oldest)
+    desk.ledger.memories = 3
+    var given: [String] = []
+    for number in 0..<10 {
+      given += desk.give(pool, "vm-\(number)")
+      desk.release(pool, given[number])
+    }
+    #expect(given == [2, 3, 4, 5, 2, 3, 4, 5, 2, 3].map { "fd00::\($0)" }, "an address rests while three others go")
+    #expect(desk.tables.rowCount == 4, "the pool and three releases")
+    let restarted = Ledger(desk.tables)
+    #expect(restarted.indexes[pool]?.rememberedCount == 3)
+    // What cannot be given is remembered too, and goes when it is the longest released.
+    desk.ask(.reserve(pool, range("fd00::5"), reason: "printer"))
+    for number in 0..<2 { #expect(desk.give(pool, "late-\(number)").count == 1) }
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "late-0"), pool: nil, interface: nil)))
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "late-1"), pool: nil, interface: nil)))
+    #expect(desk.tables.rowCount == 5)
+    #expect(desk.tables.row(at: ip("fd00::5"), in: pool) == nil)
+  }
+
+  /// One command may release more than is remembered.
+  @Test func oldestForgetsWhatTheSameCommandReleased() {
+    let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)
+    desk.ledger.memories = 3
+    #expect(desk.give(pool, "many") { $0.count = 8 }.count == 8)
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "many"), pool: nil, interface: nil)))
+    #expect(desk.tables.rowCount == 4)
+    #expect(desk.give(pool, "next") { $0.count = 5 } == [2, 3, 4, 5, 6].map { "10.0.0.\($0)" })
+    #expect(desk.ask(.deletePool(pool, ifMatch: nil)).code == .poolInUse)
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "next"), pool: nil, interface: nil)))
+    #expect(desk.ask(.deletePool(pool, ifMatch: nil)).code == nil)
+  }
+
+  @Test func oneAddressThatComesAndGoesLeavesNoQueueBehind() {
+    let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)
+    for _ in 0..<5_000 {
+      _ = desk.give(pool, "vm") { $0.address = ip("10.0.0.9") }
+      desk.release(pool, "10.0.0.9")
+    }
+    #expect(desk.ledger.indexes[pool]?.due.turns ?? .max < 1_100)
+  }
+
   @Test func randomGivesEveryAddressOnceAndNotInOrder() {
     let pool = desk.pool("p", "10.0.0.0/26", strategy: .random)
     let given = (0..<61).flatMap { desk.give(pool, "vm-\($0)") }
@@ -295,6 +338,42 @@ import Testing
       if round > 0 { desk.release(pool, "10.0.0.\(10 + (round - 1) % 3)") }
     }
     #expect(desk.tables.allocations(tenant: .standard, owner: holder.owner).allSatisfy { $0.index < 3 })
+  }
+
+  private func rows(_ count: Int, _ owner: String, tenant: TenantName = .standard) -> [ImportRow] {
+    (0..<count).map { number in
+      let address = ip("10.0.0.0").advanced(by: UInt128(2 + number))!
+      let holder = Holder(tenant: tenant, owner: OwnerName(trusted: owner))
+      return ImportRow(line: number + 1, pool: nil, ip: address, holder: holder, mac: nil, hostname: nil)
+    }
+  }
+
+  @Test func importedAddressesOfOneOwnerFillTheNumbersThatAreFree() {
+    let pool = desk.pool("p", "10.0.0.0/16")
+    let all = rows(300, "vm")
+    desk.ask(.importRows(Array(all[..<100]), skipConflicts: false, label: ""))
+    for gone in [5, 70, 71] { desk.release(pool, "\(all[gone].ip)") }
+    desk.ask(.importRows(Array(all[100...]), skipConflicts: false, label: ""))
+    let held = desk.tables.allocations(tenant: .standard, owner: OwnerName(trusted: "vm"))
+    #expect(held.map(\.index) == Array(0..<297))
+    #expect(held[5].ip == all[100].ip && held[71].ip == all[102].ip && held[100].ip == all[103].ip)
+  }
+
+  /// A limit that an import passes is none.
+  @Test func anImportStaysWithinTheTenantsQuota() {
+    let pool = desk.pool("p", "10.0.0.0/24")
+    let acme = TenantName(trusted: "acme")
+    var quota = Quota(tenant: acme)
+    quota[.addresses] = 5
+    desk.ask(.fleet(.setQuota(quota)))
+    let all = rows(8, "vm", tenant: acme)
+    let refusal = desk.ask(.importRows(all, skipConflicts: false, label: "")).refusal
+    #expect(refusal?.report?.conflicts.map(\.code) == Array(repeating: "quota_exceeded", count: 3))
+    #expect(refusal?.report?.conflicts.map(\.line) == [6, 7, 8] && desk.state(pool).allocations == 0)
+    desk.ask(.importRows(all + rows(9, "other").suffix(1), skipConflicts: true, label: ""))
+    #expect(desk.state(pool).allocations == 6)
+    desk.ask(.importRows(Array(all[..<5]), skipConflicts: false, label: ""))
+    #expect(desk.state(pool).allocations == 6, "what is there already counts once")
   }
 
   @Test func anImportListsEveryConflictAndTakesNothing() {

@@ -81,6 +81,7 @@ extension Model {
     let before = self
     do throws(Refused) {
       let answer = try answer(submission, revision, time, seen: seen)
+      forgetExcess()
       if submission.dryRun { self = before }
       return answer
     } catch {

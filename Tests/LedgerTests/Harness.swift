@@ -27,7 +27,10 @@ final class Harness {
   private(set) var answers: [String: Int] = [:]
   var keepsTrace = false
 
-  init() { ledger = Ledger(tables) }
+  init() {
+    ledger = Ledger(tables)
+    ledger.memories = durable.memories
+  }
 
   func run(_ steps: [Step]) throws {
     for step in steps { try take(step) }

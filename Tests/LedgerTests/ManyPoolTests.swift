@@ -36,6 +36,52 @@ import Testing
     #expect(tree.pools(matching: Topology()).isEmpty)
   }
 
+  @Test func thePoolsOfAnAddressAreThoseOfEachDomainInOrder() {
+    var random = SeededRandom(announcedAs: "thePoolsOfAnAddressAreThoseOfEachDomainInOrder")
+    let desk = Desk()
+    let cidrs = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "0.0.0.0/0", "fd00::/16", "fd00::/64"]
+    for step in 0..<600 {
+      let number = Int.random(in: 0..<40, using: &random)
+      let name = PoolName(trusted: "p\(number)")
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0..<2:
+        desk.pool(name.text, random.pick(cidrs), gateway: .some(nil)) {
+          $0.network = NetworkName(trusted: "n\((number * 7) % 40)")
+        }
+      case 2: desk.ask(.deletePool(name, ifMatch: nil))
+      default:
+        var patch = PoolPatch()
+        patch.cidr = cidr(random.pick(cidrs))
+        desk.ask(.updatePool(name, patch, ifMatch: nil))
+      }
+      for address in ["10.1.2.3", "10.1.9.9", "10.200.0.1", "192.0.2.1", "fd00::7", "fd00:1::"].map(ip) {
+        let all = desk.tables.pools.values.filter { $0.cidr.contains(address) }.sorted {
+          $0.pool.network < $1.pool.network
+        }
+        #expect(desk.tables.pools(containing: address).map(\.name) == all.map(\.name), "step \(step)")
+        #expect(desk.tables.pools(containing: address, limit: 3).map(\.name) == all.prefix(3).map(\.name))
+        if let first = all.first {
+          #expect(desk.tables.pool(containing: address, in: first.pool.network)?.name == first.name)
+        }
+      }
+      #expect(desk.tables.lengths.values.allSatisfy { $0.count <= 5 }, "an address is looked for so many times")
+    }
+    for name in desk.tables.poolNames { desk.ask(.deletePool(name, ifMatch: nil)) }
+    #expect(desk.tables.byCIDR.isEmpty && desk.tables.lengths.values.allSatisfy(\.isEmpty))
+  }
+
+  @Test func anImportThatNamesNoPoolNamesAFewOfThousands() {
+    let desk = Desk()
+    for number in 100..<150 {
+      desk.pool("p\(number)", "10.0.0.0/24") { $0.network = NetworkName(trusted: "n\(number)") }
+    }
+    let holder = Holder(owner: OwnerName(trusted: "vm"))
+    let row = ImportRow(line: 1, pool: nil, ip: ip("10.0.0.5"), holder: holder, mac: nil, hostname: nil)
+    let refusal = desk.ask(.importRows([row], skipConflicts: false, label: "")).refusal
+    let detail = refusal?.report?.conflicts.first?.detail ?? ""
+    #expect(detail.contains("p100, p101") && detail.contains("p109") && !detail.contains("p110"), "\(detail)")
+  }
+
   @Test func theSoonestOfManyPoolsIsKnownWithoutAskingThemAll() {
     var random = SeededRandom(announcedAs: "theSoonestOfManyPoolsIsKnownWithoutAskingThemAll")
     let desk = Desk()

@@ -214,6 +214,15 @@ extension Model {
     }
   }
 
+  /// The longest released are as if never used when a pool remembers too many.
+  mutating func forgetExcess() {
+    for name in pools.keys {
+      var remembered = released.filter { $0.key.pool == name && $0.value.quarantineUntil == nil }.map(\.value)
+      remembered.sort { ($0.order, $0.block) < ($1.order, $1.block) }
+      for row in remembered.dropLast(memories) { released[Place(pool: name, ip: row.block.first)] = nil }
+    }
+  }
+
   mutating func expire(_ due: [DueRow], _ revision: Revision, _ time: LogTime) -> (leases: Int, quarantines: Int) {
     var (leases, quarantines) = (0, 0)
     for item in Set(due) {

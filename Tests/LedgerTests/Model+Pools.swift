@@ -76,9 +76,10 @@ extension Model {
         throw Refused(code: .outsidersLive)
       }
     }
-    let inherited = inherited(after, excluded, time)
+    let inherited = inherited(after, present, time)
     if !inherited.isEmpty { try check(after.extent, after, present + inherited) }
     reservations[after.name] = present + inherited
+    keepInMind(after)
     if after.cidr.family != pools[after.name]?.cidr.family {
       released = released.filter { $0.key.pool != after.name }
     }
@@ -87,21 +88,32 @@ extension Model {
     changed(after.name)
   }
 
-  /// What guests of the smaller pool know as network, broadcast or gateway, and newcomers could get now.
-  private func inherited(_ after: Pool, _ excluded: [AddressRange], _ time: LogTime) -> [Reservation] {
-    guard let before = pools[after.name], allocations.values.contains(where: { $0.pool == after.name }),
-      after.cidr.length < before.cidr.length, after.cidr.contains(before.cidr)
-    else { return [] }
+  /// What guests know as network, broadcast or gateway, and what is none of these any more.
+  private func inherited(_ after: Pool, _ present: [Reservation], _ time: LogTime) -> [Reservation] {
+    guard let before = pools[after.name], allocations.values.contains(where: { $0.pool == after.name }) else {
+      return []
+    }
     return Model.meanings(before.extent).compactMap { ip, reason in
-      guard !excluded.contains(where: { $0.contains(ip) }) else { return nil }
+      if !after.cidr.contains(ip) || Model.meanings(after.extent).contains(where: { $0.ip == ip }) { return nil }
+      if present.contains(where: { $0.range.contains(ip) }) { return nil }
       return Reservation(
         pool: after.name, range: AddressRange(ip, ip), reason: reason, createdAt: time, revision: after.revision)
     }
   }
 
+  /// Whatever is reserved for it: what an address has meant to somebody who lives there stays in mind until it has that
+  /// meaning again, or somebody gives it free by hand.
+  private mutating func keepInMind(_ after: Pool) {
+    var kept = known[after.name] ?? []
+    if let before = pools[after.name], allocations.values.contains(where: { $0.pool == after.name }) {
+      kept.formUnion(Model.meanings(before.extent).map(\.ip))
+    }
+    known[after.name] = kept.subtracting(Model.meanings(after.extent).map(\.ip)).filter(after.cidr.contains)
+  }
+
   private static func meanings(_ extent: Extent) -> [(ip: IPAddress, reason: String)] {
     var list: [(ip: IPAddress, reason: String)] = []
-    let what = "of \(extent.cidr) for those who lived there before the pool grew"
+    let what = "of \(extent.cidr) for those who lived there before"
     if let ip = extent.cidr.reservedFirst { list.append((ip, "network address \(what)")) }
     if let ip = extent.gateway { list.append((ip, "gateway \(what)")) }
     if let ip = extent.cidr.reservedLast { list.append((ip, "broadcast address \(what)")) }
@@ -133,6 +145,7 @@ extension Model {
     if !blocks(in: name).isEmpty { throw Refused(code: .poolInUse) }
     pools[name] = nil
     reservations[name] = nil
+    known[name] = nil
     cursors[name] = nil
     released = released.filter { $0.key.pool != name }
     changed(name)
@@ -164,6 +177,7 @@ extension Model {
       throw Refused(code: .reservationNotFound)
     }
     reservations[name]?.removeAll { $0 == row }
+    known[name] = known[name]?.filter { !row.range.contains($0) }
     changed(name)
     return row
   }

@@ -23,6 +23,10 @@ struct Model {
   var released: [Place: Released] = [:]
   var tokens: [TokenID: Token] = [:]
   var answered: [UInt128: (request: UInt128, revision: Revision, time: LogTime)] = [:]
+  /// So many releases of a pool are remembered.
+  var memories = 4
+  /// What guests know as their network, gateway or broadcast address, though it is none any more.
+  var known: [PoolName: Set<IPAddress>] = [:]
   /// What is excluded in each pool; computed anew whenever the pool changes.
   var excluded: [PoolName: [AddressRange]] = [:]
 

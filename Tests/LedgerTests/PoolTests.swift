@@ -174,6 +174,35 @@ import Testing
     #expect(desk.give(pool, "later") { $0.address = ip("192.168.100.255") } == ["192.168.100.255"])
   }
 
+  /// What the pool may not give at first it may give later: nobody asks the guests then.
+  @Test(arguments: [false, true]) func trap2_growingInTwoStepsKeepsWhatOldGuestsKnow(gatewayFirst: Bool) {
+    let pool = desk.pool("p", "192.168.100.0/24", ranges: [range("192.168.100.10-192.168.100.100")])
+    #expect(desk.give(pool, "old") == ["192.168.100.10"])
+    var (growing, opening) = (PoolPatch(), PoolPatch())
+    growing.cidr = cidr("192.168.0.0/16")
+    opening.ranges = []
+    if gatewayFirst { growing.gateway = ip("192.168.0.1") } else { opening.gateway = ip("192.168.0.1") }
+    #expect(desk.ask(.expandPool(pool, growing)).code == nil)
+    #expect(desk.ask(.updatePool(pool, opening, ifMatch: nil)).code == nil)
+    for known in ["192.168.100.0", "192.168.100.1", "192.168.100.255"] {
+      #expect(desk.allocate(pool, "new") { $0.address = ip(known) }.code == .addressReserved, "\(known)")
+    }
+    #expect(desk.give(pool, "new") { $0.address = ip("192.168.100.2") } == ["192.168.100.2"])
+  }
+
+  /// The router of those who live there is theirs whether the pool grows or not.
+  @Test func anotherGatewayKeepsTheOldOneFromNewcomersUntilItIsBack() {
+    let pool = desk.pool("p", "10.0.0.0/24")
+    _ = desk.give(pool, "old")
+    var patch = PoolPatch()
+    patch.gateway = ip("10.0.0.254")
+    desk.ask(.updatePool(pool, patch, ifMatch: nil))
+    #expect(desk.state(pool).reservations.map(\.reason) == ["gateway of 10.0.0.0/24 for those who lived there before"])
+    #expect(desk.allocate(pool, "new") { $0.address = ip("10.0.0.1") }.code == .addressReserved)
+    #expect(desk.ask(.rollbackPool(pool)).code == nil)
+    #expect(desk.state(pool).reservations.map { "\($0.range)" } == ["10.0.0.254"])
+  }
+
   @Test func aPoolThatGrowsWithNobodyInItReservesNothing() {
     let pool = desk.pool("p", "192.168.100.0/24")
     var patch = PoolPatch()

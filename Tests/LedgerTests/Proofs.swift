@@ -94,6 +94,9 @@ struct Proofs {
       for block in blocks where !state.usable.contains(where: { $0.contains(block.range) }) {
         throw Failure("\(block) lies outside of what \(name) may give")
       }
+      for ip in model.known[name] ?? [] where blocks.contains(where: { $0.contains(ip) }) {
+        throw Failure("\(ip) of \(name) is given, and guests know it as their network, router or broadcast address")
+      }
       guard state.usableCount == model.usable(pool), state.allocatedCount == model.allocated(pool),
         state.quarantinedCount == model.quarantined(pool), state.available == model.available(pool),
         state.reservedCount + state.available + state.allocatedCount + state.quarantinedCount == state.total,

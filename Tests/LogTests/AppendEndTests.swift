@@ -1,3 +1,4 @@
+import Glibc
 import Log
 import LogMemory
 import Platform
@@ -13,6 +14,38 @@ import Testing
   @Test func lackOfRoomIsADefiniteRefusal() {
     #expect(end(13) == .refused(.storageFull))
     for errno in [27, 28, 122] as [Int32] { #expect(end(778, system: errno) == .refused(.storageFull)) }
+  }
+
+  /// A limit on the size of files stands for a quota too: the log refuses and goes on as soon as there is room, whether
+  /// an append met it or the upkeep.
+  @Test func aLimitOnFilesIsLackOfRoomInTheUpkeepToo() async {
+    await #expect(processExitsWith: .success) {
+      signal(SIGXFSZ, SIG_IGN)
+      let place = TemporaryDirectory()
+      let directory = try DataDirectory.open(place.path, .readWrite(create: true))
+      let log = directory.log
+      var limit = rlimit()
+      getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+      let free = limit
+      limit.rlim_cur = 2 << 20
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+      // The write-ahead file begins anew after each upkeep and stays below; the table that it is copied into does not.
+      var ends: [AppendEnd] = []
+      for _ in 0..<60 {
+        ends.append(append(log, nextBatch(log.head, sizes: [100_000])))
+        log.maintain(idle: true)
+      }
+      let refused = ends.count { $0 == .refused(.storageFull) }
+      precondition(refused > 0 && ends.count { $0 == .durable } + refused == 60, "\(ends)")
+      limit = free
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+      precondition(append(log, nextBatch(log.head, sizes: [100_000])) == .durable)
+      log.maintain(idle: true)
+      log.close()
+      let again = try DataDirectory.open(place.path, .readWrite(create: false))
+      precondition(again.log.head.sequence == UInt64(ends.count - refused) + 1)
+      again.log.close()
+    }
   }
 
   @Test func aFailedFlushIsUnknownWhateverTheReason() {

@@ -25,6 +25,32 @@ import Testing
     #expect(report.notes.count == 1)
   }
 
+  /// Strategy `oldest` remembers what was released outside too: the pool may grow again.
+  @Test func aReleaseThatAShrunkPoolRemembersIsSound() throws {
+    let bench = OfflineBench()
+    bench.batch([OfflineBench.createPool("edge", "10.0.0.0/16") { $0.strategy = .oldest }])
+    var request = AllocateRequest(
+      .pool(PoolName(trusted: "edge")), holder: Holder(owner: OwnerName(trusted: "far")))
+    request.address = IPAddress("10.0.200.5")
+    bench.batch([.allocate(request), OfflineBench.release("far")])
+    var patch = PoolPatch()
+    patch.cidr = try Prefix(parsing: "10.0.0.0/17")
+    bench.batch([.updatePool(PoolName(trusted: "edge"), patch, ifMatch: nil)])
+    try bench.index()
+    let report = try bench.check()
+    #expect(report.findings.isEmpty && report.exitCode == 0, "\(report.lines)")
+    // In quarantine it would keep the pool from shrinking: there it is damage.
+    bench.forge([
+      .put(
+        .released(
+          Released(
+            pool: PoolName(trusted: "edge"), block: Prefix(containing: IPAddress("10.0.200.9")!, length: 32),
+            owner: OwnerName(trusted: "x"), order: bench.revision, releasedAt: bench.now,
+            quarantineUntil: bench.now + 1_000_000)))
+    ])
+    #expect(try bench.check().findings.contains { $0.kind == .outsideRange && $0.what.contains("10.0.200.9") })
+  }
+
   @Test func anEmptyLogIsSound() throws {
     #expect(try OfflineBench().check().isSound)
   }

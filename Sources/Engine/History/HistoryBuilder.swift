@@ -27,7 +27,8 @@ package struct HistoryBuilder {
     }
   }
 
-  /// Adds the next entries, none above `limit`; false when there were none.
+  /// Adds the next entries, none above `limit`; false when there were none. Batches without any are passed over: so many
+  /// of them in a row as leaders changed, a page of them is a step.
   package mutating func step(upTo limit: Revision) throws(LogFault) -> Bool {
     guard through < limit, let first = try firstSequence() else { return false }
     var items: [HistoryItem] = []
@@ -55,10 +56,10 @@ package struct HistoryBuilder {
       }
       next = batch.sequence + 1
     }
-    guard last > through else { return false }
+    nextSequence = next
+    guard last > through else { return next > first }
     try index.add(items, through: last)
     through = last
-    nextSequence = next
     return true
   }
 

@@ -144,11 +144,12 @@ extension Ledger {
         used: usage(of: tenant, draft), asked: asked, mayBurst: quota.mayBurst(at: draft.context.time)), tenant)
   }
 
-  /// Refuses addresses beyond a tenant's quota to whoever asks for them; what `plan` has given counts already.
-  func checkAddresses(of tenant: TenantName, _ count: Int, _ plan: Plan, _ context: Context) throws(Rejection) {
+  /// Refuses addresses beyond a tenant's quota to whoever asks for them: `count` with those that the command has given
+  /// already.
+  func checkAddresses(of tenant: TenantName, _ count: Int, _ context: Context) throws(Rejection) {
     guard fleet.quotas[tenant]?[.addresses] != nil else { return }
     var asked = Quota.Usage()
-    asked[.addresses] = UInt64(count + plan.effects.count { $0.isPut && KeyProbe.isAllocation($0.bytes[0]) })
+    asked[.addresses] = UInt64(count)
     try checkQuota(of: tenant, asked: asked, FleetDraft(context))
   }
 

@@ -159,7 +159,8 @@ extension Ledger {
         .tooManyForOwner, "\(request.holder.owner) would hold over \(Limits.perOwner) allocations: use more owners")
     }
     if let fleetIndex, !fleetIndex.quotas.isEmpty, request.manager != .vm {
-      try checkAddresses(of: request.holder.tenant, count, plan, context)
+      let given = plan.effects.count { $0.isPut && KeyProbe.isAllocation($0.bytes[0]) }
+      try checkAddresses(of: request.holder.tenant, count + given, context)
     }
     guard let index = index(of: name) else { preconditionFailure("pool \(name) has no index") }
     // A child prefix of the full length is one address like any other.

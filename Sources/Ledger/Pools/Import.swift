@@ -43,7 +43,34 @@ extension Ledger {
     let labels: Labels
     var effects: [Effect] = []
     var byAddress: [RowKey: Allocation] = [:]
-    var owners: [OwnerProbe: [Allocation]] = [:]
+    var owners: [OwnerProbe: Owner] = [:]
+    var byTenant: [TenantName: Int] = [:]
+  }
+
+  /// What an owner holds, earlier lines included: how much, and the numbers used on each interface in each pool.
+  private struct Owner {
+    struct Place: Hashable {
+      let pool: PoolName
+      let interface: InterfaceName
+    }
+
+    private(set) var count = 0
+    private var used: [Place: Set<UInt16>] = [:]
+    private var lowest: [Place: UInt16] = [:]
+
+    init(_ held: [Allocation]) {
+      count = held.count
+      for row in held { used[Place(pool: row.pool, interface: row.interface), default: []].insert(row.index) }
+    }
+
+    /// Takes the lowest number that is free; what is below it stays used as long as lines are taken over.
+    mutating func take(_ place: Place) -> UInt16 {
+      var number = lowest[place] ?? 0
+      while used[place]?.contains(number) ?? false { number += 1 }
+      lowest[place] = number + 1
+      count += 1
+      return number
+    }
   }
 
   /// Takes a line over; false if it is here already.
@@ -59,17 +86,20 @@ extension Ledger {
     request.address = item.ip
     let block = try pickBlock(request, state, index)
     let owner = OwnerProbe(item.holder.tenant, item.holder.owner)
-    let held = taken.owners[owner] ?? holdings(owner)
-    guard held.count < Limits.perOwner else {
-      throw Rejection(.tooManyForOwner, "\(item.holder.owner) would hold over \(Limits.perOwner) allocations")
+    let holder = item.holder
+    if taken.owners[owner] == nil { taken.owners[owner] = Owner(holdings(owner)) }
+    guard taken.owners[owner]?.count ?? 0 < Limits.perOwner else {
+      throw Rejection(.tooManyForOwner, "\(holder.owner) would hold over \(Limits.perOwner) allocations")
     }
-    let numbers = Set(held.filter { $0.isHeld(by: item.holder) && $0.pool == pool.name }.map(\.index))
+    if let fleetIndex, !fleetIndex.quotas.isEmpty {
+      try checkAddresses(of: holder.tenant, taken.byTenant[holder.tenant, default: 0] + 1, context)
+    }
+    taken.byTenant[holder.tenant, default: 0] += 1
+    let number = taken.owners[owner]?.take(.init(pool: pool.name, interface: holder.interface)) ?? 0
     let allocation = Allocation(
-      pool: pool.name, block: block, tenant: item.holder.tenant, owner: item.holder.owner,
-      interface: item.holder.interface, index: (0...).first { !numbers.contains($0) } ?? .max, hostname: item.hostname,
-      mac: item.mac, isStatic: true, labels: taken.labels, createdAt: context.time, generation: context.revision,
-      revision: context.revision)
-    taken.owners[owner] = held + [allocation]
+      pool: pool.name, block: block, tenant: holder.tenant, owner: holder.owner, interface: holder.interface,
+      index: number, hostname: item.hostname, mac: item.mac, isStatic: true, labels: taken.labels,
+      createdAt: context.time, generation: context.revision, revision: context.revision)
     taken.byAddress[key] = allocation
     take(block, index, &taken.effects)
     taken.effects.append(.put(.allocation(allocation)))
@@ -78,7 +108,7 @@ extension Ledger {
 
   private func poolOfRow(_ item: ImportRow) throws(Rejection) -> PoolState {
     if let name = item.pool { return try pool(name) }
-    let pools = tables.pools(containing: item.ip)
+    let pools = tables.pools(containing: item.ip, limit: 10)
     guard let only = pools.first else {
       throw Rejection(.addressOutsidePool, "\(item.ip) lies in no pool: make one first, or name it", field: "pool")
     }

@@ -164,7 +164,7 @@ extension Ledger {
     }
     let found = indexes[name]?.taken.largestFreeBlocks(
       log: bitCount - length, limit: min(max(limit, 1), Limits.count), in: state.cidr.range.bits)
-    let blocks = (found ?? []).map {
+    let blocks = (found?.found ?? []).map {
       Prefix(containing: IPAddress(family: state.family, bits: $0.first), length: bitCount - $0.log)
     }
     return Decided(outcome: .freeBlocks(blocks, state.pool))

@@ -121,8 +121,8 @@ extension Ledger {
     return try moved(state, pool, to: extent, kind, context)
   }
 
-  /// The pool on another extent; strategy `next` begins again. What guests of a smaller extent know as their network,
-  /// gateway and broadcast address is reserved when the pool grows around them, and no longer when it goes back.
+  /// The pool on another extent; strategy `next` begins again. What guests know as their network, gateway and broadcast
+  /// address is reserved when it loses that meaning, and no longer when the pool goes back.
   private func moved(
     _ state: PoolState, _ pool: Pool, to extent: Extent, _ kind: EntryKind, _ context: Context
   ) throws(Rejection) -> Decided {
@@ -147,15 +147,17 @@ extension Ledger {
     return Decided(outcome: .pool(pool), kind: kind, effects: effects)
   }
 
-  /// Guests keep their old mask: for them a newcomer at one of these addresses would be the router, or everybody.
+  /// Guests keep their old mask and router: for them a newcomer at one of these addresses would be the router, or
+  /// everybody. Whether the pool may give them now does not matter: its ranges change without a word about guests.
   private func inherited(
     _ state: PoolState, by extent: Extent, beside reservations: [Reservation], _ context: Context
   ) -> [Reservation] {
-    let old = state.pool.extent
-    guard state.allocations > 0, extent.cidr != old.cidr, extent.cidr.contains(old.cidr) else { return [] }
-    let usable = PoolState.usable(extent, reservations)
-    return Ledger.meanings(of: old).compactMap { address, reason in
-      guard usable.contains(where: { $0.contains(address) }) else { return nil }
+    guard state.allocations > 0 else { return [] }
+    let anew = Ledger.meanings(of: extent).map(\.address)
+    return Ledger.meanings(of: state.pool.extent).compactMap { address, reason in
+      guard extent.cidr.contains(address), !anew.contains(address),
+        !reservations.contains(where: { $0.range.contains(address) })
+      else { return nil }
       return Reservation(
         pool: state.pool.name, range: AddressRange(address, address), reason: reason, createdAt: context.time,
         revision: context.revision)
@@ -174,7 +176,7 @@ extension Ledger {
       (extent.cidr.reservedFirst, "network address"), (extent.gateway, "gateway"),
       (extent.cidr.reservedLast, "broadcast address")
     ].compactMap { address, meaning in
-      address.map { ($0, "\(meaning) of \(extent.cidr) for those who lived there before the pool grew") }
+      address.map { ($0, "\(meaning) of \(extent.cidr) for those who lived there before") }
     }
   }
 

@@ -50,6 +50,29 @@ extension Ledger {
     return [.put(.released(released))]
   }
 
+  /// Beyond so many remembered releases of a pool the longest released is as if never used: its turn has come anyway.
+  /// `effects` are a command's own, which nobody else can see yet.
+  func forgetExcess(_ effects: inout [Effect]) {
+    var fresh: [PoolName: [IPAddress: Released]] = [:]
+    for effect in effects where effect.isPut {
+      guard case .released(let row) = effect.row, row.quarantineUntil == nil else { continue }
+      fresh[row.pool, default: [:]][row.block.first] = row
+    }
+    for name in fresh.keys.sorted() {
+      guard let index = indexes[name] else { continue }
+      while index.rememberedCount > memories, let item = index.changeDue({ $0.popLongest() }) {
+        note(.oldest(index, item))
+        // Items are hints: of those that say the same, the first has its way.
+        guard index.remembered.contains(item.ip.bits) else { continue }
+        var row = fresh[name]?[item.ip]
+        if row == nil, case .released(let known) = self.row(.address(name, item.ip)) { row = known }
+        guard let row, row.order == item.when, row.quarantineUntil == nil else { continue }
+        forgetOnly(item.ip, index)
+        effects.append(.delete(.released(row)))
+      }
+    }
+  }
+
   private func find(_ target: AllocationTarget) throws(Rejection) -> Allocation {
     let state = try pool(target.pool)
     guard state.cidr.contains(target.ip) else {

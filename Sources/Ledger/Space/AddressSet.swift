@@ -11,9 +11,9 @@
 
 /// An ordered set of address numbers of one family.
 struct AddressSet {
-  private var spans = SpanList()
-  private static let shift: UInt128 = 12
-  private static let mask: UInt128 = 4_095
+  private(set) var spans = SpanList()
+  static let shift: UInt128 = 12
+  static let mask: UInt128 = 4_095
 
   var isEmpty: Bool { spans.isEmpty }
 
@@ -95,13 +95,6 @@ struct AddressSet {
       position = spans.after(position)
     }
     return total
-  }
-
-  /// The free runs of the partly full chunk that holds `address`.
-  func runs(at address: UInt128) -> Leaf.Runs? {
-    let position = spans.position(atOrAfter: address >> AddressSet.shift)
-    guard position != spans.end, spans[position].first <= address >> AddressSet.shift else { return nil }
-    return spans[position].leaf?.runs
   }
 
   // MARK: Changing

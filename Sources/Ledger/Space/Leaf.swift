@@ -16,6 +16,9 @@ final class Leaf {
     var trailing: Int
     var longest: Int
     var alignedLog: Int
+
+    /// Addresses of the largest aligned free block.
+    var longestAligned: Int { alignedLog < 0 ? 0 : 1 << alignedLog }
   }
 
   init(full isFull: Bool = false) {

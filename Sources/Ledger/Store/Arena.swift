@@ -1,5 +1,5 @@
 /// Rows as bytes in pages, each behind a header of eight bytes: its length, whether it lives, and a link for the
-/// owner's chain.
+/// owner's ring.
 ///
 /// Pages never move or grow, so a million rows are never copied at once; freed places are kept by size and used
 /// again. A row that does not change stays where it is: that is what makes a dump page by page (a fuzzy snapshot)
@@ -11,9 +11,13 @@ struct Arena {
   static let pageBytes = 1 << 18
   private static let pageShift: UInt32 = 15
   private static let header = 8
+  /// So many pages have places: 32 GiB.
+  private let pagesMax: Int
   private var pages: [[UInt8]] = []
   private var used = Arena.pageBytes
   private var free: [[Place]] = []
+
+  init(pagesMax: Int = 1 << 17) { self.pagesMax = pagesMax }
 
   var pageCount: Int { pages.count }
 
@@ -60,6 +64,7 @@ struct Arena {
     if used + units * 8 > Arena.pageBytes {
       // What is left of the page is marked dead, so that a walk passes it.
       precondition(units * 8 < Arena.pageBytes, "a row of \(units * 8) bytes does not fit a page")
+      precondition(pages.count < pagesMax, "the rows take over \(pagesMax) pages: a place has no number for more")
       pages.append([UInt8](repeating: 0, count: Arena.pageBytes))
       used = pages.count == 1 ? 8 : 0
     }

@@ -160,8 +160,13 @@ final class HistoryWriter {
       connection, "DELETE FROM parts WHERE id IN (SELECT id FROM parts WHERE run = ? LIMIT ?) RETURNING id")
     deleteRun = LateStatement(connection, "DELETE FROM runs WHERE id = ?")
     advance = LateStatement(connection, "UPDATE state SET through = ?")
+    runs = []
+    try reload()
+  }
+
+  /// Takes what the file holds for what there is; what was not finished is begun anew.
+  func reload() throws(SQLiteFailure) {
     runs = try tables.runs()
-    // What a process did not finish is begun anew.
     for run in runs where run.state == .unfinished { try change(run.id, to: .merged) }
   }
 

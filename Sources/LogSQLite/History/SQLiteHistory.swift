@@ -22,6 +22,8 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   private let lock = Lock()
   private var recent: HistoryRecent
   private var damage: LogFault?
+  /// Whether the last transaction failed: what is known of runs and merges is then not what the file holds.
+  private var isUncertain = false
 
   /// Opens the index of the log with this head; one that is missing, damaged, of another version, ahead or of another
   /// log begins empty.
@@ -65,15 +67,28 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
 
   /// Adds pairs and remembers that everything up to `through` is in.
   package func add(_ items: [HistoryItem], through: UInt64) throws(LogFault) {
-    let (isMany, damage) = lock.withLock {
-      recent.add(items, through: through)
-      return (recent.count >= runPairs, self.damage)
-    }
+    let (isLeft, damage) = lock.withLock { (recent.count >= runPairs, self.damage) }
     if let damage { throw damage }
+    // What found no room the last time goes first: memory holds little more than one run.
+    if isLeft { try write() }
+    let isMany = lock.withLock {
+      recent.add(items, through: through)
+      return recent.count >= runPairs
+    }
     if isMany { try write() }
   }
 
   private func write() throws(LogFault) {
+    if isUncertain {
+      merges.reset()
+      try faulting { () throws(SQLiteFailure) in try writer.reload() }
+    }
+    isUncertain = true
+    try writeRecent()
+    isUncertain = false
+  }
+
+  private func writeRecent() throws(LogFault) {
     let (pairs, through) = lock.withLock { (recent.sorted, recent.through) }
     let revisions = pairs.map(\.revision)
     try writer.transaction { () throws(LogFault) in

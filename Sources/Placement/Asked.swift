@@ -183,7 +183,7 @@ extension Fleet {
   private func canSpread(_ asked: Asked) -> Bool {
     guard let spread = asked.rules?.spread else { return true }
     let group = groups[Int(spread.group)]
-    if group.occupied(spread.scope) >= spread.least { return true }
+    if group.occupied(spread.scope).count >= spread.least { return true }
     var domains: Set<Int32> = []
     for number in nodeClass.indices where nodeClass[number] >= 0 {
       let verdict = asked.verdicts[Int(nodeClass[number])]
@@ -191,7 +191,7 @@ extension Fleet {
       guard verdict.reason == .none, place.reason == .none else { continue }
       domains.insert(places.domain(spread.scope, node: number, rack: rack[number]))
     }
-    for (domain, _) in group.counts[Int(spread.scope.rawValue)] { domains.insert(domain) }
+    domains.formUnion(group.occupied(spread.scope))
     return domains.count >= spread.least
   }
 

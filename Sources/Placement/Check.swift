@@ -86,7 +86,7 @@ extension Fleet {
       let domain = places.domain(rule.scope, node: node, rack: rack[node])
       // The first member of a group has nobody to be with.
       if groups[Int(rule.group)].members == 0, rule.isMember { continue }
-      if groups[Int(rule.group)].count(rule.scope, domain) == 0 { return .affinity }
+      if !groups[Int(rule.group)].isIn(rule.scope, domain) { return .affinity }
     }
     for rule in rules.rules where rule.weight == nil && rule.isAnti {
       let domain = places.domain(rule.scope, node: node, rack: rack[node])
@@ -105,7 +105,7 @@ extension Fleet {
       if !canSpread { return .spreading }
       let group = groups[Int(spread.group)]
       let domain = places.domain(spread.scope, node: node, rack: rack[node])
-      if group.occupied(spread.scope) < spread.least, group.count(spread.scope, domain) > 0 { return .spreading }
+      if group.occupied(spread.scope).count < spread.least, group.isIn(spread.scope, domain) { return .spreading }
     }
     return .none
   }
@@ -153,11 +153,12 @@ extension Fleet {
     var sum: Int32 = 0
     for rule in rules.rules {
       guard let weight = rule.weight else { continue }
-      let count = groups[Int(rule.group)].count(
-        rule.scope, places.domain(rule.scope, node: node, rack: rack[node]))
+      let domain = places.domain(rule.scope, node: node, rack: rack[node])
       if rule.isAnti {
-        sum &+= weight &* max(0, count + 1 - rule.most)
-      } else if count == 0, !(rule.isMember && groups[Int(rule.group)].members == 0) {
+        sum &+= weight &* max(0, groups[Int(rule.group)].count(rule.scope, domain) + 1 - rule.most)
+      } else if !groups[Int(rule.group)].isIn(rule.scope, domain),
+        !(rule.isMember && groups[Int(rule.group)].members == 0)
+      {
         sum &+= weight
       }
     }

@@ -296,7 +296,8 @@ extension Fleet {
     guard let compiled = rules[Int(vms.rules[slot])] else { return }
     for group in compiled.members {
       for scope in PlaceScope.allCases {
-        groups[Int(group)].add(change, scope, places.domain(scope, node: number, rack: rack[number]))
+        groups[Int(group)].add(
+          change, scope, places.domain(scope, node: number, rack: rack[number]), isThere: isThere)
       }
     }
     for rule in compiled.rules where rule.isAnti && rule.weight == nil {
@@ -305,3 +306,4 @@ extension Fleet {
     }
   }
 }
+    let isThere = Role(of: vms.id[slot]) != .standby

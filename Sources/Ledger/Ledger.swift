@@ -100,6 +100,7 @@ package final class Ledger {
     let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
     guard size <= Limits.effectBytes else {
       undo(to: mark)
+      if case .fleet = submission.command {} else { reviewQuotas(&decided, context) }
       let rule = "the command changes \(size) bytes of rows, over \(Limits.effectBytes): split it"
       return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
     }

@@ -223,6 +223,9 @@ struct FleetProofs {
   private mutating func checkQuotas(_ tables: Tables, _ rows: Rows) throws {
     for (tenant, quota) in rows.quotas {
       let used = FleetProofs.usage(of: tenant, rows)
+      if (quota.burstSince == nil) == quota.isExceeded(by: used) {
+        throw Failure("\(tenant): over its limits since \(quota.burstSince as Any), used \(used)")
+      }
       if quota.alerted != quota.alert(at: used) {
         throw Failure("\(tenant): alert at \(quota.alerted), used \(used[.money]) of \(quota[.money] as Any)")
       }

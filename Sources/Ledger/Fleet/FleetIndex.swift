@@ -227,12 +227,7 @@ final class FleetIndex {
     while counted.effects < overlay.count {
       let effect = overlay.effect(counted.effects)
       counted.effects += 1
-      guard case .allocation(let row) = effect.row else { continue }
-      if !effect.isPut {
-        counted.byTenant[row.tenant, default: 0] -= 1
-      } else if row.generation == row.revision {
-        counted.byTenant[row.tenant, default: 0] += 1
-      }
+      if let (tenant, change) = effect.addresses { counted.byTenant[tenant, default: 0] += change }
     }
     return counted.byTenant[tenant] ?? 0
   }

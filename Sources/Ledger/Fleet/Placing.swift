@@ -186,3 +186,12 @@ extension Ledger {
     }
   }
 }
+  /// The same where addresses are given and taken back by commands that are not about the fleet.
+  func reviewQuotas(_ decided: inout Decided, _ context: Context) {
+    guard let fleetIndex, !fleetIndex.quotas.isEmpty else { return }
+    var draft = FleetDraft(context)
+    for (tenant, change) in decided.effects.compactMap(\.addresses) { draft.count(tenant, addresses: change) }
+    reviewQuotas(&draft)
+    decided.effects += draft.effects
+  }
+

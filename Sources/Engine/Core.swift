@@ -39,6 +39,8 @@ package struct CoreOptions {
   package var gate = LevelGate()
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
+  /// Called now and then in the long work before it leads: a leader that does not step loses its lease.
+  package var stepped: () -> Void = {}
 
   /// What every core needs.
   package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
@@ -386,12 +388,14 @@ package final class Core {
   }
 
   /// Takes an epoch over: an empty batch after the head, so that nothing of an older epoch can follow. A follower keeps
-  /// no index of free space; it is made here, from the rows, as at a start.
+  /// no index of free space and of the fleet; they are made here, from the rows, as at a start. With very many VMs that
+  /// takes longer than a lease lives unrenewed, so it is told meanwhile that the engine steps.
   private func takeOver(_ epoch: UInt64, _ reading: ClockReading, _ append: (Batch) -> Void) -> Bool {
     claimed = nil
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
-    ledger = Ledger(published.tables)
+    ledger = Ledger(published.tables, stepped: options.stepped)
+    ledger.prepareFleet(stepped: options.stepped)
     ledger.advice.names = options.schedulers
     observer = FleetObserver(options.metrics)
     let time = max(published.tables.time, head.time)

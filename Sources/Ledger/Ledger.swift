@@ -41,16 +41,17 @@ package final class Ledger {
     package let entry: Entry?
   }
 
-  /// Starts over durable tables, computing what follows from their rows.
-  package init(_ tables: Tables) {
+  /// Starts over durable tables, computing what follows from their rows; `stepped` is called every few thousand of them.
+  package init(_ tables: Tables, stepped: () -> Void = {}) {
     self.tables = tables
     overlay = Overlay(seed: tables.rows.seed)
     for (name, state) in tables.pools { indexes[name] = PoolIndex(state, dueOrder) }
     var keys: [AnsweredQueue.Item] = []
-    tables.rows.forEach { page, place in
+    tables.rows.forEach(stepped) { page, place in
       let tag = page[place.lowerBound]
-      // What is allocated the pools know; only what ends by itself is looked at.
-      if KeyProbe.isOfPool(tag) || tag == AllocationView.tag && !AllocationView.expires(page, place) { return }
+      // What is allocated the pools know, and the fleet has an index of its own; only what ends by itself is looked at.
+      if KeyProbe.isOfPool(tag) || KeyProbe.isOfFleet(tag) { return }
+      if tag == AllocationView.tag, !AllocationView.expires(page, place) { return }
       let row = tables.rows.decode(page, place)
       switch row {
       case .allocation(let allocation): indexes[allocation.pool]?.follow(row)
@@ -73,6 +74,12 @@ package final class Ledger {
   package static func isStructural(_ command: Command) -> Bool {
     switch command {
     case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
+  /// Makes what commands about the fleet need, if there is one: long work where there are many VMs, so that whoever must
+  /// say meanwhile that it lives does so in `stepped`.
+  package func prepareFleet(stepped: () -> Void) {
+    if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self, stepped: stepped) }
+  }
+
     case .createToken, .revokeToken, .enrol: true
     case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks, .fleet: false
     }
@@ -81,7 +88,7 @@ package final class Ledger {
   /// Decides one command; what it changes is pending until `published` or `revoke`.
   package func decide(_ submission: Submission, _ context: Context) -> Decision {
     precondition(!Ledger.isStructural(submission.command) || overlay.isEmpty, "a structural command meets pending rows")
-    if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self) }
+    prepareFleet {}
     if let key = submission.idempotency, let answer = replay(key, context.time) {
       return Decision(outcome: answer, entry: nil)
     }

@@ -46,14 +46,14 @@ final class FleetIndex {
   private var counted: (effects: Int, byTenant: [TenantName: Int]) = (0, [:])
 
   /// From what is durable; nothing of the fleet is pending.
-  init(_ tables: Tables, _ ledger: Ledger) {
+  init(_ tables: Tables, _ ledger: Ledger, stepped: () -> Void = {}) {
     addresses = PoolAddresses(ledger)
     fleet.addresses = addresses
     guard let state = tables.fleet else { return }
     for name in state.nodeNames { if let node = tables.node(name) { put(node) } }
     for row in tables.capacities { put(row) }
     for quota in state.quotas.values { quotas[quota.tenant] = quota }
-    tables.rows.forEach { page, row in
+    tables.rows.forEach(stepped) { page, row in
       guard KeyProbe.isOfFleet(page[row.lowerBound]), case .fleet(.vm(let vm)) = tables.rows.decode(page, row) else {
         return
       }

@@ -31,16 +31,18 @@ package struct CoreOptions {
   package var storageFull: (Bool) -> Void = { _ in }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// At most so much is looked for room in one batch, as `Ledger.work` counts it; the last command may go beyond.
+  package var batchWork = Limits.work
   /// Schedulers outside that VMs wait for.
   package var schedulers: [String] = []
   /// Told of VMs that these are to be asked about.
   package var wantAdvice: ([VMKey]) -> Void = { _ in }
   /// What may be written, as far as the other nodes can read it.
   package var gate = LevelGate()
-  /// Deliberate bugs, for the simulator alone.
-  package var flaws: CoreFlaws = []
   /// Called now and then in the long work before it leads: a leader that does not step loses its lease.
   package var stepped: () -> Void = {}
+  /// Deliberate bugs, for the simulator alone.
+  package var flaws: CoreFlaws = []
 
   /// What every core needs.
   package init(random: @escaping () -> UInt64, metrics: EngineMetrics) {
@@ -216,9 +218,11 @@ package final class Core {
     _ = draft.take(decision)
   }
 
-  /// Decides from the queue until it is empty, the batch is full, or a structural command must be alone.
+  /// Decides from the queue until it is empty, the batch is full or has looked enough for room, or a structural command must
+  /// be alone.
   private func fill(_ draft: inout Draft) {
-    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
+    let enough = ledger.work + options.batchWork
+    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough, ledger.work < enough {
       let next = queue[queueHead]
       if let why = options.gate.refusal(of: next.submission.command.level) {
         options.answering { next.done(.unavailable(.refused(why))) }

@@ -10,6 +10,10 @@ package final class Ledger {
   private var recentIndex: (name: PoolName, index: PoolIndex)?
   /// What follows from nodes and VMs; made when the first command needs it.
   var fleetIndex: FleetIndex?
+  /// The most that one command looks for room, in `work`; less in tests.
+  var workMost = Limits.work
+  /// Up to where `work` may go in the command being decided.
+  var workEnd: UInt64 = 0
   /// What schedulers outside said of VMs that wait.
   package var advice = AdviceBook()
   private let dueOrder = DueOrder()
@@ -70,16 +74,16 @@ package final class Ledger {
     answered = AnsweredQueue(keys)
   }
 
-  /// Whether a command must be decided with nothing pending: it changes what many rows mean.
-  package static func isStructural(_ command: Command) -> Bool {
-    switch command {
-    case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
   /// Makes what commands about the fleet need, if there is one: long work where there are many VMs, so that whoever must
   /// say meanwhile that it lives does so in `stepped`.
   package func prepareFleet(stepped: () -> Void) {
     if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self, stepped: stepped) }
   }
 
+  /// Whether a command must be decided with nothing pending: it changes what many rows mean.
+  package static func isStructural(_ command: Command) -> Bool {
+    switch command {
+    case .createPool, .updatePool, .expandPool, .rollbackPool, .deletePool, .reserve, .unreserve: true
     case .createToken, .revokeToken, .enrol: true
     case .allocate, .release, .updateAllocation, .renew, .expire, .importRows, .suggest, .freeBlocks, .fleet: false
     }
@@ -96,6 +100,7 @@ package final class Ledger {
     var decided: Decided
     do throws(Rejection) {
       decided = try decide(submission, context)
+      if case .fleet = submission.command {} else { reviewQuotas(&decided, context) }
     } catch {
       undo(to: mark)
       return Decision(outcome: .rejected(error), entry: nil)
@@ -107,9 +112,7 @@ package final class Ledger {
     let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
     guard size <= Limits.effectBytes else {
       undo(to: mark)
-      if case .fleet = submission.command {} else { reviewQuotas(&decided, context) }
-      let rule = "the command changes \(size) bytes of rows, over \(Limits.effectBytes): split it"
-      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+      return Decision(outcome: .rejected(Ledger.tooLarge(size)), entry: nil)
     }
     if let largest = decided.effects.map(\.bytes.count).max(), largest > Ledger.rowLimit(submission.command) {
       undo(to: mark)
@@ -127,6 +130,11 @@ package final class Ledger {
       revision: context.revision, kind: kind, actor: submission.actor, requestID: submission.requestID,
       asked: submission.asked, effects: decided.effects, told: decided.told)
     return Decision(outcome: decided.outcome, entry: entry)
+  }
+
+  /// The refusal of a command that changes too much at once.
+  static func tooLarge(_ bytes: Int) -> Rejection {
+    Rejection(.tooLarge, "the command changes \(bytes) bytes of rows, over \(Limits.effectBytes): split it")
   }
 
   /// What a row may take: what somebody asks for leaves room for what is noted in it later.
@@ -365,7 +373,7 @@ extension Ledger {
     guard let index = indexes[name] else { return }
     note(.freed(index, block))
     index.set(block, to: remembered ? .remembered : .free)
-    fleetIndex?.hasNews = true
+    fleetIndex?.addressFreed()
     index.available = index.available + AddressCount(of: block)
   }
 }

@@ -9,7 +9,7 @@ extension Fleet {
 
   /// The filters that do not ask what is free.
   func standing(_ node: Int, _ asked: Asked, _ scratch: inout Scratch) -> Reason {
-    if asked.isPicky, asked.avoid == node || asked.only ?? node != node { return .notNamed }
+    if asked.isPicky, asked.avoid.contains(node) || asked.only ?? node != node { return .notNamed }
     let verdict = asked.verdicts[Int(nodeClass[node])]
     if verdict.reason != .none { return verdict.reason }
     if asked.isPicky {
@@ -29,7 +29,8 @@ extension Fleet {
       let reason = company(node, rules, asked.canSpread)
       if reason != .none { return reason }
     }
-    return asked.perNode < .max && count(of: asked.request.key.tenant, on: node) >= asked.perNode ? .perNode : .none
+    return asked.perNode < .max && count(of: asked.request.key.tenant, on: node, &scratch) >= asked.perNode
+      ? .perNode : .none
   }
 
   private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
@@ -69,11 +70,12 @@ extension Fleet {
     return shortage == nil
   }
 
-  private func count(of tenant: TenantName, on node: Int) -> Int {
+  private func count(of tenant: TenantName, on node: Int, _ scratch: inout Scratch) -> Int {
     guard let number = vms.tenants.number(tenant) else { return 0 }
     var count = 0
     var slot = firstVM[node]
     while slot >= 0 {
+      scratch.work += 1
       if vms.tenant[Int(slot)] == number { count += 1 }
       slot = vms.next[Int(slot)]
     }

@@ -8,6 +8,8 @@ enum LedgerBench {
   static func main(_ options: Options) throws(Failure) {
     let pools = try options.integer("pools", in: 0...16_384, default: 0)
     if pools > 0 { return manyPools(pools) }
+    let vms = try options.integer("vms", in: 0...4_000_000, default: 0)
+    if vms > 0 { return manyVMs(vms) }
     let count = try options.integer("count", in: 1_000...16_000_000, default: 1_000_000)
     var house = House("10.0.0.0/8")
     let filled = house.allocate(count, singles: true)
@@ -36,6 +38,43 @@ enum LedgerBench {
     let took = (MonotonicTime.now - began) / 1_000_000
     precondition(ledger.tables.rowCount == house.tables.rowCount)
     return took
+  }
+
+  /// What a new leader does before it leads, where there is a fleet: a hundred VMs on each node, each with an address.
+  private static func manyVMs(_ count: Int) {
+    var house = House("10.0.0.0/8")
+    let size = Resources(cpu: 284_445, memory: 873_814, disk: 1 << 24, bandwidth: 100_000)
+    for number in 0..<max(1, count / 100) {
+      let place = Topology(datacenter: "dc\(number % 3)", rack: "r\(number / 40)")
+      let node = Node(name: NodeName(trusted: "node-\(number)"), physical: size, topology: place)
+      house.run([.fleet(.registerNode(node))])
+    }
+    var spec = VMSpec(Resources(cpu: 2_000, memory: 4_096))
+    spec.interfaces = [VMInterface(source: .choose([.ipv4], .none))]
+    for number in 0..<max(1, count / 500) {
+      var request = VMRequest(VMKey(name: VMName(trusted: "vm-\(number)")), spec)
+      request.count = 500
+      house.run([.fleet(.createVM(request))])
+    }
+    let began = FleetBench.cpuTime()
+    var (last, longest) = (began, Int64(0))
+    func stepped() {
+      let now = FleetBench.cpuTime()
+      longest = max(longest, now - last)
+      last = now
+    }
+    let ledger = Ledger(house.tables, stepped: stepped)
+    let made = FleetBench.cpuTime()
+    ledger.prepareFleet(stepped: stepped)
+    let prepared = FleetBench.cpuTime()
+    let context = Ledger.Context(revision: house.tables.revision + 1, time: house.tables.time, seed: 7)
+    let asked = Submission(.fleet(.schedule), actor: "system", requestID: "", asked: "")
+    _ = ledger.decide(asked, context)
+    let decided = FleetBench.cpuTime()
+    print(
+      "\(house.tables.vmCount) VMs, CPU: a ledger \((made - began) / 1_000_000) ms, its view of the fleet"
+        + " \((prepared - made) / 1_000_000) ms, its first decision \((decided - prepared) / 1_000) us")
+    print("  the longest between two signs of life: \(longest / 1_000) us")
   }
 
   /// What a choice among many pools costs, 64 in each datacenter, and what asking for the next lease to end does.

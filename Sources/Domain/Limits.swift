@@ -102,7 +102,10 @@ package enum Limits {
   package static let placementsPerEntry = 64
   /// VMs for which one entry of actor `system` looks for room.
   package static let triesPerEntry = 256
-  /// How long a draining node whose VMs find no room waits, in microseconds of log time.
+  /// How much looking for room one command does, and the commands of one batch do together, in nodes and VMs looked at:
+  /// less than a tenth of a second, and a leader that is busy for half a second is none any more.
+  package static let work: UInt64 = 2_000_000
+  /// How long a VM rests that is to leave its node and finds no room, in microseconds of log time.
   package static let drainRest: LogTime = 5_000_000
   /// VMs that wait are not looked at again more often than this because distances have changed, in microseconds of log time.
   package static let distanceRest: LogTime = 30_000_000

@@ -31,12 +31,16 @@ package struct CoreOptions {
   package var storageFull: (Bool) -> Void = { _ in }
   /// At most so many commands are decided in one batch.
   package var batchMax = Batch.maxEntries
+  /// At most so much is looked for room in one batch, as `Ledger.work` counts it; the last command may go beyond.
+  package var batchWork = Limits.work
   /// Schedulers outside that VMs wait for.
   package var schedulers: [String] = []
   /// Told of VMs that these are to be asked about.
   package var wantAdvice: ([VMKey]) -> Void = { _ in }
   /// What may be written, as far as the other nodes can read it.
   package var gate = LevelGate()
+  /// Called now and then in the long work before it leads: a leader that does not step loses its lease.
+  package var stepped: () -> Void = {}
   /// Deliberate bugs, for the simulator alone.
   package var flaws: CoreFlaws = []
 
@@ -231,9 +235,11 @@ package final class Core {
     _ = draft.take(decision)
   }
 
-  /// Decides from the queue until it is empty, the batch is full, or a structural command must be alone.
+  /// Decides from the queue until it is empty, the batch is full or has looked enough for room, or a structural command must
+  /// be alone.
   private func fill(_ draft: inout Draft) {
-    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough {
+    let enough = ledger.work + options.batchWork
+    while queueHead < queue.count, !draft.isFull, ledger.movedCursors < Draft.cursorsEnough, ledger.work < enough {
       let next = queue[queueHead]
       if let why = options.gate.refusal(of: next.submission.command.level) {
         options.answering { next.done(.unavailable(.refused(why))) }
@@ -405,12 +411,14 @@ package final class Core {
   }
 
   /// Takes an epoch over: an empty batch after the head, so that nothing of an older epoch can follow. A follower keeps
-  /// no index of free space; it is made here, from the rows, as at a start.
+  /// no index of free space and of the fleet; they are made here, from the rows, as at a start. With very many VMs that
+  /// takes longer than a lease lives unrenewed, so it is told meanwhile that the engine steps.
   private func takeOver(_ epoch: UInt64, _ reading: ClockReading, _ append: (Batch) -> Void) -> Bool {
     claimed = nil
     guard loading == nil else { return false }
     // What was pending under an older epoch is gone with the ledger that held it.
-    ledger = Ledger(published.tables)
+    ledger = Ledger(published.tables, stepped: options.stepped)
+    ledger.prepareFleet(stepped: options.stepped)
     ledger.advice.names = options.schedulers
     observer = FleetObserver(options.metrics)
     let batch = Batch(

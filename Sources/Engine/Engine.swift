@@ -164,8 +164,9 @@ package final class Engine: @unchecked Sendable {
     wishes.storageFull = { isFull in inbox.flags.storageFull = isFull }
     wishes.schedulers = options.schedulers
     wishes.wantAdvice = { keys in inbox.wantAdvice(keys) }
-    if case .shared(_, let archiver, _) = medium {
+    if case .shared(let log, let archiver, _) = medium {
       wishes.isShared = true
+      wishes.stepped = { log.stepped() }
       wishes.archive = { stored in
         if !archiver.add(stored) { inbox.tell(.lost("its archive cannot keep up: make room on the disk, start again")) }
       }

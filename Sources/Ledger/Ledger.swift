@@ -10,6 +10,10 @@ package final class Ledger {
   private var recentIndex: (name: PoolName, index: PoolIndex)?
   /// What follows from nodes and VMs; made when the first command needs it.
   var fleetIndex: FleetIndex?
+  /// The most that one command looks for room, in `work`; less in tests.
+  var workMost = Limits.work
+  /// Up to where `work` may go in the command being decided.
+  var workEnd: UInt64 = 0
   /// What schedulers outside said of VMs that wait.
   package var advice = AdviceBook()
   /// So many releases of a pool are remembered for strategy `oldest`.
@@ -43,16 +47,17 @@ package final class Ledger {
     package let entry: Entry?
   }
 
-  /// Starts over durable tables, computing what follows from their rows.
-  package init(_ tables: Tables) {
+  /// Starts over durable tables, computing what follows from their rows; `stepped` is called every few thousand of them.
+  package init(_ tables: Tables, stepped: () -> Void = {}) {
     self.tables = tables
     overlay = Overlay(seed: tables.rows.seed)
     for (name, state) in tables.pools { indexes[name] = PoolIndex(state, dueOrder) }
     var keys: [AnsweredQueue.Item] = []
-    tables.rows.forEach { page, place in
+    tables.rows.forEach(stepped) { page, place in
       let tag = page[place.lowerBound]
-      // What is allocated the pools know; only what ends by itself is looked at.
-      if KeyProbe.isOfPool(tag) || tag == AllocationView.tag && !AllocationView.expires(page, place) { return }
+      // What is allocated the pools know, and the fleet has an index of its own; only what ends by itself is looked at.
+      if KeyProbe.isOfPool(tag) || KeyProbe.isOfFleet(tag) { return }
+      if tag == AllocationView.tag, !AllocationView.expires(page, place) { return }
       let row = tables.rows.decode(page, place)
       switch row {
       case .allocation(let allocation): indexes[allocation.pool]?.follow(row)
@@ -71,6 +76,12 @@ package final class Ledger {
     answered = AnsweredQueue(keys)
   }
 
+  /// Makes what commands about the fleet need, if there is one: long work where there are many VMs, so that whoever must
+  /// say meanwhile that it lives does so in `stepped`.
+  package func prepareFleet(stepped: () -> Void) {
+    if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self, stepped: stepped) }
+  }
+
   /// Whether a command must be decided with nothing pending: it changes what many rows mean.
   package static func isStructural(_ command: Command) -> Bool {
     switch command {
@@ -83,7 +94,7 @@ package final class Ledger {
   /// Decides one command; what it changes is pending until `published` or `revoke`.
   package func decide(_ submission: Submission, _ context: Context) -> Decision {
     precondition(!Ledger.isStructural(submission.command) || overlay.isEmpty, "a structural command meets pending rows")
-    if fleetIndex == nil, tables.fleet != nil { fleetIndex = FleetIndex(tables, self) }
+    prepareFleet {}
     if let key = submission.idempotency, let answer = replay(key, context.time) {
       return Decision(outcome: answer, entry: nil)
     }
@@ -91,6 +102,7 @@ package final class Ledger {
     var decided: Decided
     do throws(Rejection) {
       decided = try decide(submission, context)
+      if case .fleet = submission.command {} else { reviewQuotas(&decided, context) }
     } catch {
       undo(to: mark)
       return Decision(outcome: .rejected(error), entry: nil)
@@ -103,8 +115,7 @@ package final class Ledger {
     let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
     guard size <= Limits.effectBytes else {
       undo(to: mark)
-      let rule = "the command changes \(size) bytes of rows, over \(Limits.effectBytes): split it"
-      return Decision(outcome: .rejected(Rejection(.tooLarge, rule)), entry: nil)
+      return Decision(outcome: .rejected(Ledger.tooLarge(size)), entry: nil)
     }
     if let largest = decided.effects.map(\.bytes.count).max(), largest > Ledger.rowLimit(submission.command) {
       undo(to: mark)
@@ -128,6 +139,11 @@ package final class Ledger {
     }
     overlay.add(entry.effects)
     return Decision(outcome: decided.outcome, entry: entry)
+  }
+
+  /// The refusal of a command that changes too much at once.
+  static func tooLarge(_ bytes: Int) -> Rejection {
+    Rejection(.tooLarge, "the command changes \(bytes) bytes of rows, over \(Limits.effectBytes): split it")
   }
 
   /// What a row may take: what somebody asks for leaves room for what is noted in it later.
@@ -371,7 +387,7 @@ extension Ledger {
     guard let index = indexes[name] else { return }
     note(.freed(index, block))
     index.set(block, to: remembered ? .remembered : .free)
-    fleetIndex?.hasNews = true
+    fleetIndex?.addressFreed()
     index.available = index.available + AddressCount(of: block)
   }
 }

@@ -11,7 +11,7 @@ struct Asked {
   let isSpecial: Bool
   let budget: Money
   let only: Int?
-  let avoid: Int
+  let avoid: [Int]
   let perNode: Int
   let vetoes: Set<Int>
   /// The nodes that filters outside were asked about; nil = they were not.
@@ -33,7 +33,7 @@ struct Asked {
 
   /// Whether nothing but the class and what is free decides.
   var isOfClassAlone: Bool {
-    rules == nil && only == nil && avoid < 0 && request.apart == nil && perNode == .max && request.advice == nil
+    rules == nil && only == nil && avoid.isEmpty && request.apart == nil && perNode == .max && request.advice == nil
   }
 
   /// Whether others may be driven out.
@@ -46,6 +46,8 @@ struct Scratch {
   var counts = [Int32](repeating: 0, count: Reason.allCases.count)
   var examined = 0
   var isExact = false
+  /// Nodes and VMs looked at so far for whatever reason.
+  var work = 0
   /// What was learnt about addresses, by segment, in this search.
   var addressStamp: [UInt32] = []
   var addressSays: [Bool] = []
@@ -58,7 +60,7 @@ struct Scratch {
 
   mutating func begin(segments: Int) {
     for place in counts.indices { counts[place] = 0 }
-    (examined, isExact, nearest, shortage) = (0, false, nil, nil)
+    (examined, isExact, nearest, shortage, work) = (0, false, nil, nil, 0)
     stamp &+= 1
     if !notes.isEmpty { notes.removeAll() }
     top.removeAll(keepingCapacity: true)
@@ -124,12 +126,12 @@ extension Fleet {
       places: knowledge[Int(number)].places, rules: ruleSet.flatMap { rules[Int($0)] },
       isSpecial: shape.wishes?.isSpecial ?? false, budget: request.spec.budget ?? .max,
       only: request.spec.node.map { numbers[$0].map { Int($0) } ?? -1 },
-      avoid: request.avoid.flatMap { numbers[$0] }.map { Int($0) } ?? -1,
+      avoid: request.avoid.compactMap { numbers[$0].map { Int($0) } },
       perNode: request.vmsPerNode.map { Int(clamping: $0) } ?? .max,
       vetoes: set(request.advice?.vetoes ?? []), among: request.advice?.among.map { set($0) }, hints: hints,
       bestHint: hints.values.max() ?? 0, needsAddresses: addresses != nil && !request.spec.interfaces.isEmpty,
       labels: request.spec.nodeLabels, strategy: request.spec.strategy, wantsDevices: !request.spec.devices.isEmpty,
-      isPicky: request.spec.node != nil || request.avoid != nil || request.apart != nil || request.advice != nil
+      isPicky: request.spec.node != nil || !request.avoid.isEmpty || request.apart != nil || request.advice != nil
         || !request.spec.nodeLabels.pairs.isEmpty || request.spec.budget != nil || request.vmsPerNode != nil,
       hasWishes: ruleSet != nil || !hints.isEmpty || shape.wishes?.hasPlaces == true || !extensions.isEmpty)
     asked.canSpread = canSpread(asked)
@@ -183,7 +185,7 @@ extension Fleet {
   private func canSpread(_ asked: Asked) -> Bool {
     guard let spread = asked.rules?.spread else { return true }
     let group = groups[Int(spread.group)]
-    if group.occupied(spread.scope) >= spread.least { return true }
+    if group.occupied(spread.scope).count >= spread.least { return true }
     var domains: Set<Int32> = []
     for number in nodeClass.indices where nodeClass[number] >= 0 {
       let verdict = asked.verdicts[Int(nodeClass[number])]
@@ -191,7 +193,7 @@ extension Fleet {
       guard verdict.reason == .none, place.reason == .none else { continue }
       domains.insert(places.domain(spread.scope, node: number, rack: rack[number]))
     }
-    for (domain, _) in group.counts[Int(spread.scope.rawValue)] { domains.insert(domain) }
+    domains.formUnion(group.occupied(spread.scope))
     return domains.count >= spread.least
   }
 

@@ -9,7 +9,7 @@ extension Fleet {
 
   /// The filters that do not ask what is free.
   func standing(_ node: Int, _ asked: Asked, _ scratch: inout Scratch) -> Reason {
-    if asked.isPicky, asked.avoid == node || asked.only ?? node != node { return .notNamed }
+    if asked.isPicky, asked.avoid.contains(node) || asked.only ?? node != node { return .notNamed }
     let verdict = asked.verdicts[Int(nodeClass[node])]
     if verdict.reason != .none { return verdict.reason }
     if asked.isPicky {
@@ -29,7 +29,8 @@ extension Fleet {
       let reason = company(node, rules, asked.canSpread)
       if reason != .none { return reason }
     }
-    return asked.perNode < .max && count(of: asked.request.key.tenant, on: node) >= asked.perNode ? .perNode : .none
+    return asked.perNode < .max && count(of: asked.request.key.tenant, on: node, &scratch) >= asked.perNode
+      ? .perNode : .none
   }
 
   private func picky(_ node: Int, _ verdict: Verdict, _ asked: Asked) -> Reason {
@@ -69,11 +70,12 @@ extension Fleet {
     return shortage == nil
   }
 
-  private func count(of tenant: TenantName, on node: Int) -> Int {
+  private func count(of tenant: TenantName, on node: Int, _ scratch: inout Scratch) -> Int {
     guard let number = vms.tenants.number(tenant) else { return 0 }
     var count = 0
     var slot = firstVM[node]
     while slot >= 0 {
+      scratch.work += 1
       if vms.tenant[Int(slot)] == number { count += 1 }
       slot = vms.next[Int(slot)]
     }
@@ -86,7 +88,7 @@ extension Fleet {
       let domain = places.domain(rule.scope, node: node, rack: rack[node])
       // The first member of a group has nobody to be with.
       if groups[Int(rule.group)].members == 0, rule.isMember { continue }
-      if groups[Int(rule.group)].count(rule.scope, domain) == 0 { return .affinity }
+      if !groups[Int(rule.group)].isIn(rule.scope, domain) { return .affinity }
     }
     for rule in rules.rules where rule.weight == nil && rule.isAnti {
       let domain = places.domain(rule.scope, node: node, rack: rack[node])
@@ -105,7 +107,7 @@ extension Fleet {
       if !canSpread { return .spreading }
       let group = groups[Int(spread.group)]
       let domain = places.domain(spread.scope, node: node, rack: rack[node])
-      if group.occupied(spread.scope) < spread.least, group.count(spread.scope, domain) > 0 { return .spreading }
+      if group.occupied(spread.scope).count < spread.least, group.isIn(spread.scope, domain) { return .spreading }
     }
     return .none
   }
@@ -153,11 +155,12 @@ extension Fleet {
     var sum: Int32 = 0
     for rule in rules.rules {
       guard let weight = rule.weight else { continue }
-      let count = groups[Int(rule.group)].count(
-        rule.scope, places.domain(rule.scope, node: node, rack: rack[node]))
+      let domain = places.domain(rule.scope, node: node, rack: rack[node])
       if rule.isAnti {
-        sum &+= weight &* max(0, count + 1 - rule.most)
-      } else if count == 0, !(rule.isMember && groups[Int(rule.group)].members == 0) {
+        sum &+= weight &* max(0, groups[Int(rule.group)].count(rule.scope, domain) + 1 - rule.most)
+      } else if !groups[Int(rule.group)].isIn(rule.scope, domain),
+        !(rule.isMember && groups[Int(rule.group)].members == 0)
+      {
         sum &+= weight
       }
     }

@@ -171,6 +171,8 @@ extension Fleet {
     package let resources: Resources
     /// What it is here.
     package let role: Role
+    /// Whether it has processors or devices of its own here.
+    package let isSeated: Bool
   }
 
   /// Who has room on a node, in order of the keys.
@@ -183,10 +185,27 @@ extension Fleet {
       found.append(
         Resident(
           key: key(Int(slot)), id: Fleet.plainID(id),
-          resources: Resources(shapes[vms.shape[Int(slot)]].amounts), role: Role(of: id)))
+          resources: Resources(shapes[vms.shape[Int(slot)]].amounts), role: Role(of: id),
+          isSeated: vms.seats[slot] != nil))
       slot = vms.next[Int(slot)]
     }
     return found.sorted { $0.key < $1.key }
+  }
+
+  /// The VMs whose own place is on one of these nodes, the most important first, then the oldest: `most` of them, and how
+  /// many there are.
+  package mutating func homes(on names: [NodeName], most: Int) -> (first: [VMKey], count: Int) {
+    var found: [(priority: UInt16, id: UInt64, slot: Int)] = []
+    for number in names.compactMap({ numbers[$0] }) {
+      var slot = Int(firstVM[Int(number)])
+      while slot >= 0 {
+        if Role(of: vms.id[slot]) == .home { found.append((vms.priority[slot], vms.id[slot], slot)) }
+        slot = Int(vms.next[slot])
+      }
+    }
+    work &+= UInt64(found.count)
+    found.sort { ($1.priority, $0.id) < ($0.priority, $1.id) }
+    return (found.prefix(most).map { key($0.slot) }, found.count)
   }
 
   /// Whether nobody has room on a node.
@@ -223,12 +242,19 @@ extension Fleet {
     let change = need(slot, number) &* Amounts(repeating: sign)
     used[number] &+= change
     if vms.isPreemptible[slot] {
-      preemptibleCount += Int(sign)
+      countPreemptible(slot, Int(sign))
       bands[number * Fleet.bandCount + Fleet.band(vms.priority[slot])] &+= change
     }
     if let wishes = shape.wishes, wishes.isSpecial {
       hardware[number].take(shape.amounts, wishes, vms.seats[Int32(slot)] ?? .plain, back: sign < 0)
     }
+  }
+
+  mutating func countPreemptible(_ slot: Int, _ sign: Int) {
+    preemptibleCount += sign
+    let tenant = Int(vms.tenant[slot])
+    while preemptibleOf.count <= tenant { preemptibleOf.append(0) }
+    preemptibleOf[tenant] += Int32(sign)
   }
 
   // MARK: Classes and groups
@@ -294,9 +320,11 @@ extension Fleet {
 
   mutating func moveGroups(ofVM slot: Int, on number: Int, _ change: Int32) {
     guard let compiled = rules[Int(vms.rules[slot])] else { return }
+    let isThere = Role(of: vms.id[slot]) != .standby
     for group in compiled.members {
       for scope in PlaceScope.allCases {
-        groups[Int(group)].add(change, scope, places.domain(scope, node: number, rack: rack[number]))
+        groups[Int(group)].add(
+          change, scope, places.domain(scope, node: number, rack: rack[number]), isThere: isThere)
       }
     }
     for rule in compiled.rules where rule.isAnti && rule.weight == nil {

@@ -67,8 +67,11 @@ struct Group {
     var holders: [Int32: Int32] = [:]
   }
 
-  /// Members by place, for each scope.
+  /// Members by place, for each scope; the room that is kept for a member counts as one.
   private(set) var counts: [[Int32: Int32]] = [[:], [:], [:], [:]]
+  /// Those of them that are really there: what is to be in several places, or near somebody, is about these.
+  private(set) var present: [[Int32: Int32]] = [[:], [:], [:], [:]]
+  /// How many are there.
   private(set) var members: Int32 = 0
   private(set) var guards: [Guard] = []
   /// Members that had to give way and are not back.
@@ -76,12 +79,20 @@ struct Group {
 
   func count(_ scope: PlaceScope, _ domain: Int32) -> Int32 { counts[Int(scope.rawValue)][domain] ?? 0 }
 
-  /// How many places have a member.
-  func occupied(_ scope: PlaceScope) -> Int { counts[Int(scope.rawValue)].count }
+  /// Whether a member is there.
+  func isIn(_ scope: PlaceScope, _ domain: Int32) -> Bool { present[Int(scope.rawValue)][domain] != nil }
 
-  mutating func add(_ change: Int32, _ scope: PlaceScope, _ domain: Int32) {
-    let sum = (counts[Int(scope.rawValue)][domain] ?? 0) + change
-    counts[Int(scope.rawValue)][domain] = sum == 0 ? nil : sum
+  /// The places where a member is.
+  func occupied(_ scope: PlaceScope) -> Dictionary<Int32, Int32>.Keys { present[Int(scope.rawValue)].keys }
+
+  /// A member comes or goes; `isThere` is false where room is only kept for it.
+  mutating func add(_ change: Int32, _ scope: PlaceScope, _ domain: Int32, isThere: Bool) {
+    let place = Int(scope.rawValue)
+    let sum = (counts[place][domain] ?? 0) + change
+    counts[place][domain] = sum == 0 ? nil : sum
+    guard isThere else { return }
+    let there = (present[place][domain] ?? 0) + change
+    present[place][domain] = there == 0 ? nil : there
     if scope == .node { members += change }
   }
 
@@ -100,7 +111,9 @@ struct Group {
   func fingerprint(_ name: (PlaceScope, Int32) -> String) -> [String] {
     var lines: [String] = ["members \(members) disrupted \(disrupted)"]
     for scope in PlaceScope.allCases {
-      lines += counts[Int(scope.rawValue)].map { "\(scope) \(name(scope, $0.key)) \($0.value)" }.sorted()
+      lines += counts[Int(scope.rawValue)].map { place, count in
+        "\(scope) \(name(scope, place)) \(count) there \(present[Int(scope.rawValue)][place] ?? 0)"
+      }
     }
     for held in guards {
       let holders = held.holders.map { "\(name(held.scope, $0.key)) \($0.value)" }.sorted()

@@ -93,11 +93,23 @@ package struct PendingQueue {
     nextWake = min(nextWake, time + rest)
   }
 
-  /// The item was not looked for: it rests until something is known, and that counts as no try.
-  package mutating func rest(_ item: Item, until time: LogTime) {
+  /// The item found no room at `time`, or was not looked for: then it rests until something is known, and that counts as
+  /// no try.
+  package mutating func rest(_ item: Item, at time: LogTime, until: LogTime?) {
+    guard let until else { return refused(item, at: time) }
     guard known[item.key] != nil else { return }
-    resting[item.key] = (item, time)
-    nextWake = min(nextWake, time)
+    resting[item.key] = (item, until)
+    nextWake = min(nextWake, until)
+  }
+
+  /// Takes one out that is to be tried, as `next` does; nil = it rests, or does not wait.
+  package mutating func take(_ key: VMKey) -> Item? {
+    guard let priority = known[key], let item = ready[priority]?[key.tenant]?.last(where: { $0.key == key }) else {
+      return nil
+    }
+    drop(priority, key.tenant) { $0.key == key }
+    resting[key] = (item, .max)
+    return item
   }
 
   /// What one waited for is known: it may try at once, unless it rests because it failed.
@@ -109,10 +121,7 @@ package struct PendingQueue {
 
   /// One that waits had been started and failed: it rests, longer each time, whatever room there is.
   package mutating func failed(_ key: VMKey, at time: LogTime) {
-    guard let priority = known[key], let items = ready[priority]?[key.tenant],
-      var item = items.first(where: { $0.key == key })
-    else { return }
-    drop(priority, key.tenant) { $0.key == key }
+    guard var item = take(key) else { return }
     let count = failures[key, default: 0]
     failures[key] = min(count + 1, 20)
     item.hasFailed = true

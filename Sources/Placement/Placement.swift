@@ -121,8 +121,8 @@ package struct PlacementRequest: Sendable {
   package var time: LogTime
   /// The tenant's quota of VMs on one node.
   package var vmsPerNode: UInt64?
-  /// Not this node.
-  package var avoid: NodeName?
+  /// Not these nodes.
+  package var avoid: [NodeName] = []
   /// Only nodes of another datacenter than this one: for a standby.
   package var apart: String?
   /// Whether others may be driven out, if the spec says so too; false for whoever gave way itself.

@@ -5,6 +5,8 @@ extension Fleet {
   static let rowsMax = 48
   static let visitsMax = 160
   static let visitsPerCell = 6
+  /// What a question costs beside the nodes and VMs that are looked at for it.
+  static let questionWork = 64
 
   /// Where a VM would go, and why; changes nothing.
   package mutating func place(_ request: PlacementRequest) -> Decision {
@@ -16,6 +18,7 @@ extension Fleet {
     swap(&scratch, &self.scratch)
     scratch.begin(segments: segmentCount)
     let decision = decide(asked, &scratch)
+    work &+= UInt64(Fleet.questionWork + scratch.work + (asked.rules?.spread == nil ? 0 : nodeCount))
     swap(&scratch, &self.scratch)
     done(ruleSet)
     if mark > before { rollback(to: before) }
@@ -94,6 +97,7 @@ extension Fleet {
   @discardableResult
   private func look(at node: Int, _ asked: Asked, _ scratch: inout Scratch) -> Bool {
     scratch.examined += 1
+    scratch.work += 1
     let reason = check(node, asked, &scratch)
     if reason == .none {
       scratch.offer(pick(node, asked))
@@ -168,6 +172,7 @@ extension Fleet {
   /// Its own kept room comes first; that of others only if there is no other.
   private func placeInKept(_ asked: Asked, _ scratch: inout Scratch, owned: Bool) -> Placement? {
     var best: Pick?
+    scratch.work += reservationsOn.count
     for node in reservationsOn.keys.sorted() {
       let (sum, own) = keptRoom(node, asked)
       guard own || !owned, sum != .zero, check(Int(node), asked, &scratch, extra: sum) == .none else { continue }

@@ -49,6 +49,7 @@ struct VMTable {
 
   mutating func free(_ slot: Int) {
     name[slot] = VMName(trusted: "")
+    isPreemptible[slot] = false
     vacant.append(Int32(slot))
   }
 

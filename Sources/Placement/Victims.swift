@@ -55,7 +55,7 @@ struct VictimSearch {
   private(set) var best: (loss: Loss, chosen: [Item])?
   private var limit: Loss
   private var chosen: [Item] = []
-  private var steps = 0
+  private(set) var steps = 0
   /// Whether nothing was left untried.
   private(set) var isExact = true
 

@@ -55,6 +55,17 @@ struct HeartbeatTests {
     #expect(heartbeats.due(among: nodes, at: at(76), timing) { _ in false }.silent == nodes)
   }
 
+  @Test func aNodeThatWasFencedAndRegistersHasALeaseToReport() {
+    var heartbeats = Heartbeats()
+    _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in false }
+    for second in [5.0, 15, 60] {
+      #expect(heartbeats.due(among: nodes, at: at(second), timing) { _ in nil } == Heartbeats.Due())
+    }
+    #expect(heartbeats.due(among: nodes, at: at(61), timing) { _ in false } == Heartbeats.Due())
+    #expect(heartbeats.due(among: nodes, at: at(75), timing) { _ in false } == Heartbeats.Due())
+    #expect(heartbeats.due(among: nodes, at: at(76), timing) { _ in false }.silent == nodes)
+  }
+
   @Test func aNodeThatIsNoneIsForgotten() {
     var heartbeats = Heartbeats()
     heartbeats.hear(name("gone"), nil, at: at(0))

@@ -160,6 +160,25 @@ import Testing
     #expect(desk.vm("db").standby == nodeName("n6"))
   }
 
+  /// Questions are dropped where too many wait, and nobody may ever be told of one.
+  @Test func aStandbyOfWhichNothingIsHeardIsFoundWithoutThem() {
+    let desk = house()
+    for name in ["n3", "n4"] { desk.node(name) { $0.topology = Topology(datacenter: "dc-\(name)") } }
+    var spec = VMSpec(Resources(cpu: 2_000, memory: 4_096))
+    (spec.failover, spec.hasStandby) = (.restart, true)
+    var request = VMRequest(vmKey("db"), spec)
+    request.advice = refusing(desk, ["n1", "n2"])
+    request.advice?.among = ["n1", "n2", "n3"].map(nodeName)
+    #expect(desk.ask(.fleet(.createVM(request))).vms[0].vm.standby == nil)
+    desk.pass(seconds: 60)
+    desk.schedule()
+    #expect(desk.ledger.advice.takeWanted() == [vmKey("db")] && desk.vm("db").standby == nil)
+    #expect(desk.ledger.nextWork == desk.time + desk.ledger.advice.patience)
+    desk.pass(seconds: 6)
+    desk.schedule()
+    #expect(desk.vm("db").standby == nodeName("n4"))
+  }
+
   @Test func thePlanWaitsForNobodyAndSaysSo() {
     let desk = house()
     create(desk, "a", refusing(desk, []))

@@ -223,6 +223,9 @@ struct FleetProofs {
   private mutating func checkQuotas(_ tables: Tables, _ rows: Rows) throws {
     for (tenant, quota) in rows.quotas {
       let used = FleetProofs.usage(of: tenant, rows)
+      if (quota.burstSince == nil) == quota.isExceeded(by: used) {
+        throw Failure("\(tenant): over its limits since \(quota.burstSince as Any), used \(used)")
+      }
       if quota.alerted != quota.alert(at: used) {
         throw Failure("\(tenant): alert at \(quota.alerted), used \(used[.money]) of \(quota[.money] as Any)")
       }
@@ -303,7 +306,9 @@ struct FleetProofs {
     guard Set(x.queue.keys) == Set(y.queue.keys) else {
       throw Failure("waiting: \(x.queue.keys), fresh \(y.queue.keys)")
     }
-    guard x.lacking == y.lacking else { throw Failure("lacking: \(x.lacking), fresh \(y.lacking)") }
+    guard Set(x.standbys.keys) == Set(y.standbys.keys) else {
+      throw Failure("want a standby: \(x.standbys.keys), fresh \(y.standbys.keys)")
+    }
     guard x.leaving == y.leaving else { throw Failure("leaving: \(x.leaving), fresh \(y.leaving)") }
     guard x.quotas == y.quotas, x.nodeCount == y.nodeCount, x.nextExpiry == y.nextExpiry else {
       throw Failure("quotas, nodes or ends differ")

@@ -159,6 +159,34 @@ import Testing
     #expect(desk.vm("db").state == .running && desk.tables.carried(by: standby).vms == 1)
   }
 
+  @Test func whoFindsNoStandbyRestsLongerEachTimeAndHearsOfNews() {
+    let desk = house(["east"])
+    desk.create("db", critical)
+    #expect(desk.vm("db").standby == nil && desk.vm("db").standbyWhy.contains("another datacenter"))
+    desk.schedule()
+    var rests: [LogTime] = []
+    for _ in 0..<13 {
+      guard let next = desk.ledger.nextWork, next > desk.time else { return #expect(Bool(false), "it does not rest") }
+      rests.append(next - desk.time)
+      desk.time = next
+      desk.schedule()
+    }
+    #expect(rests.first == 200_000 && rests == rests.sorted() && rests.last == 60_000_000)
+    desk.node("west-1") { $0.topology = Topology(datacenter: "west") }
+    desk.schedule()
+    #expect(desk.vm("db").standby == nodeName("west-1") && desk.ledger.nextWork == nil)
+  }
+
+  @Test func ofManyInOneEntryThoseBeyondItsTimeGetTheirStandbysLater() {
+    let desk = house()
+    desk.ledger.workMost = 1_500
+    let made = desk.create("db", cpus: 1, memory: 1, count: 14, critical).vms
+    let waiting = made.filter { $0.vm.node != nil && $0.vm.standby == nil }
+    #expect(!waiting.isEmpty && waiting.allSatisfy { $0.vm.standbyWhy.contains("many VMs") })
+    desk.schedule()
+    #expect((1...14).allSatisfy { desk.vm("db-\($0)").standby != nil })
+  }
+
   @Test func whoLosesADatacenterIsToldThatTheStandbyTakesOver() {
     let desk = house(["east", "west"])
     desk.create("db", critical)

@@ -202,6 +202,42 @@ import Testing
     #expect(desk.create("c").refusal?.facts.first { $0.name == "limit" }?.value == "1")
   }
 
+  /// Addresses that are asked for by themselves count as those of VMs do.
+  @Test func s3_26_theTimeOverTheLimitsBeginsAndEndsWithPlainAddressesToo() {
+    let desk = house()
+    let pool = PoolName(trusted: "web")
+    var quota = Quota(tenant: .standard, burstPercent: 100, burstSeconds: 60)
+    quota[.addresses] = 2
+    desk.ask(.fleet(.setQuota(quota)))
+    func limit(_ outcome: Outcome) -> String? { outcome.refusal?.facts.first { $0.name == "limit" }?.value }
+    func since() -> LogTime? { desk.tables.quota(.standard)?.burstSince }
+    for name in ["a", "b"] { #expect(!desk.give(pool, name).isEmpty && since() == nil) }
+    #expect(!desk.give(pool, "c") { $0.leaseSeconds = 3_600 }.isEmpty && since() == desk.time)
+    #expect(desk.entries.last?.kind == .allocated && desk.tables.quota(.standard)?.revision == desk.tables.revision)
+    desk.pass(seconds: 30)
+    #expect(!desk.give(pool, "d").isEmpty && since() == desk.time - 30_000_000, "the fourth begins nothing anew")
+    #expect(limit(desk.allocate(pool, "e")) == "4")
+    desk.pass(seconds: 31)
+    #expect(limit(desk.allocate(pool, "e")) == "2", "it is over its limits for a minute and no longer")
+    desk.release(pool, "10.1.0.2")
+    #expect(since() != nil)
+    // A lease that ends is as good as a release.
+    desk.pass(seconds: 3_600)
+    #expect(since() == nil && desk.entries.last?.kind == .expired)
+    #expect(desk.create("web-1").made && since() == desk.time)
+    desk.pass(seconds: 61)
+    #expect(desk.create("web-2").code == .quotaExceeded)
+    desk.release(pool, "10.1.0.3")
+    #expect(since() == nil && desk.create("web-2").made, "what VMs have begun a release ends")
+    // What is refused or only tried is not noted.
+    let before = desk.tables.quota(.standard)
+    desk.release(pool, "10.1.0.5")
+    var request = AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: "x")))
+    request.count = 2
+    desk.ask(.allocate(request), dryRun: true)
+    #expect(since() == nil && before?.burstSince != nil && desk.ledger.fleet.quotas[.standard]?.burstSince == nil)
+  }
+
   @Test func moneyIsLimitedByTheMonth() {
     let desk = Desk()
     desk.node("n1") { $0.prices = Prices(Rates(cpu: 10_000)) }

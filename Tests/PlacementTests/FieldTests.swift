@@ -122,6 +122,39 @@ import Testing
     #expect(fleet.run(12, member, tenant: "other").node == "a")
   }
 
+  /// Room that is kept for a member is none of it, but in the way of those who must stay away.
+  @Test func spreadingAndAffinityAreAboutWhatIsThereAndStayingAwayAboutStandbysToo() {
+    var fleet = Fleet([node("a") { $0.topology = place("d1") }, node("b") { $0.topology = place("d2") }])
+    let wide = spec {
+      $0.groups = [group("web")]
+      $0.locality.spreading = Spreading(group: group("web"), scope: .datacenter, least: 2)
+    }
+    func first(on node: String, standby: String?) -> VM {
+      VM(
+        key: key("vm-1"), id: VMID(revision: 1), spec: wide, state: .running, node: name(node),
+        standby: standby.map { name($0) })
+    }
+    fleet.put(first(on: "a", standby: "b"))
+    #expect(fleet.ask(wide).node == "b", "nothing of the group runs there yet")
+    let near = spec {
+      $0.affinity = [AffinityRule(isAnti: false, group: group("web"), scope: .datacenter)]
+      $0.strategy = .spread
+    }
+    #expect(fleet.ask(near).node == "a")
+    var wish = near
+    wish.affinity = [AffinityRule(isAnti: false, group: group("web"), scope: .datacenter, weight: 10)]
+    #expect(fleet.ask(wish).node == "a")
+    let away = spec { $0.affinity = [AffinityRule(isAnti: true, group: group("web"), scope: .datacenter)] }
+    #expect(fleet.ask(away).isPending, "where it may come up at any time it is away from nobody")
+    // The standby has taken over.
+    fleet.put(first(on: "b", standby: nil))
+    #expect(fleet.ask(wide).node == "a" && fleet.ask(near).node == "b" && fleet.ask(away).node == "a")
+    // Of a group that only has a standby left nobody is there.
+    var other = Fleet([node("a") { $0.topology = place("d1") }])
+    other.put(first(on: "gone", standby: "a"))
+    #expect(other.ask(near).isPending)
+  }
+
   @Test(arguments: PlaceScope.allCases) func hardAntiAffinityKeepsApartInItsScope(scope: PlaceScope) {
     // Two nodes that share everything above `scope`, and one that shares nothing.
     let levels = [place("d", "z", "r"), place("d", "z", "r2"), place("d", "z2", "r"), place("d2", "z", "r")]

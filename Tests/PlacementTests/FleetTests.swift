@@ -78,7 +78,7 @@ import Testing
     let before = fleet.fingerprint()
     #expect(fleet.place(request).node != nil)
     #expect(fleet.fingerprint() == before)
-    request.avoid = fleet.place(request).placement?.node
+    request.avoid = [fleet.place(request).placement?.node].compactMap(\.self)
     #expect(fleet.place(request).isPending)
     #expect(fleet.check(request, on: name("a")) == .notNamed || fleet.check(request, on: name("b")) == .notNamed)
   }

@@ -75,7 +75,7 @@ struct Model {
   func standing(_ node: Node, _ request: PlacementRequest) -> Reason {
     let spec = request.spec
     if let only = spec.node, only != node.name { return .notNamed }
-    if request.avoid == node.name { return .notNamed }
+    if request.avoid.contains(node.name) { return .notNamed }
     if node.state != .ready { return .state }
     if let backend = spec.backend, !node.backends.contains(backend) { return .backend }
     if node.isSpot && spec.spot == .never || !node.isSpot && spec.spot == .only { return .spot }

@@ -69,6 +69,31 @@ import Testing
     #expect(fleet.place(again).isPending)
   }
 
+  /// What a question costs does not depend on how many VMs of others could give way.
+  @Test func whoMayDriveOutItsOwnAloneLooksAtNobodyElses() {
+    var fleet = Fleet((0..<20).map { node("n\($0)", cpu: 20, memory: 100) })
+    for id in 1...200 as ClosedRange<UInt64> {
+      fleet.run(id, spec(cpu: 2) { ($0.priority, $0.isPreemptible) = (100, true) }, tenant: "others")
+    }
+    let own = urgent { $0.preemption = .own }
+    let none = cost(&fleet, own, "mine")
+    #expect(none.decision.isPending && none.work <= 64 + 2 * 20)
+    let mine = spec(cpu: 2) { ($0.priority, $0.isPreemptible) = (100, true) }
+    fleet.remove(vm: VMID(revision: 77))
+    fleet.run(300, mine, tenant: "mine")
+    let one = cost(&fleet, own, "mine")
+    #expect(one.decision.victims == ["vm-300"] && one.work <= 64 + 3 * 20 + 40)
+    fleet.remove(vm: VMID(revision: 300))
+    fleet.run(301, spec(cpu: 2) { $0.isPreemptible = false }, tenant: "mine")
+    #expect(fleet.ask(own, tenant: "mine").isPending && fleet.ask(own, tenant: "others").victims.count == 1)
+  }
+
+  private func cost(_ fleet: inout Fleet, _ spec: VMSpec, _ tenant: String) -> (decision: Decision, work: UInt64) {
+    let before = fleet.work
+    let decision = fleet.ask(spec, tenant: tenant)
+    return (decision, fleet.work - before)
+  }
+
   @Test func aGroupsBudgetOfDisruptionHolds() {
     var fleet = full([100, 100, 100]) {
       $0.groups = [group("g")]

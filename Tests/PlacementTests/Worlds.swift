@@ -112,7 +112,7 @@ struct World {
     var request = PlacementRequest(key("vm-\(number)", tenant: random.pick(["t0", "t0", "t1"])), spec(), time: time)
     if random.oneIn(10) { request.vmsPerNode = UInt64(1 + below(2)) }
     let names = model.nodes.keys.sorted()
-    if random.oneIn(12) { request.avoid = random.pick(names) }
+    if random.oneIn(12) { request.avoid = [random.pick(names)] }
     if random.oneIn(12) { request.apart = random.pick(World.datacenters) }
     var advice = Advice()
     if random.oneIn(12) { advice.vetoes = [random.pick(names)] }

@@ -70,8 +70,8 @@ struct Heartbeats {
     var usage: NodeUsage?
     /// When it was last asked for that its lease has ended.
     var endedAt: MonotonicTime?
-    /// Whether it was lost when it was last looked at.
-    var wasLost = false
+    /// Whether it was lost or fenced when it was last looked at, after it had been silent for a lease.
+    var wasAway = false
   }
 
   /// What has become due.
@@ -106,7 +106,8 @@ struct Heartbeats {
     heard[node].map { (.nanoseconds(now - $0.at), $0.usage) }
   }
 
-  /// What is due among these nodes; one that was never heard of counts from now on. `isLost` says what the rows say.
+  /// What is due among these nodes; one that was never heard of counts from now on. `isLost` says what the rows say; nil =
+  /// it is fenced.
   mutating func due(
     among nodes: [NodeName], at now: MonotonicTime, _ timing: FleetTiming, isLost: (NodeName) -> Bool?
   ) -> Due {
@@ -116,9 +117,11 @@ struct Heartbeats {
         heard[node] = Heard(at: now)
         continue
       }
-      guard known.at + timing.lease <= now, let isLost = isLost(node) else { continue }
-      if isLost { heard[node]?.wasLost = true }
-      if !isLost, known.wasLost {
+      guard known.at + timing.lease <= now else { continue }
+      let isLost = isLost(node)
+      if isLost != false { heard[node]?.wasAway = true }
+      guard let isLost else { continue }
+      if !isLost, known.wasAway {
         // It has been registered again: a lease from now on to report.
         heard[node] = Heard(at: now)
       } else if !isLost {

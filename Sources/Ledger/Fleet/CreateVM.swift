@@ -17,12 +17,19 @@ extension Ledger {
     if request.isWanted { asked[.addresses] = addressesLacking(keys[0], request.spec, draft) }
     try checkQuota(of: request.key.tenant, asked: asked.times(keys.count), draft)
     try checkInterfaces(request, keys, draft)
-    for (number, key) in keys.enumerated() { try make(key, number, request, &draft, isBrief: keys.count > 64) }
+    var refused: Explanation?
+    for (number, key) in keys.enumerated() {
+      if draft.bytes > Limits.effectBytes { throw Ledger.tooLarge(draft.bytes) }
+      try make(key, number, request, &draft, &refused, isBrief: keys.count > 64)
+    }
     return decided(.vmCreated, draft, about: keys)
   }
 
+  /// Makes one; `refused` is why one before it found no room: the same question has the same answer then, unless they hold
+  /// addresses or wait for schedulers.
   private func make(
-    _ key: VMKey, _ number: Int, _ request: VMRequest, _ draft: inout FleetDraft, isBrief: Bool
+    _ key: VMKey, _ number: Int, _ request: VMRequest, _ draft: inout FleetDraft, _ refused: inout Explanation?,
+    isBrief: Bool
   ) throws(Rejection) {
     let context = draft.context
     func vm(_ state: VMState, _ why: String) -> VM {
@@ -32,6 +39,17 @@ extension Ledger {
     }
     guard request.isWanted else { return put(vm(.stopped, "made without being started"), &draft) }
     let words = Words(isBrief: isBrief)
+    let isLikeOthers = request.advice != nil || advice.names.isEmpty
+    if let refused, isLikeOthers, holdings(of: key, draft).isEmpty {
+      return put(vm(.pending, words.text(refused)), &draft)
+    }
+    guard mayLook else {
+      if request.mustPlace {
+        throw Rejection(
+          .noPlacement, "finding room for \(number) took all the time that one request has: ask for fewer at once")
+      }
+      return put(vm(.pending, "waits its turn: it was asked for together with many others"), &draft)
+    }
     let new = vm(.pending, "")
     var question = self.request(for: new, context)
     question.advice = request.advice
@@ -46,6 +64,7 @@ extension Ledger {
     if request.mustPlace {
       throw Rejection(.noPlacement, "there is no room for \(key.name): \(text)").with("nodes", why.nodes)
     }
+    if holdings(of: key, draft).isEmpty { refused = why }
     put(vm(.pending, text), &draft)
   }
 

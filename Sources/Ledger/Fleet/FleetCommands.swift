@@ -3,7 +3,8 @@ import Domain
 /// Nodes and VMs: the commands.
 extension Ledger {
   func decide(_ command: FleetCommand, _ context: Context) throws(Rejection) -> Decided {
-    switch command {
+    allowWork()
+    return switch command {
     case .registerNode(let node): try registerNode(node, context)
     case .updateNode(let name, let patch, let ifMatch): try updateNode(name, patch, ifMatch, context)
     case .setNode(let name, let wish): try setNode(name, wish, context)

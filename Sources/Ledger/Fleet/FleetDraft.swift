@@ -49,6 +49,12 @@ struct FleetDraft {
     }
   }
 
+  /// Addresses are given to a tenant, or taken back, by what is not in this draft.
+  mutating func count(_ tenant: TenantName, addresses change: Int) {
+    tenants.insert(tenant)
+    addresses[tenant, default: 0] += change
+  }
+
   /// What a tenant has costs something else now.
   mutating func touch(_ tenant: TenantName) { tenants.insert(tenant) }
 
@@ -91,5 +97,14 @@ struct FleetDraft {
       keys.insert(leading, at: 0)
     }
     return released + keys.compactMap { rows[$0] }
+  }
+}
+
+extension Effect {
+  /// The tenant whose addresses it makes more or fewer, and by how many.
+  var addresses: (tenant: TenantName, change: Int)? {
+    guard case .allocation(let row) = row else { return nil }
+    if !isPut { return (row.tenant, -1) }
+    return row.generation == row.revision ? (row.tenant, 1) : nil
   }
 }

@@ -13,8 +13,8 @@ final class FleetIndex {
   private(set) var book = UsageBook()
   /// VMs that are leaving a node, by the node; those that migrate are here too.
   private(set) var leaving: [NodeName: [VMID: VMKey]] = [:]
-  /// Nodes whose VMs are to leave, and when that is tried next.
-  var draining: [NodeName: LogTime] = [:]
+  /// Nodes whose VMs are to leave.
+  var draining: [NodeName: Draining] = [:]
   /// Nodes that are taken back by their owners, and when one of their VMs has to go or their time is over.
   var reclaiming: [NodeName: LogTime] = [:]
   /// Lost and fenced nodes that still carry VMs of which that was not noted.
@@ -24,20 +24,20 @@ final class FleetIndex {
   /// Those of them that may carry VMs which are to start elsewhere.
   var unmoved: Set<NodeName> = []
   /// VMs that are to have a standby and have none.
-  private(set) var lacking: Set<VMKey> = []
-  /// Those of them for whom it was not looked since something became free.
-  var untried: Set<VMKey> = []
+  var standbys = PendingQueue()
   /// Quotas there are.
   private(set) var quotas: [TenantName: Quota] = [:]
   /// When kept capacity ends.
   private var expiries: [CapacityName: LogTime] = [:]
   /// When the next kept capacity ends.
   private(set) var nextExpiry: LogTime?
-  /// Whether something has become free since the queue was looked at.
+  /// Whether something has become free since the queues were looked at.
   var hasNews = false
   /// From when on it is news that datacenters are further or nearer, nil = they are not; and when it was last.
   var distanceNewsAt: LogTime?
   var lastDistanceNews: LogTime?
+  /// Whether somebody who waits may have been refused for want of addresses since then: others are not woken by one.
+  var wantsAddresses = false
   /// When a node last began to take VMs: schedulers outside that were asked before know nothing of it.
   private(set) var newestReady: Revision = 0
   /// Nodes.
@@ -49,21 +49,20 @@ final class FleetIndex {
   private var counted: (effects: Int, byTenant: [TenantName: Int]) = (0, [:])
 
   /// From what is durable; nothing of the fleet is pending.
-  init(_ tables: Tables, _ ledger: Ledger) {
+  init(_ tables: Tables, _ ledger: Ledger, stepped: () -> Void = {}) {
     addresses = PoolAddresses(ledger)
     fleet.addresses = addresses
     guard let state = tables.fleet else { return }
     for name in state.nodeNames { if let node = tables.node(name) { put(node) } }
     for row in tables.capacities { put(row) }
     for quota in state.quotas.values { quotas[quota.tenant] = quota }
-    tables.rows.forEach { page, row in
+    tables.rows.forEach(stepped) { page, row in
       guard KeyProbe.isOfFleet(page[row.lowerBound]), case .fleet(.vm(let vm)) = tables.rows.decode(page, row) else {
         return
       }
       fleet.put(vm)
       follow(from: nil, to: vm)
     }
-    untried = lacking
     fleet.commit()
   }
 
@@ -82,27 +81,28 @@ final class FleetIndex {
       book.count(new, prices(new), isGone: false)
       if let from = new.leaving { leaving[from, default: [:]][new.id] = new.key }
     }
-    if let key = (new ?? old)?.key {
-      let stays = old?.waits == true && new?.waits == true && old?.spec.priority == new?.spec.priority
-      if !stays {
-        if old?.waits == true { queue.remove(key) }
-        if new == nil { queue.forgive(key) }
-        if let new, new.waits { queue.add(key, priority: new.spec.priority, order: new.id.raw) }
-      }
-    }
+    FleetIndex.follow(&queue, from: old, to: new) { $0.waits }
+    if new == nil, let old { queue.forgive(old.key) }
+    FleetIndex.follow(&standbys, from: old, to: new) { $0.lacksStandby }
     if let old {
       let freesRoom = old.node != nil && old.node != new?.node
       if freesRoom || old.leaving != nil && old.leaving != new?.leaving { hasNews = true }
       if old.standby != nil, old.standby != new?.standby { hasNews = true }
-      if old.lacksStandby { lacking.remove(old.key) }
     }
-    if let new, new.lacksStandby { lacking.insert(new.key) }
     if let new { mayBeUnsettled(new) }
     if let name = new?.node, reclaiming[name] != nil { reclaiming[name] = 0 }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
-      // Whoever comes up on a draining node is looked at again; who could not leave it waits until the node's time.
-      if new?.state == .running, old?.state != .migrating { draining[name] = 0 }
+      // Whoever comes up on a draining node is to leave it; who could not rests.
+      if new?.state == .running, old?.state != .migrating { draining[name]?.next = 0 }
     }
+  }
+
+  /// A VM stands in a queue as long as it is one that waits.
+  private static func follow(_ queue: inout PendingQueue, from old: VM?, to new: VM?, _ waits: (VM) -> Bool) {
+    let (waited, next) = (old.flatMap { waits($0) ? $0 : nil }, new.flatMap { waits($0) ? $0 : nil })
+    if let waited, let next, waited.spec.priority == next.spec.priority { return }
+    if let waited { queue.remove(waited.key) }
+    if let next { queue.add(next.key, priority: next.spec.priority, order: next.id.raw) }
   }
 
   /// What the places cost that a VM pays for.
@@ -142,7 +142,8 @@ final class FleetIndex {
   private func stand(_ name: NodeName, _ node: Node?) {
     let state = node?.state
     reclaiming[name] = state == .draining && node?.reclaimAt != nil ? 0 : nil
-    draining[name] = state == .draining ? 0 : nil
+    draining[name] = state == .draining ? draining[name] ?? Draining() : nil
+    draining[name]?.next = 0
     if state != .lost {
       ended.remove(name)
       unmoved.remove(name)
@@ -207,6 +208,9 @@ final class FleetIndex {
   /// The kept capacity that has ended at `time`, in order of the names.
   func ended(at time: LogTime) -> [CapacityName] { expiries.filter { $0.value <= time }.keys.sorted() }
 
+  /// Some address can be given again.
+  func addressFreed() { if wantsAddresses { hasNews = true } }
+
   // MARK: The batch
 
   /// The batch is durable.
@@ -230,12 +234,7 @@ final class FleetIndex {
     while counted.effects < overlay.count {
       let effect = overlay.effect(counted.effects)
       counted.effects += 1
-      guard case .allocation(let row) = effect.row else { continue }
-      if !effect.isPut {
-        counted.byTenant[row.tenant, default: 0] -= 1
-      } else if row.generation == row.revision {
-        counted.byTenant[row.tenant, default: 0] += 1
-      }
+      if let (tenant, change) = effect.addresses { counted.byTenant[tenant, default: 0] += change }
     }
     return counted.byTenant[tenant] ?? 0
   }
@@ -244,10 +243,11 @@ final class FleetIndex {
 
   /// When there is something for `schedule` to do; nil = nothing waits.
   var nextWork: LogTime? {
-    if !unsettled.isEmpty || !unmoved.isEmpty || !untried.isEmpty || queue.hasReady { return 0 }
-    if hasNews, queue.count > 0 || !lacking.isEmpty { return 0 }
+    if !unsettled.isEmpty || !unmoved.isEmpty || queue.hasReady || standbys.hasReady { return 0 }
+    if hasNews, queue.count > 0 || standbys.count > 0 { return 0 }
     var next = nextExpiry
-    for time in [queue.nextTime, draining.values.min(), reclaiming.values.min(), distanceNewsAt] {
+    let leaving = draining.values.lazy.map(\.next).min()
+    for time in [queue.nextTime, standbys.nextTime, leaving, reclaiming.values.min(), distanceNewsAt] {
       if let time, time < next ?? .max { next = time }
     }
     return next == .max ? nil : next

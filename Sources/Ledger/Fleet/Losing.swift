@@ -40,7 +40,7 @@ extension Ledger {
       guard let node = fleet.fleet.node(name) else { continue }
       let keys = fleet.fleet.residents(of: name).map(\.key) + (fleet.leaving[name] ?? [:]).values.sorted()
       for key in keys {
-        guard draft.hasRoom else { return }
+        guard mayGoOn(draft) else { return }
         guard let vm = vm(key, draft) else { continue }
         if vm.standby == name {
           dismiss(vm, &draft)
@@ -112,7 +112,7 @@ extension Ledger {
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
       // The most important first, then the oldest.
       for key in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).map(\.key) {
-        guard draft.hasRoom else { return }
+        guard mayGoOn(draft) else { return }
         // One before it may have driven it out.
         guard let vm = vm(key, draft), vm.isLeased else { continue }
         if vm.node == name {

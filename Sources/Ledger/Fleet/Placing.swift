@@ -11,7 +11,7 @@ extension Ledger {
     if vm.node != nil || vm.state == .preempted { request.id = vm.id }
     request.vmsPerNode = fleet.quotas[vm.key.tenant]?[.vmsPerNode]
     // Where it still goes down it cannot come up.
-    request.avoid = vm.leaving
+    request.avoid = [vm.leaving].compactMap(\.self)
     // Who gave way drives nobody out in order to come back.
     request.mayPreempt = vm.state != .preempted
     return request
@@ -29,8 +29,26 @@ extension Ledger {
       }
     }
     if !request.spec.interfaces.isEmpty { fleet.addresses.held = holdings(of: request.key, draft) }
-    return fleet.fleet.place(request)
+    let decision = fleet.fleet.place(request)
+    if case .pending(let why) = decision, why.removed(by: .addresses) > 0 { fleet.wantsAddresses = true }
+    return decision
   }
+
+  /// What looking for room has cost so far: the same on every machine, so that limits on it are no matter of clocks.
+  package var work: UInt64 { fleetIndex?.fleet.work ?? 0 }
+
+  /// Grants the command that is decided, or a part of it, so much looking for room; what is left over is not saved.
+  func allowWork(parts: UInt64 = 1) { workEnd = work + workMost / parts }
+
+  /// Whether it may look for room once more: whoever does so often asks before each time, and leaves the rest to a later
+  /// entry. The last look may go beyond.
+  var mayLook: Bool { work < workEnd }
+
+  /// Whether the entry has room for one more VM.
+  func hasRoom(_ draft: FleetDraft) -> Bool { draft.bytes < Limits.effectBytes / 4 }
+
+  /// Whether one more VM may be looked after in the entry.
+  func mayGoOn(_ draft: FleetDraft) -> Bool { mayLook && hasRoom(draft) }
 
   /// Looks for room for a VM that has no node, and takes it; nil = there is none, for the reasons given.
   func settle(
@@ -169,6 +187,15 @@ extension Ledger {
       "tenant \(tenant) would be over its quota (\(excess.text)): stop or delete something, or raise the limit"
     ).with("item", text: excess.item.name).with("limit", excess.limit).with("used", excess.used)
       .with("asked", excess.asked)
+  }
+
+  /// The same where addresses are given and taken back by commands that are not about the fleet.
+  func reviewQuotas(_ decided: inout Decided, _ context: Context) {
+    guard let fleetIndex, !fleetIndex.quotas.isEmpty else { return }
+    var draft = FleetDraft(context)
+    for (tenant, change) in decided.effects.compactMap(\.addresses) { draft.count(tenant, addresses: change) }
+    reviewQuotas(&draft)
+    decided.effects += draft.effects
   }
 
   /// Notes since when tenants are over their limits, or that they are not any more, and which part of their budgets they

@@ -40,18 +40,17 @@ extension Ledger {
     _ names: [NodeName], mayPreempt: Bool, _ context: Context, _ report: inout PlanReport
   ) {
     let draft = FleetDraft(context)
-    var vms: [VM] = []
+    let there = fleet.fleet.homes(on: names, most: Limits.planTries)
     for name in names {
       guard var node = fleet.fleet.node(name) else { continue }
-      vms += fleet.fleet.residents(of: name).filter { $0.role == .home }.compactMap { vm($0.key, draft) }
       node.state = .cordoned
       fleet.fleet.put(node)
     }
-    vms = vms.filter { !$0.isEnding }.sorted { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }
-    if vms.count > Limits.planTries {
-      report.notes.append("\(vms.count) VMs are there; the \(Limits.planTries) most important were looked at")
-    }
-    for vm in vms.prefix(Limits.planTries) {
+    var looked = 0
+    for key in there.first {
+      guard mayLook else { break }
+      looked += 1
+      guard let vm = vm(key, draft), !vm.isEnding else { continue }
       let from = vm.node
       if mayPreempt, let standby = vm.standby, !names.contains(standby), carries(standby) {
         let why = "its standby there takes over"
@@ -64,6 +63,7 @@ extension Ledger {
       if !mayPreempt { question.mayPreempt = false }
       report.add(tryOn(vm, question, from: from, draft))
     }
+    report.note(looked, of: there.count, "VMs that are there, the most important,")
   }
 
   /// Places a VM in the view alone; those it drives out are only named.
@@ -104,12 +104,15 @@ extension Ledger {
     }
     let draft = FleetDraft(context)
     let waiting = fleet.queue.keys.compactMap { vm($0, draft) }.filter(\.waits)
+    var looked = 0
     for vm in waiting.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).prefix(Limits.planMoves) {
+      guard mayLook else { break }
+      looked += 1
       var question = request(for: vm, context)
       question.mayPreempt = false
       report.add(tryOn(vm, question, from: nil, draft))
     }
-    if waiting.count > Limits.planMoves { report.notes.append("\(waiting.count) wait; \(Limits.planMoves) were tried") }
+    report.note(looked, of: waiting.count, "VMs that wait")
   }
 
   /// Moves one by one the running VMs that would be cheaper elsewhere and may be moved; who saves most comes first.
@@ -117,13 +120,24 @@ extension Ledger {
     let draft = FleetDraft(context)
     let most = Limits.planMoves
     let all = tables.vms(of: policy.tenant, after: nil, limit: Limits.policyVMs).filter(policy.allows)
-    if all.count > most { report.notes.append("only the first \(most) VMs that may move were looked at") }
-    let found = all.prefix(most).compactMap { row in
-      cheaper(row.key, policy, draft).map { (key: row.key, saves: $0.saves) }
+    // Who is found is looked for once more, when those that save more have moved.
+    allowWork(parts: 2)
+    var looked = 0
+    var found: [(key: VMKey, saves: Money)] = []
+    for row in all.prefix(most) {
+      guard mayLook else { break }
+      looked += 1
+      if let one = cheaper(row.key, policy, draft) { found.append((row.key, one.saves)) }
     }
+    report.note(looked, of: all.count, "VMs that may move")
+    allowWork(parts: 2)
     for (key, _) in found.sorted(by: { ($1.saves, $0.key) < ($0.saves, $1.key) }) {
       guard report.moveCount < policy.mostMoves else {
         report.notes.append("more would save money; the policy allows \(policy.mostMoves) moves")
+        break
+      }
+      guard mayLook else {
+        report.notes.append("more may save money: one question has only so much time")
         break
       }
       guard let (vm, placement, saves) = cheaper(key, policy, draft) else { continue }
@@ -144,7 +158,7 @@ extension Ledger {
       let now = fleet.fleet.node(from)?.prices.rates(hour: hour).hourly(vm.spec.resources), now > 0
     else { return nil }
     var question = request(for: vm, draft.context)
-    (question.avoid, question.mayPreempt, question.spec.strategy) = (from, false, .cost)
+    (question.avoid, question.mayPreempt, question.spec.strategy) = ([from], false, .cost)
     guard case .placed(let placement) = look(question, draft, isQuestion: true),
       now - placement.price >= max(1, policy.leastSaving)
     else {
@@ -160,6 +174,7 @@ extension Ledger {
     if let flaw = request.spec.flaw { throw .invalid(flaw.field, flaw.rule) }
     let draft = FleetDraft(context)
     for number in 0..<most {
+      guard mayLook else { return report.notes.append("\(number) and more: one question has only so much time") }
       let key = VMKey(tenant: request.key.tenant, name: VMName(trusted: "\(request.key.name)-\(number)"))
       let vm = VM(key: key, id: VMID(raw: (1 << 61) | UInt64(number)), spec: request.spec)
       var question = self.request(for: vm, context)
@@ -180,6 +195,13 @@ extension Ledger {
 }
 
 extension PlanReport {
+  /// Says so if not all were looked at.
+  mutating func note(_ looked: Int, of all: Int, _ what: String) {
+    if looked < all {
+      notes.append("of the \(all) \(what) only \(looked) were looked at: one question has so much time")
+    }
+  }
+
   /// Adds a move to the list, or only to the numbers.
   mutating func add(_ move: Move) {
     moveCount += 1
@@ -199,7 +221,7 @@ extension Explanation {
 
 extension VM {
   /// The VM as if it were there already.
-  fileprivate func moved(onto placement: Placement) -> VM {
+  func moved(onto placement: Placement) -> VM {
     VM(
       key: key, id: id, spec: spec, state: .placed, node: placement.node,
       standby: standby == placement.node ? nil : standby, seat: placement.seat, epoch: epoch + 1)

@@ -23,7 +23,7 @@ extension Ledger {
   func loseReclaimed(_ draft: inout FleetDraft) -> Bool {
     for name in fleet.reclaiming.keys.sorted() {
       guard var node = fleet.fleet.node(name), let end = node.reclaimAt, end <= draft.context.time else { continue }
-      guard draft.hasRoom else { break }
+      guard mayGoOn(draft) else { break }
       (node.state, node.revision) = (.lost, draft.context.revision)
       put(node, &draft)
     }
@@ -39,7 +39,7 @@ extension Ledger {
       guard let end = fleet.fleet.node(name)?.reclaimAt else { continue }
       var next = end
       for resident in fleet.fleet.residents(of: name) where resident.role == .home {
-        guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
+        guard draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) else { return }
         guard let vm = vm(resident.key, draft), vm.node == name, vm.mayGiveWay else { continue }
         let grace = LogTime(vm.spec.graceSeconds) * 1_000_000
         guard end <= context.time + grace else {

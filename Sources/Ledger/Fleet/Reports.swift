@@ -19,7 +19,7 @@ extension Ledger {
     }
     var draft = FleetDraft(context)
     // What finds no room in this entry is told again.
-    for report in reports where draft.hasRoom {
+    for report in reports where mayGoOn(draft) {
       guard let key = fleet.fleet.vmKey(of: report.id) ?? fleet.leaving[name]?[report.id], let vm = vm(key, draft),
         vm.id == report.id
       else { continue }
@@ -92,8 +92,8 @@ extension Ledger {
     else { preconditionFailure("\(vm.key) cannot go back from \(vm.state)") }
     put(back, &draft)
     carry(back, &draft)
-    // From a draining node it is to leave all the same, after a while.
-    fleet.draining[source] = fleet.draining[source].map { min($0, context.time + Limits.drainRest) }
+    // From a draining node it is to leave all the same, after a while, and to another place.
+    fleet.draining[source]?.failed(vm, until: context.time + Limits.drainRest)
   }
 
   /// Ends a VM that is to be deleted, unless another node has not let go of it yet.

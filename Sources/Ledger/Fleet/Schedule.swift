@@ -16,43 +16,31 @@ extension Ledger {
       if let row = capacity(name, draft) { remove(row, &draft) } else { fleet.expire(name, at: nil) }
     }
     if !draft.isEmpty { return decided(.capacityReleased, draft) }
-    settleNodes(&draft)
-    if draft.isEmpty { moveFromEnded(&draft) }
+    // Each kind of work has a share of what one entry may look, so that none keeps those behind it waiting for ever.
+    func inTurn(_ work: (inout FleetDraft) -> Void) {
+      guard draft.isEmpty else { return }
+      allowWork(parts: 4)
+      work(&draft)
+    }
+    inTurn(settleNodes)
+    inTurn(moveFromEnded)
     if draft.isEmpty, loseReclaimed(&draft) { return decided(.nodeLost, draft) }
-    if draft.isEmpty { drain(&draft) }
-    if draft.isEmpty { leaveReclaimed(&draft) }
-    if draft.isEmpty { placeWaiting(&draft) }
-    if draft.isEmpty { seekStandbys(&draft) }
+    inTurn(drain)
+    inTurn(leaveReclaimed)
+    inTurn(placeWaiting)
+    inTurn(seekStandbys)
     return decided(.vmPlaced, draft)
   }
 
-  /// Moves VMs away from draining nodes; those with a seat of their own go down and come up elsewhere.
-  private func drain(_ draft: inout FleetDraft) {
-    let context = draft.context
-    for (name, time) in fleet.draining.sorted(by: { $0.key < $1.key }) where time <= context.time {
-      var isStuck = false
-      for resident in fleet.fleet.residents(of: name) {
-        guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
-        guard let vm = vm(resident.key, draft) else { continue }
-        if vm.standby == name { dismiss(vm, &draft) }
-        guard vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil else { continue }
-        if vm.seat != .plain {
-          put(step(vm, to: .stopping, "node \(name) is draining", context), &draft)
-        } else if !attempt({ (draft) throws(Rejection) in try self.move(vm, to: nil, &draft).vm != nil }, &draft) {
-          isStuck = true
-        }
-      }
-      // Whoever changes or comes up there has it looked at again.
-      fleet.draining[name] = isStuck ? context.time + Limits.drainRest : .max
-    }
-  }
-
   /// Whether `body` found room; if not, or if it is refused, nothing has changed.
-  private func attempt(
+  func attempt(
     _ body: (inout FleetDraft) throws(Rejection) -> Bool, _ draft: inout FleetDraft
   ) -> Bool {
     let (saved, mark, hadNews) = (draft, undoMark, fleet.hasNews)
-    do throws(Rejection) { if try body(&draft) { return true } } catch {}
+    do throws(Rejection) { if try body(&draft) { return true } } catch {
+      // A pool or a quota may have been in its way: a freed address is worth another try.
+      fleet.wantsAddresses = true
+    }
     undo(to: mark)
     (draft, fleet.hasNews) = (saved, hadNews)
     return false
@@ -65,12 +53,13 @@ extension Ledger {
       (fleet.hasNews, fleet.distanceNewsAt, fleet.lastDistanceNews) = (true, nil, context.time)
     }
     if fleet.hasNews {
-      fleet.hasNews = false
+      // Whom it concerns is tried again, and says so again if it still wants one.
+      (fleet.hasNews, fleet.wantsAddresses) = (false, false)
       fleet.queue.wakeAll()
-      fleet.untried = fleet.lacking
+      fleet.standbys.wakeAll()
     }
     var tries = 0
-    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, draft.hasRoom {
+    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) {
       let index = fleet
       guard let item = index.queue.next(at: context.time, share: { index.share($0) }) else { return }
       tries += 1
@@ -81,11 +70,7 @@ extension Ledger {
       let isPlaced = attempt(
         { (draft) throws(Rejection) in try self.settle(vm, self.request(for: vm, context), &draft).vm != nil }, &draft)
       if isPlaced { continue }
-      if let until = advice.awaited(vm.key, at: context.time) {
-        index.queue.rest(item, until: until)
-      } else {
-        index.queue.refused(item, at: context.time)
-      }
+      index.queue.rest(item, at: context.time, until: advice.awaited(vm.key, at: context.time))
     }
   }
 
@@ -98,8 +83,8 @@ extension Ledger {
       guard let words = said[key], let vm = vm(key, draft) else { continue }
       advice.take(words, of: key, at: context.time, newest: fleet.newestReady)
       fleet.queue.wake(key)
-      if vm.lacksStandby { fleet.untried.insert(key) }
-      if let node = vm.node, fleet.draining[node] != nil { fleet.draining[node] = 0 }
+      fleet.standbys.wake(key)
+      if let node = vm.node { fleet.draining[node]?.wake(vm.id) }
     }
     return Decided(outcome: .fleet(.changed(nodes: 0, vms: 0)))
   }
@@ -119,9 +104,4 @@ extension FleetIndex {
     let usage = book[tenant]
     return usage[.cpu] + usage[.memory] / 4
   }
-}
-
-extension FleetDraft {
-  /// Whether one more VM may change in this entry.
-  var hasRoom: Bool { bytes < Limits.effectBytes / 4 }
 }

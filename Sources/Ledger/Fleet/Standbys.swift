@@ -19,9 +19,14 @@ extension Ledger {
       let revision = draft.context.revision
       put(vm.changed(standby: .some(nil), standbyWhy: "", revision: revision), &draft)
       guard vm.needsStandby else { continue }
-      let why = seekStandby(vm.key, &draft, isBrief: vms.count > Self.longReasons)
+      let hasTurn = mayLook
+      let why =
+        hasTurn
+        ? seekStandby(vm.key, &draft, isBrief: vms.count > Self.longReasons)
+        : "no standby yet: it was not looked for in the same step, which had many VMs"
       if let why, let now = self.vm(vm.key, draft) {
         put(now.changed(standbyWhy: why.cutForWhy, revision: revision), &draft)
+        if hasTurn { restStandby(vm.key, draft.context) }
       }
     }
   }
@@ -62,7 +67,7 @@ extension Ledger {
     } catch {
       undo(to: mark)
       // Room that was taken for a moment is no news.
-      (draft, fleet.hasNews) = (saved, hadNews)
+      (draft, fleet.hasNews, fleet.wantsAddresses) = (saved, hadNews, true)
       return "no standby: \(error.detail)"
     }
   }
@@ -94,13 +99,26 @@ extension Ledger {
     put(vm.changed(standby: .some(nil), revision: draft.context.revision), &draft)
   }
 
-  /// Looks again for those that have none, now that something has become free.
+  /// Looks again for those that have none.
   func seekStandbys(_ draft: inout FleetDraft) {
-    for key in fleet.untried.sorted().prefix(Limits.triesPerEntry) {
-      guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
-      fleet.untried.remove(key)
-      if vm(key, draft)?.lacksStandby == true { _ = seekStandby(key, &draft) }
+    var tries = 0
+    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) {
+      let index = fleet
+      guard let item = index.standbys.next(at: draft.context.time, share: { index.share($0) }) else { return }
+      tries += 1
+      guard vm(item.key, draft)?.lacksStandby == true else {
+        index.standbys.remove(item.key)
+        continue
+      }
+      if seekStandby(item.key, &draft) == nil { continue }
+      index.standbys.rest(item, at: draft.context.time, until: advice.awaited(item.key, at: draft.context.time))
     }
+  }
+
+  /// It was looked for in vain, or schedulers outside are to be heard first: it rests.
+  private func restStandby(_ key: VMKey, _ context: Context) {
+    guard let item = fleet.standbys.take(key) else { return }
+    fleet.standbys.rest(item, at: context.time, until: advice.awaited(key, at: context.time))
   }
 }
 

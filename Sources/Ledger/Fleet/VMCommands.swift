@@ -136,11 +136,13 @@ extension Ledger {
     return decided(.vmMoved, draft, about: [key])
   }
 
-  /// Looks for room for a running VM on another node, and moves it there; it drives nobody out.
-  func move(_ vm: VM, to name: NodeName?, _ draft: inout FleetDraft) throws(Rejection) -> (vm: VM?, why: Explanation) {
+  /// Looks for room for a running VM on another node, and on none of `failed`, and moves it there; it drives nobody out.
+  func move(
+    _ vm: VM, to name: NodeName?, butNot failed: [NodeName] = [], _ draft: inout FleetDraft
+  ) throws(Rejection) -> (vm: VM?, why: Explanation) {
     let context = draft.context
     var question = request(for: vm, context)
-    (question.avoid, question.mayPreempt) = (vm.node, false)
+    (question.avoid, question.mayPreempt) = ([vm.node].compactMap(\.self) + failed, false)
     if let name { question.spec.node = name }
     let decision = look(question, draft)
     guard case .placed(let placement) = decision else { return (nil, decision.explanation) }

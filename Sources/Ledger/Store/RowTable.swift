@@ -152,9 +152,10 @@ struct RowTable: ~Copyable {
 
   // MARK: Walking
 
-  /// Visits every row where it lies, in no order that means anything.
-  func forEach(_ body: (_ page: [UInt8], _ row: Range<Int>) -> Void) {
+  /// Visits every row where it lies, in no order that means anything; `stepped` is called before each page of them.
+  func forEach(_ stepped: () -> Void = {}, _ body: (_ page: [UInt8], _ row: Range<Int>) -> Void) {
     for page in 0..<arena.pageCount {
+      stepped()
       let bytes = arena.bytes(ofPage: page)
       Arena.walk(bytes, isFirst: page == 0) { _, range in body(bytes, range) }
     }

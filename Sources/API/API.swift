@@ -2,8 +2,9 @@
 //
 // A route is declared once, as an `Endpoint` in a table: method, pattern, parameters, body, answers, refusals and
 // handler. The server's router and `GET /openapi.json` are both made from that table, so that neither can know a
-// route that the other does not. Every request goes through one door (`BerthAPI.open`): there the caller gets a name,
-// parameters are checked against the table, and a thrown `Problem` becomes an answer.
+// route that the other does not. Every request goes through one door (`BerthAPI.open`; who asks is judged before its
+// body is waited for, too): there the caller gets a name, parameters are checked against the table, and a thrown
+// `Problem` becomes an answer.
 //
 // Reads take the reader lock for a moment, copy rows and render outside of it, on the loop's thread. Commands go
 // through the engine's ring and answer from its `done`. Bodies become Domain commands in APITypes; `Rejection.Code`

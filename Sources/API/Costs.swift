@@ -1,9 +1,9 @@
 // Costs: what VMs' room came to, from the log alone.
 //
 // A thread of its own reads the log and lets `BillingMeter` follow the rows of nodes and VMs. Work is bounded: one
-// answer looks at `entriesPerAnswer` entries at most, and at no more once nobody waits for it. What lies before the period leaves only the state at its
-// beginning, which is kept: the next question about the same or a later period goes on from there, so that a long log
-// is read in several answers (`history_too_long` says how far it is) and once.
+// answer looks at `entriesPerAnswer` entries at most, and at no more once nobody waits for it. What lies before the period
+// leaves only the state at its beginning, which is kept: the next question about the same or a later period goes on from
+// there, so that a long log is read in several answers (`history_too_long` says how far it is) and once.
 //
 // The bill has to begin at the first entry: a VM that was placed in a trimmed part of the log cannot be told from one
 // that never was, and a wrong bill is worse than none.

@@ -6,8 +6,9 @@
 // loop has to send goes out at its end. TLS is a session on the connection's own socket, driven by the same loop.
 //
 // Invariants: one request per connection is in flight, so answers leave in order and what comes too early waits in
-// the kernel; every buffer, time and count has a limit in `ServerOptions` or a named constant; a request is answered
-// exactly once (`Ticket`), by its handler or by the server when time runs out; what a client sends is either
+// the kernel; every buffer, time and count has a limit in `ServerOptions` or a named constant, and what is kept of all
+// large bodies and of all unread answers has one each; a route judges the head before its body is kept; a request is
+// answered exactly once (`Ticket`), by its handler or by the server when time runs out; what a client sends is either
 // understood in one way or refused with a status and a sentence; a log line cannot be forged.
 //
 // Refused: reading until EAGAIN (level-triggered epoll says so again, a second recv per request costs a microsecond),

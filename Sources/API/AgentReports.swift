@@ -1,5 +1,4 @@
 package import APITypes
-internal import Addressing
 internal import Cluster
 package import Domain
 internal import Engine

@@ -1,4 +1,5 @@
 internal import APITypes
+internal import Addressing
 internal import Domain
 internal import Engine
 internal import HTTPServer

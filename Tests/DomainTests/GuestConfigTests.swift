@@ -17,7 +17,7 @@ private func address(
   return address
 }
 
-private func interface(_ name: String = "eth0", mac: String = "02:00:00:00:80:00", _ addresses: GuestAddress...)
+private func interface(named name: String = "eth0", mac: String = "02:00:00:00:80:00", _ addresses: GuestAddress...)
   -> GuestInterface
 {
   GuestInterface(name: InterfaceName(trusted: name), mac: MACAddress(mac)!, addresses: addresses)
@@ -38,7 +38,9 @@ private func interface(_ name: String = "eth0", mac: String = "02:00:00:00:80:00
       [interface(address("10.1.0.9/24"))].kernelArgument(of: web) == "ip=10.1.0.9:::255.255.255.0:web-1:eth0:off",
       "without a gateway")
     // The kernel's own name of the device, whatever it is called later.
-    let second = [interface("six", address("2001:db8::9/64")), interface("lan", address("2001:db8::8/64"), edge)]
+    let second = [
+      interface(named: "six", address("2001:db8::9/64")), interface(named: "lan", address("2001:db8::8/64"), edge)
+    ]
     #expect(second.kernelArgument(of: web)?.contains(":web-1:eth1:off") == true)
   }
 
@@ -69,9 +71,9 @@ private func interface(_ name: String = "eth0", mac: String = "02:00:00:00:80:00
           "10.1.0.9/24", gateway: "10.1.0.254", dns: ["10.1.0.53", "2001:db8:1::53"], vlan: 120, mtu: 9_000),
         address(
           "2001:db8:1::9/64", gateway: "2001:db8:1::1", dns: ["2001:db8:1::53"], vlan: 120, mtu: 1_500)),
-      interface("san", mac: "52:54:00:12:34:56", address("192.168.7.4/29")),
+      interface(named: "san", mac: "52:54:00:12:34:56", address("192.168.7.4/29")),
       interface(
-        "wan", mac: "52:54:00:12:34:57", address("198.51.100.7/32", gateway: "203.0.113.1"),
+        named: "wan", mac: "52:54:00:12:34:57", address("198.51.100.7/32", gateway: "203.0.113.1"),
         address("198.51.100.8/32", gateway: "203.0.113.1"), address("10.9.0.2/31", gateway: "10.9.0.3"))
     ]
     #expect(
@@ -122,7 +124,7 @@ private func interface(_ name: String = "eth0", mac: String = "02:00:00:00:80:00
   }
 
   @Test func whoHasNoAddressHasNoConfigAndWhoHasNoInterfaceAnEmptyOne() {
-    #expect([interface(address("10.1.0.9/24")), interface("eth1")].networkConfig == nil)
+    #expect([interface(address("10.1.0.9/24")), interface(named: "eth1")].networkConfig == nil)
     #expect([GuestInterface]().networkConfig == "version: 2\nethernets: {}\n")
   }
 

@@ -70,7 +70,7 @@ let vmCommands: [Command] = [
     examples: [
       Example("berth vm network web-1", "as a table"),
       Example("berth vm network web-1 --cloud-init > seed/network-config", "a file of cloud-init's seed"),
-      Example("berth vm network web-1 --kernel", "ip=10.1.0.9::10.1.0.1:255.255.0.0:web-1:eth0:off")
+      Example("berth vm network web-1 --kernel", "ip=10.1.0.9::10.1.0.1:255.255.0.0:web-1:eth0:off:9.9.9.9")
     ], action: showNetwork)
 ]
 

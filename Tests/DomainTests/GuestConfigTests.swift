@@ -201,7 +201,7 @@ private func read(_ text: String) throws -> [String] {
   func unquoted(_ text: Substring) -> String {
     var out = ""
     var rest = text.dropFirst().dropLast()
-    while let next = rest.popFirst() { out.append(next == "\\" ? rest.popFirst()! : next) }
+    while let next = rest.popFirst() { out.append(next == "\\" ? rest.popFirst() ?? next : next) }
     return out
   }
   var found: [(name: String, mac: String, set: String, mtu: String, ips: [String], routes: [[String]], dns: [String])] =

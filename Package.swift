@@ -155,17 +155,20 @@ let package = Package(
       "APITests",
       [
         "API", "Advisers", "APITypes", "Cluster", "Engine", "Ledger", "LogMemory", "Log", "HTTPServer", "HTTPClient",
-        "Wire", "Domain", "Addressing", "Platform", "TestSupport", "Telemetry"
+        "Wire", "Domain", "Addressing", "Platform", "TestSupport", "Telemetry", "AgentHost", "Client", "VMM"
       ]),
     tests(
       "ClusterTests",
       ["Cluster", "Domain", "Engine", "LogMemory", "Log", "HTTPClient", "Wire", "Platform", "TestSupport", "Telemetry"]),
     tests("CLITests", ["CLI", "Client", "APITypes", "Wire", "Platform", "TestSupport"]),
-    tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "TestSupport"]),
+    tests("VMMTests", ["VMM", "VMMSimulated", "Domain", "Addressing", "TestSupport"]),
     tests("AgentTests", ["Agent", "VMM", "Domain"]),
     tests(
       "AgentHostTests",
-      ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),
+      [
+        "AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Addressing", "Platform",
+        "TestSupport"
+      ]),
     tests(
       "OfflineTests",
       [

@@ -1,5 +1,4 @@
 package import APITypes
-internal import Addressing
 internal import Cluster
 package import Domain
 internal import Engine
@@ -169,23 +168,6 @@ extension Tables {
   private func secondsLeft(of node: NodeName) -> UInt32 {
     guard let end = self.node(node)?.reclaimAt else { return .max }
     return end > now ? UInt32(clamping: (end - now) / 1_000_000) : 0
-  }
-
-  private func interfaces(of vm: VM) -> [GuestInterface] {
-    let held = grants(of: vm)
-    return vm.spec.interfaces.map { item in
-      let addresses = held.filter { $0.allocation.interface == item.name }.map { grant in
-        let pool = pools[grant.allocation.pool]?.pool
-        var address = GuestAddress(
-          grant.allocation.ip, prefixLength: grant.network.length, pool: grant.allocation.pool)
-        (address.gateway, address.dns, address.vlan, address.mtu) = (
-          grant.gateway, pool?.dns ?? [], pool?.vlan, pool?.mtu
-        )
-        return address
-      }
-      let mac = held.first { $0.allocation.interface == item.name }?.allocation.mac ?? vm.mac(of: item.name)
-      return GuestInterface(name: item.name, mac: mac, addresses: addresses)
-    }
   }
 }
 

@@ -123,11 +123,23 @@ extension Schemas {
           .object([.must("datacenter", level), .must("microseconds", .integer(0, Int(UInt32.max)))]),
           max: ReportBody.latenciesMax))
     ]))
-  private static let desiredAddress = Schema.object([
+  private static let guestAddress = Schema.object([
     .must("ip", ip), .must("prefix_length", .integer(0, 128)), .must("gateway", .nullable(ip)), .must("dns", .list(ip)),
     .must("vlan", .nullable(.integer(1, 4_094))), .must("mtu", .nullable(.integer(68, 65_535))),
     .must("pool", poolName)
   ])
+  private static let guestInterfaces = Schema.list(
+    .object([.must("name", interface), .must("mac", mac), .must("addresses", .list(guestAddress))]),
+    max: Limits.interfaces)
+  static let vmNetwork = Schema.named(
+    "VMNetwork",
+    .object([
+      .must("tenant", poolName), .must("name", owner), .must("interfaces", guestInterfaces),
+      .must(
+        "kernel_argument", .nullable(.text()),
+        "`ip=...` of the first IPv4 address; null = a kernel cannot be told it in one."),
+      .must("network_config", .nullable(.text()), "YAML; null = an interface has no address yet.")
+    ]))
   static let desiredVM = Schema.named(
     "DesiredVM",
     .object(
@@ -138,10 +150,7 @@ extension Schemas {
         .must("image", .nullable(.text())), .must("kernel", .nullable(.text())), .must("backend", .nullable(poolName)),
         .must("seat", seat), .must("failover", .oneOf(FailoverPolicy.allCases.map(\.name))),
         .may("incoming", .boolean, "It runs elsewhere still, and comes here."),
-        .must(
-          "interfaces",
-          .list(
-            .object([.must("name", interface), .must("mac", mac), .must("addresses", .list(desiredAddress))])))
+        .must("interfaces", guestInterfaces)
       ]))
   static let reportAnswer = Schema.named(
     "ReportAnswer",

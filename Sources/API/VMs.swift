@@ -91,7 +91,14 @@ let vmEndpoints: [Endpoint] = [
   Endpoint(
     method: .get, pattern: "/api/v1/vms/{vm}/why", id: "whyVM", tag: "vms", permission: .vmsRead,
     summary: "Why a VM is where it is; of one that waits also what stands in its way now.", query: [tenant],
-    answers: [.init(200, "The explanation.", Schemas.why)], refusals: [gone], asksWriter: true, handler: whyVM)
+    answers: [.init(200, "The explanation.", Schemas.why)], refusals: [gone], asksWriter: true, handler: whyVM),
+  Endpoint(
+    method: .get, pattern: "/api/v1/vms/{vm}/network", id: "getVMNetwork", tag: "vms", permission: .vmsRead,
+    summary: """
+      A VM's network as its guest has it, and how the guest is told: in an argument of the Linux kernel, and in \
+      cloud-init's network-config, version 2.
+      """,
+    query: [tenant], answers: [.init(200, "The network.", Schemas.vmNetwork)], refusals: [gone], handler: vmNetwork)
 ]
 
 private func action(

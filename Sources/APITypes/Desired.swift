@@ -105,9 +105,14 @@ extension JSONWriter {
       out.field("seat", vm.seat)
       out.field("failover", vm.failover.name)
       if vm.isIncoming { out.field("incoming", true) }
-      out.key("interfaces")
-      out.array { out in for item in vm.interfaces { out.interface(item) } }
+      out.field("interfaces", vm.interfaces)
     }
+  }
+
+  /// Writes interfaces as their guest has them.
+  package mutating func field(_ key: StaticString, _ interfaces: [GuestInterface]) {
+    self.key(key)
+    array { out in for item in interfaces { out.interface(item) } }
   }
 
   private mutating func interface(_ item: GuestInterface) {
@@ -225,6 +230,7 @@ extension GuestAddress {
     }
     guard let ip else { throw reader.missing("ip") }
     guard let pool else { throw reader.missing("pool") }
+    guard (0...ip.family.bitCount).contains(length) else { throw reader.invalid("no length of a prefix") }
     self.init(ip, prefixLength: length, pool: pool)
     (self.gateway, self.dns, self.vlan, self.mtu) = (gateway, dns, vlan, mtu)
   }

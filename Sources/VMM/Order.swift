@@ -21,7 +21,7 @@ package struct VMOrder: Hashable, Sendable {
   /// Whether it is taken over from another node, where it runs: it neither runs nor speaks here before it has stopped
   /// there, and fails if it cannot be had.
   package var isIncoming = false
-  /// Its interfaces.
+  /// Its interfaces, each with its addresses and what its guest must know of their networks.
   package var interfaces: [GuestInterface] = []
 
   /// Wants a machine with no interfaces, and all else as usual.

@@ -17,7 +17,9 @@
 // when the other has stopped it. A machine that is stopped without grace says nothing from then on, even if it does not
 // go down.
 //
-// A backend never pretends: what it cannot do stands in its capabilities, and an order that needs it fails, visibly.
+// A backend never pretends: what it cannot do stands in its capabilities, and an order that needs it fails, visibly. So
+// does an order with an interface that has no address, whatever the backend: there is one place that gives addresses, and
+// it is not here. A VM without interfaces has none and runs.
 //
 // Refused: operations with ids and results of their own (a second truth beside `observe`, to be kept over restarts);
 // callbacks (the agent decides when it looks); a verb to restart (the new epoch of a placement does that).
@@ -65,8 +67,11 @@ package struct VMCapabilities: Hashable, Sendable {
     (self.pins, self.passesDevices, self.mostCPU) = (pins, passesDevices, mostCPU)
   }
 
-  /// What an order needs that is missing, in words; nil = nothing.
+  /// What an order needs that is missing, here or in itself, in words; nil = nothing.
   package func flaw(in order: VMOrder) -> String? {
+    if let name = order.interfaces.withoutAddress {
+      return "interface \(name) has no address: Berth gives addresses, and no backend makes one up"
+    }
     if !pins, !order.seat.cpus.isEmpty { return "this backend cannot give a VM processors of its own" }
     if !passesDevices, !order.seat.devices.isEmpty { return "this backend cannot give a VM devices" }
     if let mostCPU, order.resources.cpu > mostCPU { return "this backend gives a VM at most \(mostCPU / 1_000) vCPUs" }

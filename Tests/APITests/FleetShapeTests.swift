@@ -128,6 +128,16 @@ struct FleetShapeTests {
     }
   }
 
+  @Test(arguments: [("10.1.0.9", "33"), ("10.1.0.9", "-1"), ("2001:db8::9", "129")])
+  func noPrefixOfAnAgentsListIsLongerThanItsAddress(ip: String, length: String) {
+    let address = #"{"ip":"\#(ip)","prefix_length":\#(length),"pool":"edge"}"#
+    let interface = #"{"name":"eth0","mac":"02:00:00:00:80:00","addresses":[\#(address)]}"#
+    let list = #"{"desired":[{"id":1,"epoch":1,"name":"a","interfaces":[\#(interface)]}]}"#
+    #expect(throws: JSONFault.self) { try ReportAnswer(decoding: Array(list.utf8)) }
+    let right = list.replacing(":\(length)", with: ":32")
+    #expect(throws: Never.self) { try ReportAnswer(decoding: Array(right.utf8)) }
+  }
+
   @Test func quotasPlansAndCostsComeBack() throws {
     var quota = Quota(tenant: TenantName(trusted: "acme"), burstPercent: 20, burstSeconds: 60, revision: 7)
     (quota[.vms], quota[.cpu], quota[.money]) = (3, 2_500, 1_000_000)

@@ -55,7 +55,8 @@ import Wire
     let foreign = try house.call("POST", "/api/v1/vms", body, key: acme, expect: 403)
     #expect(foreign["code"] == "outside_scope")
     for (method, path, body) in [
-      ("GET", "", nil), ("GET", "/why", nil), ("PATCH", "", #"{"priority":1}"#), ("DELETE", "", nil),
+      ("GET", "", nil), ("GET", "/why", nil), ("GET", "/network", nil), ("PATCH", "", #"{"priority":1}"#),
+      ("DELETE", "", nil),
       ("POST", "/stop", nil), ("POST", "/start", nil), ("POST", "/restart", nil), ("POST", "/migrate", "{}")
     ] as [(String, String, String?)] {
       for query in ["", "?tenant=rival"] {

@@ -77,6 +77,7 @@ private let declared = """
   POST /api/v1/vms/{vm}/restart | OC | t
   POST /api/v1/vms/{vm}/migrate | OC | t
   GET /api/v1/vms/{vm}/why | VOPUC | t
+  GET /api/v1/vms/{vm}/network | VOPUC | t
   POST /api/v1/placements | OC | t
   POST /api/v1/plan | OC |
   GET /api/v1/tenants | VOPUC | t

@@ -1,4 +1,5 @@
 import APITypes
+import Addressing
 import Agent
 import Domain
 import Platform
@@ -19,6 +20,27 @@ import VMMSimulated
     // Asked once, told within 300 ms of the start, long before the next heartbeat.
     #expect(stage.reports.flatMap(\.vms).filter { $0.fact == .running }.count == 2)
     #expect(stage.reports.count <= 4)
+  }
+
+  /// Nothing on a node gives an address: what came without one does not run, and Berth is told why.
+  @Test func s0_39_aVMWithAnInterfaceWithoutAnAddressFailsWithTheReasonAndGetsNone() {
+    func wantedWith(_ addresses: [GuestAddress]) -> WantedVM {
+      var order = wanted(1).order
+      order.interfaces = [GuestInterface(name: .standard, mac: MACAddress(bits: 2), addresses: addresses)]
+      return WantedVM(order, isWanted: true, graceSeconds: 30)
+    }
+    let stage = Stage()
+    stage.answer = content([wantedWith([]), wanted(2)])
+    stage.play(.seconds(5))
+    #expect(stage.backend.observe().map(\.id.raw) == [2], "the one without interfaces runs")
+    let told = stage.reports.flatMap(\.vms).filter { $0.id.raw == 1 }
+    #expect(told.map(\.fact) == [.failed], "once")
+    #expect(told.first?.detail == "interface eth0 has no address: Berth gives addresses, and no backend makes one up")
+    // With an address it runs.
+    let address = GuestAddress(IPAddress("10.1.0.9")!, prefixLength: 24, pool: PoolName(trusted: "edge"))
+    stage.answer = content([wantedWith([address]), wanted(2)], revision: 6)
+    stage.play(.seconds(5))
+    #expect(stage.backend.observe().map(\.order.interfaces) == [wantedWith([address]).order.interfaces, []])
   }
 
   @Test func inPeaceThereIsOneReportAHeartbeatAndItSaysNothingNew() {

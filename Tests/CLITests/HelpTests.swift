@@ -18,8 +18,8 @@ import Testing
                     unreserve, list, show, reservations, allocations, free, suggest, heatmap.
           ip        Addresses and who has them. allocate, release, renew, update, show, list, suggest,
                     who-has, history.
-          vm        Virtual machines: what is wanted, where it is, and why. create, list, show, why, update,
-                    start, stop, restart, migrate, delete.
+          vm        Virtual machines: what is wanted, where it is, and why. create, list, show, why,
+                    network, update, start, stop, restart, migrate, delete.
           node      The hosts that carry VMs. list, show, latency, register, update, delete, cordon,
                     uncordon, drain, reclaim, fence.
           tenant    Who has what, and how much at most. list, quota.

@@ -45,6 +45,20 @@ func importComplaints(_ file: TextFile, _ arrows: [String: Set<String>]) -> [Str
   }
 }
 
+/// Where a room of a host makes an address from a number instead of carrying one that it was given; what could choose
+/// one, no such room may import.
+func addressComplaints(_ file: TextFile) -> [String] {
+  guard file.isSource, file.room.hasPrefix("VMM") || file.room.hasPrefix("Agent") else { return [] }
+  let makers = [
+    "IPAddress(v4:", "IPAddress(v6:", "IPAddress(family:", "MACAddress(bits:", "AddressRange(", ".advanced("
+  ]
+  return file.code.indices.compactMap { index in
+    makers.first { file.code[index].contains($0) }.map {
+      file.complaint(index, "\($0) makes an address: Berth alone gives them")
+    }
+  }
+}
+
 @Suite struct ArrowTests {
   private let manifest = arrows(inManifest: Repository.file("Package.swift")?.lines.joined(separator: "\n") ?? "")
 
@@ -67,6 +81,17 @@ func importComplaints(_ file: TextFile, _ arrows: [String: Set<String>]) -> [Str
       left[next.key] = nil
     }
     #expect(left.isEmpty, "rooms in a circle: \(left.keys.sorted())")
+  }
+
+  /// One place gives addresses: what runs VMs can neither reach it nor do its work.
+  @Test func s0_39_noRoomOfAHostGivesAnAddress() {
+    expectNone(Repository.files.flatMap(addressComplaints))
+    for (room, known) in manifest where room.hasPrefix("VMM") || room.hasPrefix("Agent") {
+      #expect(known.isDisjoint(with: ["Ledger", "Engine", "Placement"]), "\(room) reaches what gives addresses")
+    }
+    let made = "let ip = IPAddress(v4: 0x0A00_0001 + UInt32(machines.count))"
+    #expect(addressComplaints(TextFile("Sources/VMMQEMU/X.swift", made)).count == 1)
+    #expect(addressComplaints(TextFile("Sources/Ledger/X.swift", made)).isEmpty)
   }
 
   @Test(arguments: [

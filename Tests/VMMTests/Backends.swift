@@ -1,3 +1,4 @@
+import Addressing
 import Domain
 import TestSupport
 import VMM
@@ -31,6 +32,18 @@ func order(_ id: UInt64, epoch: UInt64 = 1, cpu: Int32 = 1_000) -> VMOrder {
   VMOrder(
     id: VMID(raw: id), epoch: epoch, key: VMKey(name: VMName(trusted: "vm-\(id)")),
     resources: Resources(cpu: cpu, memory: 512))
+}
+
+/// The same with an interface that says all there is to say of a network.
+func guestOrder(_ id: UInt64, epoch: UInt64 = 1) -> VMOrder {
+  var address = GuestAddress(IPAddress("10.1.0.9")!, prefixLength: 24, pool: PoolName(trusted: "edge"))
+  (address.gateway, address.dns) = (IPAddress("10.1.0.254"), [IPAddress("10.1.0.53")!])
+  (address.vlan, address.mtu) = (120, 9_000)
+  var order = order(id, epoch: epoch)
+  order.interfaces = [
+    GuestInterface(name: .standard, mac: MACAddress("02:00:00:00:80:00")!, addresses: [address])
+  ]
+  return order
 }
 
 extension VMBackend {

@@ -1,3 +1,4 @@
+import Addressing
 import Domain
 import Testing
 import VMM
@@ -14,5 +15,15 @@ import VMM
     device.seat.devices = [DeviceID(trusted: "0000:3b:00.0")]
     #expect(little.flaw(in: device)?.contains("devices") == true)
     #expect(VMCapabilities(pins: true, passesDevices: true).flaw(in: device) == nil)
+  }
+
+  /// Whatever a backend can do: it cannot give an address.
+  @Test(arguments: backends) func s0_39_anInterfaceWithoutAnAddressIsAFlawForEveryBackend(_ under: BackendUnderTest) {
+    let can = under.make().backend.capabilities
+    #expect(can.flaw(in: order(1)) == nil, "a VM without interfaces needs no address")
+    #expect(can.flaw(in: guestOrder(1)) == nil)
+    var bare = guestOrder(1)
+    bare.interfaces.append(GuestInterface(name: InterfaceName(trusted: "san"), mac: MACAddress(bits: 2), addresses: []))
+    #expect(can.flaw(in: bare)?.hasPrefix("interface san has no address") == true)
   }
 }

@@ -14,6 +14,19 @@ import VMM
     #expect(backend.phase(1) == .running)
   }
 
+  /// Whatever becomes of the machine: it has the network of its order, and no other.
+  @Test(arguments: backends) func s0_38_aMachineHasTheNetworkThatWasOrdered(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    backend.ensure(guestOrder(1))
+    #expect(backend.observe().map(\.order.interfaces) == [guestOrder(1).interfaces])
+    settle()
+    backend.ensure(order(1))
+    #expect(backend.observe().map(\.order.interfaces) == [guestOrder(1).interfaces], "it is there already")
+    backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
+    settle()
+    #expect(backend.observe().map(\.order.interfaces) == [guestOrder(1).interfaces])
+  }
+
   @Test(arguments: backends) func everyVerbMayBeRepeated(_ under: BackendUnderTest) {
     let (backend, settle) = under.make()
     for _ in 0..<3 { backend.ensure(order(1)) }

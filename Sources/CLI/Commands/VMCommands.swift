@@ -55,7 +55,23 @@ let vmCommands: [Command] = [
   ) { run throws(Failure) in try run.show(run.vm(.get).asking("usage", "true"), name: "name") },
   Command(
     "vm why", "Say why a VM is where it is, or why it waits.", [vmArgument], flags: [CommonFlag.tenant],
-    examples: [Example("berth vm why web-1", "in words")], action: explainVM)
+    examples: [Example("berth vm why web-1", "in words")], action: explainVM),
+  Command(
+    "vm network", "Show the network as the guest of a VM has it, or write what tells the guest.",
+    details: """
+      --cloud-init prints a network-config, version 2, for the seed of cloud-init; it knows interfaces by their MAC \
+      addresses. --kernel prints the argument by which a Linux kernel sets up the first IPv4 address while it boots. The \
+      host tags frames of a VLAN, so a guest is not told of it.
+      """, [vmArgument],
+    flags: [
+      CommonFlag.tenant, Flag("cloud-init", help: "Only the network-config."),
+      Flag("kernel", help: "Only the argument.")
+    ],
+    examples: [
+      Example("berth vm network web-1", "as a table"),
+      Example("berth vm network web-1 --cloud-init > seed/network-config", "a file of cloud-init's seed"),
+      Example("berth vm network web-1 --kernel", "ip=10.1.0.9::10.1.0.1:255.255.0.0:web-1:eth0:off:9.9.9.9")
+    ], action: showNetwork)
 ]
 
 extension Invocation {

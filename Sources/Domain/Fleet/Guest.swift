@@ -25,7 +25,7 @@ package struct GuestAddress: Hashable, Sendable {
   package var gateway: IPAddress?
   /// Name servers.
   package var dns: [IPAddress] = []
-  /// The VLAN.
+  /// The VLAN, which the host tags: the guest sees frames without a tag.
   package var vlan: UInt16?
   /// The MTU.
   package var mtu: UInt16?
@@ -36,4 +36,12 @@ package struct GuestAddress: Hashable, Sendable {
   package init(_ ip: IPAddress, prefixLength: Int, pool: PoolName) {
     (self.ip, self.prefixLength, self.pool) = (ip, prefixLength, pool)
   }
+
+  /// The network that it lies in.
+  package var network: Prefix { Prefix(containing: ip, length: prefixLength) }
+}
+
+extension [GuestInterface] {
+  /// The first that has no address; Berth alone gives one.
+  package var withoutAddress: InterfaceName? { first { $0.addresses.isEmpty }?.name }
 }

@@ -20,7 +20,8 @@ package struct Quota: Hashable, Sendable {
     case money = 7
 
     /// As in the API.
-    package var name: String { self == .vmsPerNode ? "vms_per_node" : "\(self)" }
+    package var name: String { self == .vmsPerNode ? "vms_per_node" : Self.names[Int(rawValue)] }
+    private static let names = allCases.map { "\($0)" }
   }
 
   /// Whose.

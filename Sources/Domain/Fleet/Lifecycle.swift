@@ -27,7 +27,7 @@ package enum VMState: UInt8, Hashable, Sendable, CaseIterable {
   private static let names = allCases.map { "\($0)" }
 
   /// The states that may follow this one; all others are impossible.
-  package var successors: Set<VMState> {
+  package var successors: [VMState] {
     switch self {
     case .pending: [.placed, .stopped]
     case .placed: [.starting, .running, .pending, .stopping, .stopped, .failed, .preempted, .lost]

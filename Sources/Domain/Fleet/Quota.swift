@@ -102,7 +102,8 @@ package struct Quota: Hashable, Sendable {
 
   /// Amounts of each item.
   package struct Usage: Hashable, Sendable {
-    private var amounts = [UInt64](repeating: 0, count: Item.allCases.count)
+    /// By item; a vector, because these are made and thrown away several times for each VM.
+    private var amounts: SIMD8<UInt64> = .zero
 
     /// Nothing.
     package init() {}

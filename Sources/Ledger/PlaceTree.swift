@@ -36,14 +36,16 @@ struct PlaceTree {
 
   /// The pools that match a place, in no order that means anything.
   func pools(matching wanted: Topology) -> [PoolState] {
-    var nodes = [root]
-    for level in wanted.levels {
-      nodes = nodes.flatMap { node -> [Node] in
-        guard let level else { return Array(node.inside.values) }
-        return [node.inside[level], node.inside[nil]].compactMap(\.self)
-      }
-    }
-    return nodes.flatMap { $0.pools.values }
+    var found: [PoolState] = []
+    PlaceTree.collect(wanted.levels[...], root, &found)
+    return found
+  }
+
+  private static func collect(_ levels: ArraySlice<String?>, _ node: Node, _ found: inout [PoolState]) {
+    guard let level = levels.first else { return found += node.pools.values }
+    let rest = levels.dropFirst()
+    guard let level else { return node.inside.values.forEach { collect(rest, $0, &found) } }
+    for name in [level, nil] { if let next = node.inside[name] { collect(rest, next, &found) } }
   }
 }
 

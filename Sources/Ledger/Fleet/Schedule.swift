@@ -32,7 +32,7 @@ extension Ledger {
     for (name, time) in fleet.draining.sorted(by: { $0.key < $1.key }) where time <= context.time {
       var isStuck = false
       for resident in fleet.fleet.residents(of: name) {
-        guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
+        guard draft.vmCount < Limits.placementsPerEntry, draft.hasRoom else { return }
         guard let vm = vm(resident.key, draft) else { continue }
         if vm.standby == name { dismiss(vm, &draft) }
         guard vm.node == name, vm.state == .running, !vm.isEnding, vm.leaving == nil else { continue }
@@ -67,7 +67,7 @@ extension Ledger {
       fleet.untried = fleet.lacking
     }
     var tries = 0
-    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, draft.hasRoom {
+    while tries < Limits.triesPerEntry, draft.vmCount < Limits.placementsPerEntry, draft.hasRoom {
       let index = fleet
       guard let item = index.queue.next(at: context.time, share: { index.share($0) }) else { return }
       tries += 1

@@ -9,7 +9,7 @@ extension Ledger {
 
   /// Of the VMs that the entry changes each that wants a standby and has a node has one, or says why not; no other has.
   func reviewStandbys(_ draft: inout FleetDraft) {
-    let vms = draft.vms.compactMap { vm($0, draft) }.filter { vm in
+    let vms = draft.changedVMs.filter { vm in
       vm.spec.hasStandby || vm.standby != nil || !vm.standbyWhy.isEmpty
     }
     // The most important first: room for standbys may be scarce.
@@ -95,7 +95,7 @@ extension Ledger {
   /// Looks again for those that have none, now that something has become free.
   func seekStandbys(_ draft: inout FleetDraft) {
     for key in fleet.untried.sorted().prefix(Limits.triesPerEntry) {
-      guard draft.vms.count < Limits.placementsPerEntry, draft.hasRoom else { return }
+      guard draft.vmCount < Limits.placementsPerEntry, draft.hasRoom else { return }
       fleet.untried.remove(key)
       if vm(key, draft)?.lacksStandby == true { _ = seekStandby(key, &draft) }
     }

@@ -14,14 +14,18 @@ extension JSONWriter {
     endArray()
   }
 
-  /// Writes a member with an integer, `null` for nil.
+  /// Writes a member with an integer, `null` for nil. Inlined, so that the integer's type is known.
+  @inlinable
   package mutating func field<T: FixedWidthInteger>(_ key: StaticString, _ value: T?) {
     guard let value else { return fieldNull(key) }
-    guard let small = Int64(exactly: value) else {
-      self.key(key)
-      return number(value)
-    }
-    field(key, room: 20) { JSONWriter.append(small, to: &$0) }
+    if let small = Int64(exactly: value) { return field(key, small: small) }
+    self.key(key)
+    number(value)
+  }
+
+  /// Writes a member with an integer of at most 64 bits and a sign.
+  package mutating func field(_ key: StaticString, small value: Int64) {
+    field(key, room: 20) { JSONWriter.append(value, to: &$0) }
   }
 
   /// Writes a member with true or false.

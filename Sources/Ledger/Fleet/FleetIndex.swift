@@ -103,7 +103,7 @@ final class FleetIndex {
   }
 
   /// What the places cost that a VM pays for.
-  private func prices(_ vm: VM) -> [Prices] { vm.paidNodes.compactMap { fleet.node($0)?.prices } }
+  private func prices(_ vm: VM) -> [Prices] { vm.paidNodes.compactMap { fleet.prices(of: $0) } }
 
   // MARK: Nodes
 
@@ -155,7 +155,7 @@ final class FleetIndex {
   /// Whether a VM's row does not say yet what became of its nodes.
   private func mayBeUnsettled(_ vm: VM) {
     for name in [vm.node, vm.leaving, vm.standby].compactMap(\.self) {
-      switch fleet.node(name)?.state {
+      switch fleet.state(of: name) {
       case .lost:
         if name == vm.standby || name == vm.node && vm.state != .lost { unsettled.insert(name) }
         if vm.isLeased, name != vm.standby, ended.contains(name) { unmoved.insert(name) }

@@ -22,7 +22,7 @@ extension Ledger {
   /// A VM with its addresses, for an answer.
   func placed(_ vm: VM, _ draft: FleetDraft) -> PlacedVM { PlacedVM(vm, addresses(of: vm, draft).map(grant)) }
 
-  /// Gives a VM that has a node every address that it lacks.
+  /// Gives a VM that has a node every address that it lacks; what it holds already goes there with it.
   func provide(_ vm: VM, _ draft: inout FleetDraft) throws(Rejection) {
     guard !vm.spec.interfaces.isEmpty, let name = vm.node else { return }
     let place = try node(name).topology
@@ -35,6 +35,7 @@ extension Ledger {
       guard case .choose(let families, let labels) = interface.source else { continue }
       for family in families { try provide(interface, family, labels, &provision, &draft) }
     }
+    if !held.isEmpty { carry(vm, &draft) }
   }
 
   /// What is being provided.

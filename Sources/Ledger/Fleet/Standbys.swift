@@ -77,7 +77,6 @@ extension Ledger {
     do throws(Rejection) {
       put(promoted, &draft)
       try provide(promoted, &draft)
-      carry(promoted, &draft)
       return true
     } catch {
       // Its addresses are not of that place any more: it goes wherever there is room.

@@ -66,14 +66,14 @@ struct FleetDraft {
   mutating func touch(_ tenant: TenantName) { touched.insert(tenant) }
 
   /// Takes over what giving addresses to a VM changes.
-  mutating func give(_ effects: [Effect], to key: VMKey, _ change: (Allocation) -> Allocation) {
+  mutating func give(_ effects: [Effect], to key: VMKey) {
     for effect in effects {
       guard effect.isPut, case .allocation(let row) = effect.row else {
         released.append(effect)
         bytes += effect.bytes.count
         continue
       }
-      put(.allocation(change(row)))
+      set(effect)
       given[key, default: []].append(.address(row.pool, row.ip))
       addresses[key.tenant, default: 0] += 1
     }

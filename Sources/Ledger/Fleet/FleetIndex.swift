@@ -68,14 +68,15 @@ final class FleetIndex {
 
   /// A VM's row changes, or comes or goes.
   func follow(from old: VM?, to new: VM?) {
-    if let old {
+    let weighsTheSame = if let old, let new { new.weighsTheSame(as: old) } else { false }
+    if !weighsTheSame, let old {
       book.count(old, prices(old), isGone: true)
       if let from = old.leaving {
         leaving[from]?[old.id] = nil
         if leaving[from]?.isEmpty == true { leaving[from] = nil }
       }
     }
-    if let new {
+    if !weighsTheSame, let new {
       book.count(new, prices(new), isGone: false)
       if let from = new.leaving { leaving[from, default: [:]][new.id] = new.key }
     }

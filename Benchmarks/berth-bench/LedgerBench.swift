@@ -8,8 +8,10 @@ enum LedgerBench {
   static func main(_ options: Options) throws(Failure) {
     let pools = try options.integer("pools", in: 0...16_384, default: 0)
     if pools > 0 { return manyPools(pools) }
-    let vms = try options.integer("vms", in: 0...4_000_000, default: 0)
-    if vms > 0 { return manyVMs(vms) }
+    let many = try options.integer("many-vms", in: 0...4_000_000, default: 0)
+    if many > 0 { return manyVMs(many) }
+    let vms = try options.integer("vms", in: 0...1_000_000, default: 0)
+    if vms > 0 { return FleetLedgerBench.main(vms, reports: options.has("reports")) }
     let count = try options.integer("count", in: 1_000...16_000_000, default: 1_000_000)
     var house = House("10.0.0.0/8")
     let filled = house.allocate(count, singles: true)

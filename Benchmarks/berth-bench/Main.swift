@@ -29,7 +29,7 @@ enum Main {
                [--expect 200,201] [--first 0] [--digits 13] [--random-range K] [--seed 1]
                [--address-base 10.0.0.0 --address-stride 1] [--windows MILLISECONDS --windows-file FILE] [--json]
            berth-bench commit --dir DIR [--engine sqlite|file] [--bytes 150] [--seconds 3] [--json]
-           berth-bench ledger [--count 1000000] [--short | --pools 16384 | --vms 1000000]
+           berth-bench ledger [--count 1000000] [--short | --pools 16384 | --many-vms 1000000 | --vms 20000 [--reports]]
            berth-bench placement [--nodes 10000] [--vms 1000000] [--churn 1000000] [--preemptions 2000]
                [--trace DIR] [--only fleet|packing] [--seed 1]
     In --path and --body: %n is the number of the request (--first upwards), %r a random number below
@@ -55,7 +55,7 @@ enum Main {
     case "placement":
       try PlacementBench.main(
         Options(rest, known: ["nodes", "vms", "churn", "preemptions", "trace", "only", "seed"]))
-    case "ledger": try LedgerBench.main(Options(rest, known: ["count", "pools", "vms"], switches: ["short"]))
+    case "ledger": try LedgerBench.main(Options(rest, known: ["count", "pools", "many-vms", "vms"], switches: ["short", "reports"]))
     default: complain(usage, exit: 2)
     }
   }

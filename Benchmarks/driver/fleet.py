@@ -11,6 +11,7 @@ import time
 from .process import Process, Skipped, status
 
 VISIBLE = 500
+ROUNDS = 3
 REST_SECONDS = 10
 PATIENCE = 180
 
@@ -19,13 +20,10 @@ def fleet(setting):
     """A dictionary of figures."""
     nodes = 100 if setting.quick else 1000
     vms = 10 * nodes
+    found = {"nodes": nodes, "vms": vms, "rounds": ROUNDS, "without": without_agents(setting, nodes, vms)}
     server = setting.start_berth(setting.disk)
     agents = None
     try:
-        found = {"nodes": nodes, "vms": vms, "server_before": server.resident()[0]}
-        found["allocate"] = median(
-            [setting.allocate(server, connections=64, seconds=setting.seconds, warmup=setting.warmup)
-             for _ in range(3)])
         begun = time.monotonic()
         agents = Process("agents", [
             setting.berth, "agent", "--server", f"http://127.0.0.1:{server.port}", "--nodes", nodes, "--datacenters", 3,
@@ -33,17 +31,9 @@ def fleet(setting):
             0, setting.log("agents"))
         wait(server, nodes, lambda: metric(server, 'berth_nodes{state="ready"}') >= nodes, "nodes are ready")
         found["ready_seconds"] = time.monotonic() - begun
-        empty = server.resident()[0]
-        begun = time.monotonic()
-        body = '{"name":"vm-%n","vcpus":1,"memory_mib":1024}'
-        found["create"] = setting.load(
-            server, "/api/v1/vms", method="POST", body=body, expect="201", connections=64, count=vms - VISIBLE,
-            first=setting.owners())
-        running = 'berth_vms{state="running"}'
-        wait(server, vms, lambda: metric(server, running) >= vms - VISIBLE, "VMs run")
-        found["running_seconds"] = time.monotonic() - begun
+        server.settle()
+        found["beside"] = in_turn(setting, server, vms, running, agents)
         found["visible"] = visible(server)
-        found["server_each"] = (server.resident()[0] - empty) / vms
         found["server"], found["agents"] = server.resident()[0], agents.resident()[0]
         found["rest"] = rest(server, agents)
         return found
@@ -53,8 +43,52 @@ def fleet(setting):
         server.stop()
 
 
+def without_agents(setting, nodes, vms):
+    """The same nodes, of which nobody speaks: HTTP, decision and durable commit alone."""
+    server = setting.start_berth(setting.disk, flags=("--node-lease-seconds", 600))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        for number in range(nodes):
+            place = {"datacenter": f"dc-{number % 3}", "zone": f"z-{number % 6}", "rack": f"r-{number % 24}"}
+            body = {"capacity": {"vcpus": 64, "memory_mib": 256 << 10}, "topology": place}
+            ask(connection, "PUT", f"/api/v1/nodes/bare-{number}", json.dumps(body))
+        return in_turn(setting, server, vms, lambda server, count: None)
+    finally:
+        connection.close()
+        server.stop()
+
+
+def in_turn(setting, server, vms, settled, agents=None):
+    """Plain allocations and creates of VMs over 64 connections, one after the other in `ROUNDS` rounds, so that both meet
+    the same machine; after the creates of a round `settled` waits. Medians; of creates and waiting the seconds in sum,
+    what the server grew by, and the agents' hundredths of a second of CPU."""
+    each = (vms - VISIBLE) // ROUNDS
+    runs = {"allocate": [], "create": []}
+    found = {"seconds": 0, "grown": 0, "agents": 0, "vms": each * ROUNDS}
+    spent = agents.ticks if agents else lambda: 0
+    for number in range(ROUNDS):
+        # As many as take about as long, because short runs say little.
+        runs["allocate"].append(setting.allocate(server, connections=64, count=3 * each))
+        before, by_agents, begun = server.resident()[0], spent(), time.monotonic()
+        runs["create"].append(setting.load(
+            server, "/api/v1/vms", method="POST", body='{"name":"vm-%n","vcpus":1,"memory_mib":1024}', expect="201",
+            connections=64, count=each, first=setting.owners()))
+        settled(server, (number + 1) * each)
+        found["seconds"] += time.monotonic() - begun
+        found["grown"] += server.resident()[0] - before
+        found["agents"] += spent() - by_agents
+    found |= {name: median(several) for name, several in runs.items()}
+    found["ratio"] = statistics.median(
+        create["per_second"] / allocate["per_second"] for create, allocate in zip(runs["create"], runs["allocate"]))
+    return found
+
+
+def running(server, count):
+    wait(server, count, lambda: metric(server, 'berth_vms{state="running"}') >= count, "VMs run")
+
+
 def median(runs):
-    return {key: statistics.median(run[key] for run in runs) for key in ("per_second", "p50_us", "p99_us")}
+    return {key: statistics.median(run[key] for run in runs) for key in ("per_second", "p50_us", "p99_us", "cpu_us")}
 
 
 def visible(server):

@@ -135,7 +135,8 @@ extension Tables {
   package func news(among reports: [VMReport], of node: NodeName, seen: Revision) -> [VMReport] {
     // The others may have a batch before the leader has heard that it is durable: what the node says of that is news.
     if seen > revision { return reports }
-    let known = Dictionary(vms(on: node).map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
+    let mine = vms(on: node, among: Set(reports.map(\.id)))
+    let known = Dictionary(mine.map { ($0.id, $0) }, uniquingKeysWith: { one, _ in one })
     return reports.filter { report in
       guard let vm = known[report.id], vm.epoch == report.epoch else { return false }
       switch (report.fact, vm.state) {

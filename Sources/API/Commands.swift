@@ -14,10 +14,12 @@ struct Rendered: Sendable {
 
 /// How commands go from a call to the engine and back.
 extension Call {
-  /// Submits a command; `render` turns its outcome, fresh or from the log, into an answer.
+  /// Submits a command; `render` turns its outcome, fresh or from the log, into an answer, and `counting` is told of a
+  /// fresh one.
   func submit(
     _ command: Command, renaming rename: @escaping @Sendable (Rejection) -> Problem = { Problem($0) },
-    watching: PoolWatch? = nil, render: @escaping @Sendable (Outcome) -> Rendered
+    watching: PoolWatch? = nil, counting: (@Sendable (Outcome) -> Void)? = nil,
+    render: @escaping @Sendable (Outcome) -> Rendered
   ) throws(Problem) {
     let isDryRun = isCommand ? try flag("dry_run") : true
     let submission = Submission(
@@ -38,7 +40,9 @@ extension Call {
       case .outcome(.replay(let entry), let revision): caller.replay(entry, revision, render)
       case .outcome(let outcome, let revision):
         watching?.answered(outcome, since: caller.since)
-        caller.send(render(outcome), revision: revision, isDryRun: saysDryRun)
+        counting?(outcome)
+        // Written on the connection's own loop: for the engine's thread everybody waits.
+        caller.reply.resume { caller.send(render(outcome), revision: revision, isDryRun: saysDryRun) }
       case .unavailable(.notLeading) where whole?.mayPassOn == true: whole?.passOnOrRefuse()
       case .unavailable(let reason):
         let problem = Problem(reason)

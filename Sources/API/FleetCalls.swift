@@ -53,7 +53,8 @@ extension Call {
 
   /// Submits a command about the fleet.
   func submit(
-    _ command: FleetCommand, render: @escaping @Sendable (FleetOutcome) -> Rendered
+    _ command: FleetCommand, counting: (@Sendable (Outcome) -> Void)? = nil,
+    render: @escaping @Sendable (FleetOutcome) -> Rendered
   ) throws(Problem) {
     let fleet = api.counts.fleet
     let isDry = isCommand ? try flag("dry_run") : true
@@ -62,7 +63,7 @@ extension Call {
       renaming: { rejection in
         if !isDry { fleet.refused(command, rejection.code) }
         return Problem(rejection)
-      }
+      }, counting: counting
     ) { outcome in
       guard case .fleet(let answer) = outcome else { unexpected(outcome) }
       return render(answer)

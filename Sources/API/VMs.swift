@@ -300,10 +300,9 @@ private func rendered(_ outcome: FleetOutcome, isList: Bool) -> Rendered {
   let fleet = call.api.counts.fleet
   let (since, isDry) = (call.request.receivedAt, try call.flag("dry_run"))
   try call.advised(request) { (request) throws(Problem) in
-    try call.submit(.createVM(request)) { outcome in
-      if !isDry { fleet.placed(outcome, since: since) }
-      return rendered(outcome, isList: isList)
-    }
+    try call.submit(
+      .createVM(request), counting: { if !isDry, case .fleet(let made) = $0 { fleet.placed(made, since: since) } },
+      render: { rendered($0, isList: isList) })
   }
 }
 

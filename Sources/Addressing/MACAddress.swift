@@ -33,6 +33,7 @@ extension MACAddress: CustomStringConvertible {
   /// `02:00:5e:10:00:01`.
   package var description: String {
     var out: [UInt8] = []
+    out.reserveCapacity(17)
     for shift: UInt64 in [40, 32, 24, 16, 8, 0] {
       let byte = UInt8(truncatingIfNeeded: bits >> shift)
       for digit in [byte >> 4, byte & 15] { out.append(digit < 10 ? 48 + digit : 87 + digit) }

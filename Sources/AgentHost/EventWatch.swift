@@ -35,15 +35,45 @@ final class EventWatch: @unchecked Sendable {
     }
   }
 
-  /// The nodes of VMs that an event speaks of, but for what their agents themselves have told.
+  /// The nodes of VMs that an event speaks of, but for what their agents themselves have told; none of what is no event.
   static func nodes(in data: String) -> Set<String> {
-    guard let event = try? JSONValue(parsing: Array(data.utf8)) else { return [] }
     var names: Set<String> = []
-    for change in event["changes"]?.elements ?? [] where change["type"]?.string == "vm" {
-      guard let vm = change["after"] ?? change["before"] else { continue }
-      if ["starting", "running"].contains(vm["state"]?.string) { continue }
-      for key in ["node", "leaving"] { if let name = vm[key]?.string { names.insert(name) } }
+    var reader = JSONReader(Array(data.utf8), limits: .generous)
+    do throws(JSONFault) {
+      try reader.pick { (key, reader) throws(JSONFault) in
+        guard "changes" ~= key else { return false }
+        try reader.array { (reader) throws(JSONFault) in names.formUnion(try reader.nodesOfChange()) }
+        return true
+      }
+    } catch {
+      return []
     }
     return names
+  }
+}
+
+extension JSONReader {
+  /// The nodes that are to hear of one changed row.
+  fileprivate mutating func nodesOfChange() throws(JSONFault) -> [String] {
+    var (type, state): (String?, String?) = (nil, nil)
+    var names: [String] = []
+    try pick { (key, reader) throws(JSONFault) in
+      switch key {
+      case "type": type = try reader.string()
+      case "after", "before":
+        try reader.pick { (key, reader) throws(JSONFault) in
+          guard try reader.next() == .string else { return false }
+          switch key {
+          case "state": state = try reader.string()
+          case "node", "leaving": names.append(try reader.string())
+          default: return false
+          }
+          return true
+        }
+      default: return false
+      }
+      return true
+    }
+    return type == "vm" && !["starting", "running"].contains(state) ? names : []
   }
 }

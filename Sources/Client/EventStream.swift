@@ -29,14 +29,16 @@ package struct EventParser: Sendable {
   /// The events that are complete with these bytes; nil when a line or an event is over its limit.
   package mutating func feed(_ bytes: [UInt8]) -> [ServerEvent]? {
     var events: [ServerEvent] = []
-    for byte in bytes {
-      defer { lastWasReturn = byte == 0x0D }
-      guard byte == 0x0A || byte == 0x0D else {
-        line.append(byte)
-        if line.count + event.data.utf8.count > Self.lineMax { return nil }
-        continue
-      }
-      if byte == 0x0A, lastWasReturn { continue }
+    var start = 0
+    while start < bytes.count {
+      let end = bytes[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? bytes.count
+      line += bytes[start..<end]
+      if line.count + event.data.utf8.count > Self.lineMax { return nil }
+      // A line feed right behind a return ends the same line.
+      let isSecond = end == start && lastWasReturn
+      lastWasReturn = end < bytes.count && bytes[end] == 0x0D
+      start = end + 1
+      guard end < bytes.count, !(isSecond && bytes[end] == 0x0A) else { continue }
       if let event = endOfLine() { events.append(event) }
     }
     return events
@@ -56,7 +58,7 @@ package struct EventParser: Sendable {
     case "id": event.id = text
     case "event": event.kind = text
     case "data":
-      event.data += (hasData ? "\n" : "") + text
+      event.data = hasData ? event.data + "\n" + text : text
       hasData = true
     default: break  // A comment, or something that a later server says.
     }

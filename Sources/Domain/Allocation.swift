@@ -8,7 +8,7 @@ package enum Manager: UInt8, Hashable, Sendable {
   case kube = 2
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { self == .vm ? "vm" : "kube" }
 }
 
 /// An address, or a child prefix, in the hands of an owner.

@@ -124,11 +124,12 @@ package struct ByteReader {
   package mutating func text() throws(CodingFault) -> String {
     let length = try count()
     defer { offset += length }
-    let slice = bytes[offset..<offset + length]
-    // Names are ASCII, and the validating initializer looks generic metadata up each time.
-    if slice.allSatisfy({ $0 < 0x80 }) { return String(decoding: slice, as: UTF8.self) }
-    guard let text = String(validating: slice, as: UTF8.self) else { throw .invalid("text is not UTF-8") }
-    return text
+    // By span: the initializers of `String` that take any bytes look generic metadata up, or look at each byte twice.
+    do throws(UTF8.ValidationError) {
+      return String(copying: try UTF8Span(validating: bytes.span.extracting(offset..<offset + length)))
+    } catch {
+      throw .invalid("text is not UTF-8")
+    }
   }
 
   /// Bytes with their length before them.

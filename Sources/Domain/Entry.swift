@@ -176,7 +176,8 @@ extension Entry {
     _ revision: Revision, _ kind: EntryKind, _ actor: String, _ requestID: String, _ asked: String,
     _ effects: [Effect], _ told: Told
   ) -> [UInt8] {
-    var out = ByteWriter(capacity: 256)
+    // What is in it beside the effects and the question is short; answers of many rows outgrow their place.
+    var out = ByteWriter(capacity: effects.reduce(192 + asked.utf8.count) { $0 + $1.bytes.count + 4 })
     out.byte(Entry.version)
     out.byte(kind.rawValue)
     out.varint(revision)

@@ -18,7 +18,8 @@ package enum Strategy: UInt8, Hashable, Sendable, CaseIterable {
   case oldest = 3
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// A place in the fleet; a missing level stands for all of it.

@@ -9,7 +9,7 @@ extension Row {
 
   /// The binary form; equal rows have equal bytes.
   package var encoded: [UInt8] {
-    var out = ByteWriter(capacity: 80)
+    var out = ByteWriter(capacity: usualBytes)
     out.byte(Row.version << 4 | kindNumber)
     switch self {
     case .pool(let pool): out.pool(pool)
@@ -29,6 +29,9 @@ extension Row {
     }
     return out.bytes
   }
+
+  /// Most rows of the kind fit: what does not is copied when it has outgrown its place.
+  private var usualBytes: Int { if case .fleet = self { 512 } else { 80 } }
 
   private var kindNumber: UInt8 {
     if case .fleet(let row) = self { return row.key.kind }

@@ -112,12 +112,13 @@ package final class Ledger {
       return Decision(outcome: decided.outcome, entry: nil)
     }
     forgetExcess(&decided.effects)
-    let size = decided.effects.reduce(0) { $0 + $1.bytes.count }
+    var (size, largest) = (0, 0)
+    for effect in decided.effects { (size, largest) = (size + effect.bytes.count, max(largest, effect.bytes.count)) }
     guard size <= Limits.effectBytes else {
       undo(to: mark)
       return Decision(outcome: .rejected(Ledger.tooLarge(size)), entry: nil)
     }
-    if let largest = decided.effects.map(\.bytes.count).max(), largest > Ledger.rowLimit(submission.command) {
+    if largest > Ledger.rowLimit(submission.command) {
       undo(to: mark)
       let rule =
         "a row would take \(largest) bytes, over \(Ledger.rowLimit(submission.command)): fewer or shorter labels"

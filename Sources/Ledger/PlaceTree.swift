@@ -2,11 +2,18 @@ import Domain
 
 /// Pools by the place they serve, so that a choice looks at those that match and at no others.
 struct PlaceTree {
-  /// A level of the topology: its pools, or the next level, by name; nil = pools that serve all of it.
+  /// A level of the topology: its pools, or the next level.
   private final class Node {
-    var inside: [String?: Node] = [:]
+    private(set) var named: [String: Node] = [:]
+    /// What serves all of this level.
+    private(set) var whole: Node?
     var pools: [PoolName: PoolState] = [:]
-    var isEmpty: Bool { inside.isEmpty && pools.isEmpty }
+    var isEmpty: Bool { named.isEmpty && whole == nil && pools.isEmpty }
+
+    subscript(name: String?) -> Node? {
+      get { if let name { named[name] } else { whole } }
+      set { if let name { named[name] = newValue } else { whole = newValue } }
+    }
   }
 
   private var root = Node()
@@ -14,8 +21,8 @@ struct PlaceTree {
   mutating func add(_ state: PoolState) {
     var node = root
     for level in state.pool.topology.levels {
-      let next = node.inside[level] ?? Node()
-      node.inside[level] = next
+      let next = node[level] ?? Node()
+      node[level] = next
       node = next
     }
     node.pools[state.name] = state
@@ -29,21 +36,24 @@ struct PlaceTree {
       node.pools[state.name] = nil
       return
     }
-    guard let next = node.inside[level] else { return }
+    guard let next = node[level] else { return }
     remove(state, levels.dropFirst(), next)
-    if next.isEmpty { node.inside[level] = nil }
+    if next.isEmpty { node[level] = nil }
   }
 
   /// The pools that match a place, in no order that means anything.
   func pools(matching wanted: Topology) -> [PoolState] {
-    var nodes = [root]
-    for level in wanted.levels {
-      nodes = nodes.flatMap { node -> [Node] in
-        guard let level else { return Array(node.inside.values) }
-        return [node.inside[level], node.inside[nil]].compactMap(\.self)
-      }
-    }
-    return nodes.flatMap { $0.pools.values }
+    var found: [PoolState] = []
+    PlaceTree.collect(wanted.levels[...], root, &found)
+    return found
+  }
+
+  private static func collect(_ levels: ArraySlice<String?>, _ node: Node, _ found: inout [PoolState]) {
+    guard let level = levels.first else { return found += node.pools.values }
+    let rest = levels.dropFirst()
+    if let whole = node.whole { collect(rest, whole, &found) }
+    guard let level else { return node.named.values.forEach { collect(rest, $0, &found) } }
+    if let next = node.named[level] { collect(rest, next, &found) }
   }
 }
 

@@ -58,7 +58,15 @@ package final class Tables {
   private func apply(_ effect: Effect) {
     let old = store(effect.bytes, 0..<effect.bytes.count, isPut: effect.isPut)
     guard !isLoading else { return }
-    if let old { forget(old, replacedBy: effect.isPut ? effect.row : nil) }
+    if let old {
+      if effect.isPut, case .fleet(.vm(let vm)) = effect.row, let fleet,
+        case .fleet(.vm(let before))? = try? Row(decoding: old)
+      {
+        fleet.now = revision + 1
+        return fleet.replace(before, with: vm)
+      }
+      forget(old, replacedBy: effect.isPut ? effect.row : nil)
+    }
     if effect.isPut { remember(effect.row) }
   }
 

@@ -174,6 +174,12 @@ package struct Fleet: ~Copyable {
   /// The node of this name.
   package func node(_ name: NodeName) -> Node? { numbers[name].flatMap { nodes[Int($0)] } }
 
+  /// A node's state: its whole row is much to copy for that.
+  package borrowing func state(of name: NodeName) -> NodeState? { numbers[name].flatMap { nodes[Int($0)]?.state } }
+
+  /// What a node costs.
+  package borrowing func prices(of name: NodeName) -> Prices? { numbers[name].flatMap { nodes[Int($0)]?.prices } }
+
   /// What a node has left to promise, kept capacity taken off.
   package func free(on name: NodeName) -> Resources? { numbers[name].map { Resources(free[Int($0)]) } }
 

@@ -47,12 +47,18 @@ enum JSONEscape {
   /// Appends text with its escapes, in quotes.
   static func appendEscaped(_ text: UnsafeBufferPointer<UInt8>, to span: inout OutputSpan<UInt8>) {
     span.append(JSONByte.quote)
-    for i in text.indices { append(unsafe text[i], to: &span) }
+    // What stands between two escapes goes in one piece.
+    var start = 0
+    for i in text.indices where unsafe !isPlain(byte: text[i]) {
+      unsafe append(text.extracting(start..<i), to: &span)
+      append(escaping: unsafe text[i], to: &span)
+      start = i + 1
+    }
+    unsafe append(text.extracting(start...), to: &span)
     span.append(JSONByte.quote)
   }
 
-  private static func append(_ byte: UInt8, to span: inout OutputSpan<UInt8>) {
-    if isPlain(byte: byte) { return span.append(byte) }
+  private static func append(escaping byte: UInt8, to span: inout OutputSpan<UInt8>) {
     span.append(JSONByte.backslash)
     if let letter = short(byte) { return span.append(letter) }
     span.append(JSONByte.lowerU)

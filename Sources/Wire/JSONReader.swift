@@ -101,6 +101,50 @@ package struct JSONReader: Sendable {
     }
   }
 
+  // MARK: - Picking
+
+  /// Visits the members of an object that somebody trusted has written, for whoever wants few of them: `field` reads a
+  /// value and says so, or it is passed over. Nobody asks whether a key comes twice.
+  package mutating func pick(_ field: (JSONKey, inout JSONReader) throws(JSONFault) -> Bool) throws(JSONFault) {
+    try open(JSONByte.openBrace, "an object")
+    var more = try !close(JSONByte.closeBrace)
+    while more {
+      skipSpace()
+      guard position < bytes.count else { throw endedEarly("a key") }
+      guard bytes[position] == JSONByte.quote else { throw unexpected("expected a key in double quotes") }
+      let token = try stringToken()
+      let key = JSONKey(content: content(of: token), offset: token.offset)
+      try expectColon()
+      if try !field(key, &self) { try skip() }
+      more = try separator(closing: JSONByte.closeBrace)
+    }
+    depth -= 1
+  }
+
+  /// Passes over what comes next; of objects and arrays it finds the end and no more.
+  package mutating func skip() throws(JSONFault) {
+    switch try next() {
+    case .string: _ = try stringToken()
+    case .number: _ = try numberToken()
+    case .bool: _ = try bool()
+    case .null: guard try null() else { throw wrongType("null") }
+    case .object, .array:
+      var open = 0
+      repeat {
+        guard position < bytes.count else { throw endedEarly("a closing bracket") }
+        switch bytes[position] {
+        case JSONByte.quote:
+          _ = try stringToken()
+          continue
+        case JSONByte.openBrace, JSONByte.openBracket: open += 1
+        case JSONByte.closeBrace, JSONByte.closeBracket: open -= 1
+        default: break
+        }
+        position += 1
+      } while open > 0
+    }
+  }
+
   // MARK: - Faults that only the caller can know
 
   /// The fault for a key that the caller does not know.

@@ -14,6 +14,10 @@ import Testing
         == ["n-1", "n-2", "n-3"])
     // What a node has told itself is no news to it.
     #expect(event(#"{"type":"vm","after":{"state":"running","node":"n-1"}}"#).isEmpty)
+    // The row may stand before its type, and what is cut off names nobody.
+    let other = #"{"changes":[{"after":{"why":"\"node\":\"n-7\"","node":"n-1","state":"placed"},"type":"vm"}]}"#
+    #expect(EventWatch.nodes(in: other) == ["n-1"])
+    for length in 0..<other.utf8.count { #expect(EventWatch.nodes(in: String(other.prefix(length))).isEmpty) }
     #expect(EventWatch.nodes(in: "no JSON").isEmpty)
   }
 }

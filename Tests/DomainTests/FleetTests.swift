@@ -2,6 +2,28 @@ import Domain
 import TestSupport
 import Testing
 
+@Suite struct WordTests {
+  /// Names are found by raw value, so those must count from 0 in the order of the cases.
+  @Test func casesAreCalledAsTheyAreWritten() {
+    func check<Word: CaseIterable & RawRepresentable>(_ name: (Word) -> String) where Word.RawValue == UInt8 {
+      for (number, word) in Word.allCases.enumerated() {
+        #expect(Int(word.rawValue) == number && name(word) == "\(word)")
+      }
+    }
+    check { (word: VMState) in word.name }
+    check { (word: NodeState) in word.name }
+    check { (word: OvercommitProfile) in word.name }
+    check { (word: PlaceScope) in word.name }
+    check { (word: PlacementStrategy) in word.name }
+    check { (word: PreemptionPolicy) in word.name }
+    check { (word: FailoverPolicy) in word.name }
+    check { (word: SpotChoice) in word.name }
+    check { (word: VMReport.Fact) in word.name }
+    check { (word: Strategy) in word.name }
+    check { (word: Quota.Item) in word == .vmsPerNode ? "vmsPerNode" : word.name }
+  }
+}
+
 @Suite struct LifecycleTests {
   /// Every pair of states, and every place for a node: what is not in the table does not happen.
   @Test func impossibleStepsAreImpossible() {

@@ -131,4 +131,24 @@ private func integer<T: FixedWidthInteger>(_ text: String, _ type: T.Type) -> Re
       #expect(try reader.next() == kind)
     }
   }
+
+  @Test func aMemberIsPickedAndTheRestIsPassedOver() throws {
+    func picked(_ text: String) -> Result<[String], JSONFault> {
+      read(text) { (reader) throws(JSONFault) in
+        var found: [String] = []
+        try reader.pick { (key, reader) throws(JSONFault) in
+          guard "id" ~= key else { return false }
+          found.append(try reader.string())
+          return true
+        }
+        return found
+      }
+    }
+    let text = #"{"a":{"id":"no","x":["}",{"y":"\"]"}]},"n":-1.5e3,"t":true,"z":null,"id":"a","id":"b","s":"\\{"}"#
+    #expect(try picked(text).get() == ["a", "b"])
+    for length in 0..<text.utf8.count { #expect(fault(picked(String(text.prefix(length)))) != nil, "\(length) bytes") }
+    for wrong in [#"{"a":nul}"#, #"{"a":x}"#, #"{a:1}"#, #"{"a" 1}"#, #"{"a":[1}"#, "[]"] {
+      #expect(fault(picked(wrong)) != nil, "\(wrong)")
+    }
+  }
 }

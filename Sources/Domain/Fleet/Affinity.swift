@@ -10,7 +10,8 @@ package enum PlaceScope: UInt8, Hashable, Sendable, CaseIterable {
   case datacenter = 3
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// Wishes to be with a group, or away from it. It counts the members of that group alone, never all VMs.
@@ -91,7 +92,8 @@ package enum PlacementStrategy: UInt8, Hashable, Sendable, CaseIterable {
   case manual = 7
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// What a VM may do to others when there is no room.
@@ -112,7 +114,8 @@ package enum PreemptionPolicy: UInt8, Hashable, Sendable, CaseIterable {
   package var takesFromOthers: Bool { self == .lower || self == .cost }
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// What happens to a VM whose node is lost.
@@ -123,7 +126,8 @@ package enum FailoverPolicy: UInt8, Hashable, Sendable, CaseIterable {
   case restart = 1
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// Whether a VM goes to nodes that may be taken back.
@@ -136,5 +140,6 @@ package enum SpotChoice: UInt8, Hashable, Sendable, CaseIterable {
   case only = 2
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }

@@ -74,6 +74,11 @@ extension PlacedVM {
   /// VMs with those of the grants that are theirs.
   static func joined(_ vms: [VM], _ told: Entry.Told) -> [PlacedVM] {
     guard case .grants(let grants, _) = told, !grants.isEmpty else { return vms.map { PlacedVM($0) } }
+    if let key = vms.first?.key, vms.count == 1 {
+      return [
+        PlacedVM(vms[0], grants.filter { $0.allocation.tenant == key.tenant && $0.allocation.owner == key.name.owner })
+      ]
+    }
     var byKey: [VMKey: [Grant]] = [:]
     for grant in grants {
       let row = grant.allocation

@@ -145,7 +145,8 @@ package struct VMReport: Hashable, Sendable {
     case failed = 3
 
     /// As in the API.
-    package var name: String { "\(self)" }
+    package var name: String { Self.names[Int(rawValue)] }
+    private static let names = allCases.map { "\($0)" }
   }
 
   /// Which VM.

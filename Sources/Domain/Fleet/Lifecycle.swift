@@ -22,10 +22,12 @@ package enum VMState: UInt8, Hashable, Sendable, CaseIterable {
   case lost = 9
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  /// By raw value, made once: to ask at run time what a case is called is slow.
+  private static let names = allCases.map { "\($0)" }
 
   /// The states that may follow this one; all others are impossible.
-  package var successors: Set<VMState> {
+  package var successors: [VMState] {
     switch self {
     case .pending: [.placed, .stopped]
     case .placed: [.starting, .running, .pending, .stopping, .stopped, .failed, .preempted, .lost]

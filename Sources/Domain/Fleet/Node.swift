@@ -12,7 +12,8 @@ package enum NodeState: UInt8, Hashable, Sendable, CaseIterable {
   case fenced = 4
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 }
 
 /// A host that carries VMs, as it was registered.

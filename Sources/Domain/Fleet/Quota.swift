@@ -20,7 +20,8 @@ package struct Quota: Hashable, Sendable {
     case money = 7
 
     /// As in the API.
-    package var name: String { self == .vmsPerNode ? "vms_per_node" : "\(self)" }
+    package var name: String { self == .vmsPerNode ? "vms_per_node" : Self.names[Int(rawValue)] }
+    private static let names = allCases.map { "\($0)" }
   }
 
   /// Whose.
@@ -101,19 +102,25 @@ package struct Quota: Hashable, Sendable {
 
   /// Amounts of each item.
   package struct Usage: Hashable, Sendable {
-    private var amounts = [UInt64](repeating: 0, count: Item.allCases.count)
+    /// By item; a vector, because these are made and thrown away several times for each VM.
+    private var amounts: SIMD8<UInt64> = .zero
 
     /// Nothing.
     package init() {}
 
     /// What a VM takes, a standby's room included; its money and its addresses are for the caller to add.
-    package init(of spec: VMSpec) {
-      let places: UInt64 = spec.hasStandby ? 2 : 1
+    package init(of spec: VMSpec) { self.init(spec.resources, spec.devices, hasStandby: spec.hasStandby) }
+
+    /// The same of a VM as it is, whose spec is not copied for that.
+    package init(of vm: VM) { self.init(vm.spec.resources, vm.spec.devices, hasStandby: vm.spec.hasStandby) }
+
+    private init(_ resources: Resources, _ devices: [DeviceRequest], hasStandby: Bool) {
+      let places: UInt64 = hasStandby ? 2 : 1
       self[.vms] = 1
-      self[.cpu] = UInt64(spec.resources.cpu) * places
-      self[.memory] = UInt64(spec.resources.memory) * places
-      self[.disk] = UInt64(spec.resources.disk) * places
-      self[.devices] = spec.devices.reduce(0) { $0 + UInt64($1.count) }
+      self[.cpu] = UInt64(resources.cpu) * places
+      self[.memory] = UInt64(resources.memory) * places
+      self[.disk] = UInt64(resources.disk) * places
+      self[.devices] = devices.reduce(0) { $0 + UInt64($1.count) }
     }
 
     /// The amount of one item.

@@ -98,7 +98,8 @@ package enum OvercommitProfile: UInt8, Hashable, Sendable, CaseIterable {
   case aggressive = 2
 
   /// As in the API.
-  package var name: String { "\(self)" }
+  package var name: String { Self.names[Int(rawValue)] }
+  private static let names = allCases.map { "\($0)" }
 
   /// Tenths of what is there: processors, memory, disk.
   package var tenths: (cpu: Int32, memory: Int32, disk: Int32) {

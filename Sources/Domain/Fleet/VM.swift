@@ -97,10 +97,10 @@ package struct VMSpec: Hashable, Sendable {
     if devices.count > Limits.devices || zip(devices, devices.dropFirst()).contains(where: { $0.model >= $1.model }) {
       return ("devices", "each model once")
     }
-    if interfaces.count > Limits.interfaces || Set(interfaces.map(\.name)).count < interfaces.count {
+    if interfaces.count > Limits.interfaces || interfaces.map(\.name).hasRepeats {
       return ("interfaces", "at most \(Limits.interfaces), each name once")
     }
-    if groups.count > Limits.groups || Set(groups).count < groups.count {
+    if groups.count > Limits.groups || groups.hasRepeats {
       return ("groups", "at most \(Limits.groups), each once")
     }
     if image.utf8.count > Limits.imageBytes { return ("image", "at most \(Limits.imageBytes) bytes") }
@@ -142,6 +142,11 @@ package struct VMSpec: Hashable, Sendable {
     if strategy == .manual, node == nil { return ("strategy", "manual needs a node") }
     return nil
   }
+}
+
+extension Collection where Element: Hashable {
+  /// Whether something is in it twice.
+  fileprivate var hasRepeats: Bool { count > 1 && Set(self).count < count }
 }
 
 /// Which VM, for ever: the entry that made it and which of that entry's; never used again.

@@ -116,8 +116,9 @@ package struct HistoryKeys: Sendable {
         if effect.isPut { add(carried(mac, row.generation, row.block, entry, row.pool)) }
         continue
       }
-      // Cursors ride on every batch and answers on many entries; neither is history.
-      if [0x15, 0x16].contains(entry[effect.row.lowerBound]) { continue }
+      // Cursors ride on every batch and answers on many entries; neither is history, nor is what nodes and VMs do.
+      let tag = entry[effect.row.lowerBound]
+      if [0x15, 0x16].contains(tag) || (0x19...0x1C).contains(tag) { continue }
       switch try Row(decoding: Array(entry[effect.row])) {
       case .allocation, .cursor, .answered, .token, .fleet: break
       case .released(let row): add(self.row(row.pool, row.block.first))

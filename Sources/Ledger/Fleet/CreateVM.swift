@@ -127,7 +127,7 @@ extension Ledger {
     for interface in request.spec.interfaces {
       switch interface.source {
       case .choose(let families, _):
-        if families.isEmpty || Set(families).count != families.count {
+        if families.isEmpty || families.count > 1 && Set(families).count != families.count {
           throw .invalid("interfaces", "families must name ipv4, ipv6 or both, each once")
         }
         if interface.address != nil { throw .invalid("ip", "needs a named pool") }

@@ -57,7 +57,7 @@ extension Ledger {
         next = min(next, until)
         continue
       }
-      guard draft.vms.count < Limits.placementsPerEntry, hasRoom(draft), mayLook || !seated.isEmpty else {
+      guard draft.vmCount < Limits.placementsPerEntry, hasRoom(draft), mayLook || !seated.isEmpty else {
         return time
       }
       guard let vm = vm(resident.key, draft) else { continue }

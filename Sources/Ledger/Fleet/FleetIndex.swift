@@ -70,14 +70,15 @@ final class FleetIndex {
 
   /// A VM's row changes, or comes or goes.
   func follow(from old: VM?, to new: VM?) {
-    if let old {
+    let weighsTheSame = if let old, let new { new.weighsTheSame(as: old) } else { false }
+    if !weighsTheSame, let old {
       book.count(old, prices(old), isGone: true)
       if let from = old.leaving {
         leaving[from]?[old.id] = nil
         if leaving[from]?.isEmpty == true { leaving[from] = nil }
       }
     }
-    if let new {
+    if !weighsTheSame, let new {
       book.count(new, prices(new), isGone: false)
       if let from = new.leaving { leaving[from, default: [:]][new.id] = new.key }
     }
@@ -106,7 +107,7 @@ final class FleetIndex {
   }
 
   /// What the places cost that a VM pays for.
-  private func prices(_ vm: VM) -> [Prices] { vm.paidNodes.compactMap { fleet.node($0)?.prices } }
+  private func prices(_ vm: VM) -> [Prices] { vm.paidNodes.compactMap { fleet.prices(of: $0) } }
 
   // MARK: Nodes
 
@@ -159,7 +160,7 @@ final class FleetIndex {
   /// Whether a VM's row does not say yet what became of its nodes.
   private func mayBeUnsettled(_ vm: VM) {
     for name in [vm.node, vm.leaving, vm.standby].compactMap(\.self) {
-      switch fleet.node(name)?.state {
+      switch fleet.state(of: name) {
       case .lost:
         if name == vm.standby || name == vm.node && vm.state != .lost { unsettled.insert(name) }
         if vm.isLeased, name != vm.standby, ended.contains(name) { unmoved.insert(name) }

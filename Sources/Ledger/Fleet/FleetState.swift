@@ -77,6 +77,17 @@ final class FleetState {
     }
   }
 
+  /// A VM's row has a successor; most are one step on and weigh the same where they are.
+  func replace(_ old: VM, with new: VM) {
+    guard new.weighsTheSame(as: old) else {
+      forget(.vm(old), isReplaced: true)
+      return remember(.vm(new))
+    }
+    counts[Int(old.state.rawValue)] -= 1
+    counts[Int(new.state.rawValue)] += 1
+    for name in [new.node, new.standby, new.leaving].compactMap(\.self) { load(name).changed = now }
+  }
+
   func countAddresses(_ tenant: TenantName, _ change: Int) { usage.addresses(tenant, change) }
 
   private func remember(_ node: Node) {
@@ -119,6 +130,16 @@ final class FleetState {
     for node in vm.paidNodes { places.append((node, item(hasRoom: true, isPaid: true))) }
     if let leaving = vm.leaving { places.append((leaving, item(hasRoom: vm.state == .migrating, isPaid: false))) }
     return places
+  }
+}
+
+extension VM {
+  /// Whether it takes as much as another row of the same VM says, in the same places.
+  func weighsTheSame(as other: VM) -> Bool {
+    id == other.id && node == other.node && leaving == other.leaving && standby == other.standby
+      && (state == .migrating) == (other.state == .migrating) && isWanted == other.isWanted
+      && spec.resources == other.spec.resources && spec.devices == other.spec.devices
+      && spec.hasStandby == other.spec.hasStandby
   }
 }
 

@@ -58,8 +58,10 @@ extension Ledger {
     return nil
   }
 
-  func put(_ vm: VM, _ draft: inout FleetDraft) {
-    let before = self.vm(vm.key, draft)
+  func put(_ vm: VM, _ draft: inout FleetDraft) { put(vm, over: self.vm(vm.key, draft), &draft) }
+
+  /// The same for whoever knows the row before; nil = there is none.
+  func put(_ vm: VM, over before: VM?, _ draft: inout FleetDraft) {
     note(.fleet(.vm(before, vm, mark: fleet.fleet.mark)))
     fleet.fleet.put(vm)
     fleet.follow(from: before, to: vm)

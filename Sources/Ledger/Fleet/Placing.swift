@@ -96,7 +96,6 @@ extension Ledger {
     advice.forget(placed.key)
     use(placement, &draft)
     try provide(placed, &draft)
-    carry(placed, &draft)
     try checkGrowth(of: vm.key.tenant, since: before, draft)
     for victim in gone { comeBack(victim, &draft) }
     return placed

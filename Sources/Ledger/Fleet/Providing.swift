@@ -22,7 +22,7 @@ extension Ledger {
   /// A VM with its addresses, for an answer.
   func placed(_ vm: VM, _ draft: FleetDraft) -> PlacedVM { PlacedVM(vm, addresses(of: vm, draft).map(grant)) }
 
-  /// Gives a VM that has a node every address that it lacks.
+  /// Gives a VM that has a node every address that it lacks; what it holds already goes there with it.
   func provide(_ vm: VM, _ draft: inout FleetDraft) throws(Rejection) {
     guard !vm.spec.interfaces.isEmpty, let name = vm.node else { return }
     let place = try node(name).topology
@@ -35,6 +35,7 @@ extension Ledger {
       guard case .choose(let families, let labels) = interface.source else { continue }
       for family in families { try provide(interface, family, labels, &provision, &draft) }
     }
+    if !held.isEmpty { carry(vm, &draft) }
   }
 
   /// What is being provided.
@@ -57,7 +58,7 @@ extension Ledger {
     var request = request(interface, .pool(name), provision.vm)
     request.address = interface.address
     try give(from: state, request, draft.context, &provision.plan)
-    take(over: &provision.plan, interface, provision.vm, &draft)
+    take(over: &provision.plan, provision.vm, &draft)
   }
 
   private func provide(
@@ -74,20 +75,19 @@ extension Ledger {
     let request = request(interface, .choose([family], provision.place, labels), provision.vm)
     let wanted = Wanted(topology: provision.place, labels: labels, request: request)
     try choose(family, wanted, [], draft.context, &provision.plan)
-    take(over: &provision.plan, interface, provision.vm, &draft)
+    take(over: &provision.plan, provision.vm, &draft)
   }
 
   private func request(_ interface: VMInterface, _ source: AllocateRequest.Source, _ vm: VM) -> AllocateRequest {
     let holder = Holder(tenant: vm.key.tenant, owner: vm.key.name.owner, interface: interface.name)
     var request = AllocateRequest(source, holder: holder)
     (request.node, request.manager, request.leaseSeconds) = (vm.node, .vm, 0)
+    request.mac = vm.mac(of: interface.name)
     return request
   }
 
-  private func take(over plan: inout Plan, _ interface: VMInterface, _ vm: VM, _ draft: inout FleetDraft) {
-    draft.give(plan.effects, to: vm.key) { row in
-      row.managed(by: .vm, mac: vm.mac(of: interface.name), node: vm.node, revision: row.revision)
-    }
+  private func take(over plan: inout Plan, _ vm: VM, _ draft: inout FleetDraft) {
+    draft.give(plan.effects, to: vm.key)
     plan.effects.removeAll(keepingCapacity: true)
     plan.grants.removeAll(keepingCapacity: true)
   }

@@ -39,7 +39,7 @@ extension Ledger {
       guard let end = fleet.fleet.node(name)?.reclaimAt else { continue }
       var next = end
       for resident in fleet.fleet.residents(of: name) where resident.role == .home {
-        guard draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) else { return }
+        guard draft.vmCount < Limits.placementsPerEntry, mayGoOn(draft) else { return }
         guard let vm = vm(resident.key, draft), vm.node == name, vm.mayGiveWay else { continue }
         let grace = LogTime(vm.spec.graceSeconds) * 1_000_000
         guard end <= context.time + grace else {

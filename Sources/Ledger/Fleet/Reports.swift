@@ -37,7 +37,7 @@ extension Ledger {
     let context = draft.context
     switch report.fact {
     case .starting:
-      if vm.state == .placed, vm.leaving == nil { put(step(vm, to: .starting, vm.why, context), &draft) }
+      if vm.state == .placed, vm.leaving == nil { put(step(vm, to: .starting, vm.why, context), over: vm, &draft) }
     case .running: runs(vm, &draft)
     case .gone: down(vm, report.detail.isEmpty ? "its node says that it is not there" : report.detail, &draft)
     case .failed:
@@ -49,7 +49,7 @@ extension Ledger {
     let context = draft.context
     fleet.queue.forgive(vm.key)
     switch vm.state {
-    case .placed, .starting: if vm.leaving == nil { put(step(vm, to: .running, vm.why, context), &draft) }
+    case .placed, .starting: if vm.leaving == nil { put(step(vm, to: .running, vm.why, context), over: vm, &draft) }
     case .lost:
       // While another node has not let go of it, it was not to run here.
       guard vm.leaving == nil else { return }

@@ -59,7 +59,7 @@ extension Ledger {
       fleet.standbys.wakeAll()
     }
     var tries = 0
-    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) {
+    while tries < Limits.triesPerEntry, draft.vmCount < Limits.placementsPerEntry, mayGoOn(draft) {
       let index = fleet
       guard let item = index.queue.next(at: context.time, share: { index.share($0) }) else { return }
       tries += 1

@@ -9,12 +9,10 @@ extension Ledger {
 
   /// Of the VMs that the entry changes each that wants a standby and has a node has one, or says why not; no other has.
   func reviewStandbys(_ draft: inout FleetDraft) {
-    let keys = draft.vms.filter { key in
-      guard let vm = vm(key, draft) else { return false }
-      return vm.spec.hasStandby || vm.standby != nil || !vm.standbyWhy.isEmpty
+    let vms = draft.changedVMs.filter { vm in
+      vm.spec.hasStandby || vm.standby != nil || !vm.standbyWhy.isEmpty
     }
     // The most important first: room for standbys may be scarce.
-    let vms = keys.compactMap { vm($0, draft) }
     for vm in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }) where !hasRightStandby(vm) {
       let revision = draft.context.revision
       put(vm.changed(standby: .some(nil), standbyWhy: "", revision: revision), &draft)
@@ -84,7 +82,6 @@ extension Ledger {
     do throws(Rejection) {
       put(promoted, &draft)
       try provide(promoted, &draft)
-      carry(promoted, &draft)
       return true
     } catch {
       // Its addresses are not of that place any more: it goes wherever there is room.
@@ -102,7 +99,7 @@ extension Ledger {
   /// Looks again for those that have none.
   func seekStandbys(_ draft: inout FleetDraft) {
     var tries = 0
-    while tries < Limits.triesPerEntry, draft.vms.count < Limits.placementsPerEntry, mayGoOn(draft) {
+    while tries < Limits.triesPerEntry, draft.vmCount < Limits.placementsPerEntry, mayGoOn(draft) {
       let index = fleet
       guard let item = index.standbys.next(at: draft.context.time, share: { index.share($0) }) else { return }
       tries += 1

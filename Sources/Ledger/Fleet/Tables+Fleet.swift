@@ -17,6 +17,11 @@ extension Tables {
   /// The VMs that have a node, are leaving it or have their standby there, in order of their keys; `VM.duty(of:)` says what the node is to do.
   package func vms(on node: NodeName) -> [VM] { (fleet?.loads[node]?.items ?? []).compactMap { vm($0.key) } }
 
+  /// Those of them that are named.
+  package func vms(on node: NodeName, among ids: Set<VMID>) -> [VM] {
+    (fleet?.loads[node]?.items ?? []).compactMap { ids.contains($0.id) ? vm($0.key) : nil }
+  }
+
   /// VMs in order of their keys, of one tenant or all, after `after`, at most `limit`.
   package func vms(of tenant: TenantName?, after: VMKey?, limit: Int) -> [VM] {
     guard let fleet else { return [] }

@@ -12,7 +12,7 @@ struct UsageBook: Equatable {
   /// Counts a VM, or no longer; `prices` are those of its node and of its standby's.
   mutating func count(_ vm: VM, _ prices: [Prices], isGone: Bool) {
     guard vm.isWanted || vm.node != nil else { return }
-    var usage = Quota.Usage(of: vm.spec)
+    var usage = Quota.Usage(of: vm)
     for prices in prices { usage[.money] += UInt64(prices.monthly(vm.spec.resources)) }
     change(vm.key.tenant) { if isGone { $0.remove(usage) } else { $0.add(usage) } }
   }
@@ -29,8 +29,11 @@ struct UsageBook: Equatable {
   }
 
   private mutating func change(_ tenant: TenantName, _ body: (inout Quota.Usage) -> Void) {
-    body(&byTenant[tenant, default: Quota.Usage()])
-    if byTenant[tenant] == Quota.Usage() { byTenant[tenant] = nil }
+    let isNothing = { (usage: inout Quota.Usage) -> Bool in
+      body(&usage)
+      return usage == Quota.Usage()
+    }(&byTenant[tenant, default: Quota.Usage()])
+    if isNothing { byTenant[tenant] = nil }
   }
 
   /// The tenants that use anything, in order.

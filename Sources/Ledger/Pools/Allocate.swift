@@ -87,8 +87,8 @@ extension Ledger {
   }
 
   func grant(_ allocation: Allocation) -> Grant {
-    let pool = tables.pools[allocation.pool]?.pool
-    return Grant(allocation, gateway: pool?.extent.gateway, network: pool?.cidr ?? allocation.block)
+    let pool = tables.pool(allocation.pool)
+    return Grant(allocation, gateway: pool?.gateway, network: pool?.cidr ?? allocation.block)
   }
 
   // MARK: Choosing a pool

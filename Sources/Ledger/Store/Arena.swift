@@ -33,16 +33,26 @@ struct Arena {
     let place = takePlace(Arena.units(range.count))
     let (page, offset) = locate(place)
     unsafe pages[page].withUnsafeMutableBytes { page in
-      unsafe page[offset] = UInt8(truncatingIfNeeded: range.count)
-      unsafe page[offset + 1] = UInt8(range.count >> 8)
       unsafe page[offset + 2] = 1
       unsafe page.storeBytes(of: next.littleEndian, toByteOffset: offset + 4, as: Place.self)
+    }
+    write(bytes, range, page, offset)
+    return place
+  }
+
+  /// Writes a row's length and its bytes.
+  private mutating func write(_ bytes: [UInt8], _ range: Range<Int>, _ page: Int, _ offset: Int) {
+    precondition(
+      range.upperBound <= bytes.count && offset + Arena.header + range.count <= Arena.pageBytes, "a row leaves its page"
+    )
+    unsafe pages[page].withUnsafeMutableBytes { page in
+      unsafe page[offset] = UInt8(truncatingIfNeeded: range.count)
+      unsafe page[offset + 1] = UInt8(range.count >> 8)
       unsafe bytes.withUnsafeBytes { bytes in
         let target = unsafe UnsafeMutableRawBufferPointer(rebasing: page[(offset + Arena.header)...])
         unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
       }
     }
-    return place
   }
 
   /// Writes `bytes` over a row that takes as many units, and returns the old bytes; nil and unchanged if it does not
@@ -53,9 +63,7 @@ struct Arena {
     let start = offset + Arena.header
     guard Arena.units(length) == Arena.units(bytes.count), !refuses(pages[page][start]) else { return nil }
     let old = Array(pages[page][start..<start + length])
-    pages[page][offset] = UInt8(truncatingIfNeeded: bytes.count)
-    pages[page][offset + 1] = UInt8(bytes.count >> 8)
-    for index in 0..<bytes.count { pages[page][start + index] = bytes[index] }
+    write(bytes, bytes.indices, page, offset)
     return old
   }
 

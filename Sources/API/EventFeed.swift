@@ -174,8 +174,9 @@ package final class EventFeed: @unchecked Sendable {
       lock.withLock { shared.members -= 1 }
       return newcomer.refuse(refusal)
     }
-    var subscriber = EventSubscriber(
-      newcomer.accept(), newcomer.filter, next: (newcomer.since ?? max(published, newest())) + 1)
+    // Before the answer: whoever has that may write, and is to hear of it.
+    let next = (newcomer.since ?? max(published, newest())) + 1
+    var subscriber = EventSubscriber(newcomer.accept(), newcomer.filter, next: next)
     subscriber.greet(published)
     subscribers.append(subscriber)
   }

@@ -193,7 +193,7 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     }
     node.core.add(asks.map { Waiting(submission: $0) { _ in } })
     node.step()
-    for _ in 0..<2 { _ = node.land() }
+    for _ in 0..<2 where node.core.isAppending { _ = node.land() }
     let entries = node.appended[appended...].map { batch in
       batch.entries.count { (try? Entry(decoding: $0))?.kind == .vmCreated }
     }

@@ -103,19 +103,12 @@ package final class Entry: Sendable {
   package let encoded: [UInt8]
 
   /// Makes an entry as it is.
-  package convenience init(
+  package init(
     revision: Revision, kind: EntryKind, actor: String, requestID: String, asked: String, effects: [Effect], told: Told
-  ) {
-    self.init(revision, kind, actor, requestID, asked, effects, told, encoded: nil)
-  }
-
-  fileprivate init(
-    _ revision: Revision, _ kind: EntryKind, _ actor: String, _ requestID: String, _ asked: String,
-    _ effects: [Effect], _ told: Told, encoded: [UInt8]?
   ) {
     (self.revision, self.kind, self.actor, self.requestID) = (revision, kind, actor, requestID)
     (self.asked, self.effects, self.told) = (asked, effects, told)
-    self.encoded = encoded ?? Entry.encode(revision, kind, actor, requestID, asked, effects, told)
+    encoded = Entry.encode(revision, kind, actor, requestID, asked, effects, told)
   }
 
   /// The same entry with further effects behind its own.
@@ -219,7 +212,8 @@ extension Entry {
     let effects = try reader.list { (reader) throws(CodingFault) in try Effect(decoding: &reader) }
     let told = try reader.told(among: effects)
     guard reader.isAtEnd else { throw .invalid("bytes after the entry") }
-    self.init(revision, kind, actor, requestID, asked, effects, told, encoded: bytes)
+    self.init(
+      revision: revision, kind: kind, actor: actor, requestID: requestID, asked: asked, effects: effects, told: told)
   }
 }
 

@@ -162,6 +162,22 @@ import Testing
     #expect(desk.tables.row(at: ip("fd00::5"), in: pool) == nil)
   }
 
+  /// No entry grows without bound, however much more there was than is remembered now.
+  @Test func oldestForgetsWhatIsTooMuchByAndBy() {
+    let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)
+    #expect(desk.give(pool, "many") { $0.count = 20 }.count == 20)
+    desk.ask(.release(.owner(.standard, OwnerName(trusted: "many"), pool: nil, interface: nil)))
+    #expect(desk.tables.rowCount == 21)
+    desk.ledger.memories = 3
+    var counts: [Int] = []
+    for number in 0..<20 {
+      _ = desk.give(pool, "vm") { $0.address = ip("10.0.0.\(100 + number)") }
+      desk.release(pool, "10.0.0.\(100 + number)")
+      counts.append(desk.tables.rowCount)
+    }
+    #expect(counts.prefix(3) == [20, 19, 18] && counts.last == 4, "\(counts)")
+  }
+
   /// One command may release more than is remembered.
   @Test func oldestForgetsWhatTheSameCommandReleased() {
     let pool = desk.pool("p", "10.0.0.0/24", strategy: .oldest)

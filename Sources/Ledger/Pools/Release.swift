@@ -58,13 +58,15 @@ extension Ledger {
       guard case .released(let row) = effect.row, row.quarantineUntil == nil else { continue }
       fresh[row.pool, default: [:]][row.block.first] = row
     }
-    for name in fresh.keys.sorted() {
+    for (name, rows) in fresh.sorted(by: { $0.key < $1.key }) {
       guard let index = indexes[name] else { continue }
-      while index.rememberedCount > memories, let item = index.changeDue({ $0.popLongest() }) {
+      // What is too much from before goes by and by, so that no entry grows without bound.
+      let fewest = max(memories, index.rememberedCount - 2 * rows.count)
+      while index.rememberedCount > fewest, let item = index.changeDue({ $0.popLongest() }) {
         note(.oldest(index, item))
         // Items are hints: of those that say the same, the first has its way.
         guard index.remembered.contains(item.ip.bits) else { continue }
-        var row = fresh[name]?[item.ip]
+        var row = rows[item.ip]
         if row == nil, case .released(let known) = self.row(.address(name, item.ip)) { row = known }
         guard let row, row.order == item.when, row.quarantineUntil == nil else { continue }
         forgetOnly(item.ip, index)

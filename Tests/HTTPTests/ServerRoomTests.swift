@@ -180,13 +180,13 @@ private final class Kept: @unchecked Sendable {
     try withServer(
       [large],
       configure: {
-        $0.writeTimeout = .milliseconds(600)
-        $0.minimumRate = 64 << 20
+        $0.writeTimeout = .milliseconds(300)
+        $0.minimumRate = 1 << 30
       }
     ) { server in
-      let client = try RawClient(port: server.port, receiveBuffer: 4096)
+      let client = try RawClient(port: server.port)
       client.send("GET /large HTTP/1.1\r\n\(host)\r\n")
-      var bytes = [UInt8](repeating: 0, count: 2048)
+      var bytes = [UInt8](repeating: 0, count: 16 << 10)
       var read = 0
       eventually("it is dropped") {
         if case .bytes(let count) = client.socket.receive(into: &bytes, at: 0) { read += count }

@@ -18,15 +18,15 @@ package struct PlantedBug: Sendable {
 extension PlantedBug {
   /// Of the protocol over etcd, behind an engine that is a toy.
   package static let ofTheProtocol: [PlantedBug] = [
-    ofTheProtocol("no epoch compare", .noEpochCompare), ofTheProtocol("no place compare", .noPlaceCompare),
-    ofTheProtocol("takes unknown for refused", .refuseUnknown),
+    ofTheProtocol("no epoch compare", .noEpochCompare, 2), ofTheProtocol("no place compare", .noPlaceCompare),
+    ofTheProtocol("takes unknown for refused", .refuseUnknown, 6),
     ofTheProtocol("acknowledges before the append", .ackBeforeAppend),
     ofTheProtocol("trusts keepalives", .trustKeepalive), ofTheProtocol("ignores gaps of a watch", .ignoreWatchGap),
     ofTheProtocol("reads without a write as a barrier", .plainBarrier),
-    ofTheProtocol("joins a barrier under way", .joinBarrier, 3), ofTheProtocol("no witness", .noWitness, 28),
+    ofTheProtocol("joins a barrier under way", .joinBarrier, 6), ofTheProtocol("no witness", .noWitness, 48),
     ofTheProtocol("no check of the chain", .noChainCheck),
-    ofTheProtocol("takes an old read for news", .staleResolve, 80),
-    ofTheProtocol("takes its own batch for another's", .refuseOwn, 43),
+    ofTheProtocol("takes an old read for news", .staleResolve, 50),
+    ofTheProtocol("takes its own batch for another's", .refuseOwn, 11),
     ofTheProtocol("trims too far", .trimTooFar), ofTheProtocol("believes a full store", .believeFull)
   ]
 
@@ -39,10 +39,10 @@ extension PlantedBug {
   /// Of the real engine.
   package static let ofTheEngine: [PlantedBug] = [
     ofTheEngine("answers before the append", .answerBeforeAppend),
-    ofTheEngine("answers repeats and refusals without a barrier", .answerWithoutBarrier),
-    ofTheEngine("keeps what was refused", .keepRefused),
+    ofTheEngine("answers repeats and refusals without a barrier", .answerWithoutBarrier, 44),
+    ofTheEngine("keeps what the log refused", .keepRefused),
     ofTheEngine("expires by the local clock", .expireByLocalClock),
-    ofTheEngine("believes its clock when it begins to lead", .believeWhenLeading)
+    ofTheEngine("believes its clock when it begins to lead", .believeWhenLeading, 11)
   ]
 
   /// Of what drives a fleet: leases, agents, hosts, and the engine under it; each with the faults that matter to it.
@@ -50,22 +50,22 @@ extension PlantedBug {
     ofTheFleet("grants leases without a proof that it leads", 55) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.grantWithoutProof, [.strand], [850])
     },
-    ofTheFleet("begins to lead without giving a lease to everybody", 8) {
+    ofTheFleet("begins to lead without giving a lease to everybody", 7) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.noGrace, [.cut], [850])
     },
-    ofTheFleet("forgets the margin", 16) {
+    ofTheFleet("forgets the margin", 7) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.noMargin, [.cut], [850])
       // What clocks differ by must be more than what a look and a batch take.
       $0.timing = FleetTiming(lease: .seconds(5))
     },
-    ofTheFleet("starts elsewhere before the lease has ended") {
+    ofTheFleet("starts elsewhere before the lease has ended", 2) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.impatient, [.cut], [850])
     },
     ofTheFleet("ignores epochs", 17) { ($0.agentFlaws, $0.faults, $0.hosts) = (.ignoreEpochs, [.cut], 1) },
-    ofTheFleet("counts leases by the time of day") { ($0.hostFlaws, $0.faults) = (.wallClock, [.cut, .jump]) },
+    ofTheFleet("counts leases by the time of day", 2) { ($0.hostFlaws, $0.faults) = (.wallClock, [.cut, .jump]) },
     ofTheFleet("counts leases by a clock that sleeps") { ($0.hostFlaws, $0.faults) = (.sleepingClock, [.sleep]) },
     ofTheFleet("answers a fence before it is durable", core: .answerBeforeAppend) { _ in },
-    ofTheFleet("keeps what was refused, with a fleet", 7, core: .keepRefused) { _ in }
+    ofTheFleet("keeps what was refused, with a fleet", 1, core: .keepRefused) { _ in }
   ]
 
   /// All.

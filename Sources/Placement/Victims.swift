@@ -103,8 +103,12 @@ struct VictimSearch {
     best = (loss, set)
   }
 
+  /// Whether one more may go: by its own budget, and by that of each that goes with it.
   private func isWithinBudget(_ item: Item, _ set: [Item]) -> Bool {
-    item.group < 0 || set.reduce(0) { $0 + ($1.group == item.group ? 1 : 0) } < item.budget
+    if item.group < 0 { return true }
+    var (count, least) = (Int32(0), item.budget)
+    for other in set where other.group == item.group { (count, least) = (count + 1, min(least, other.budget)) }
+    return count < least
   }
 
   private mutating func descend(_ place: Int, _ deficit: Amounts, _ loss: Loss) {

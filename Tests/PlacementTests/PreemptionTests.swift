@@ -109,6 +109,15 @@ import Testing
     #expect(fleet.ask(urgent(2)).victims.count == 1)
   }
 
+  @Test func theStrictestBudgetAmongThoseWhoGoHolds() {
+    for (first, second) in [(1, 2), (2, 1)] as [(UInt16, UInt16)] {
+      var fleet = full([100, 200]) {
+        ($0.groups, $0.maxDisrupted) = ([group("g")], $0.priority == 100 ? first : second)
+      }
+      #expect(fleet.ask(urgent(4)).isPending && fleet.ask(urgent(2)).victims == ["vm-1"])
+    }
+  }
+
   @Test func whomTheRequestMustBeWithStays() {
     var fleet = full([100, 200]) { if $0.priority == 100 { $0.groups = [group("friend")] } }
     let friend = urgent { $0.affinity = [AffinityRule(isAnti: false, group: group("friend"))] }

@@ -1,10 +1,8 @@
 import Glibc
 import Log
-import LogMemory
+import LogSQLite
 import Platform
 import Testing
-
-@testable import LogSQLite
 
 /// A file system of its own with little room; needs the right to mount.
 private final class SmallDisk {
@@ -56,66 +54,6 @@ struct FullDiskTests {
     let again = try DataDirectory.open(disk.path + "/data", .readWrite(create: false))
     #expect(try readAll(again.reader(), limit: 256).map(\.batch) == model + [more])
     again.log.close()
-  }
-
-  /// Half a merge that the disk refused must be done again, not gone on with.
-  @Test func aHistoryThatFoundNoRoomGoesOnWithAllItHad() throws {
-    let disk = try #require(SmallDisk(megabytes: 32))
-    var head = LogHead(empty: SHA256Digest(of: []))
-    head.nextRevision = 10_000_000
-    let index = try SQLiteHistory(disk.path + "/small.db", head: head, runPairs: 2_000)
-    let model = MemoryHistory()
-    var random = SplitMix(state: 3)
-    var revision: UInt64 = 0
-    func grow() throws {
-      let items = (revision + 1...revision + 700).map {
-        HistoryItem(key: UInt64.random(in: 0..<1 << 63, using: &random), revision: $0)
-      }
-      let through = revision + 700
-      do throws(LogFault) { try index.add(items, through: through) } catch {
-        guard case .io = error else { throw error }
-        // As whoever builds it: what it has it has.
-        if try index.reader().through() == through {
-          revision = through
-          try model.add(items, through: through)
-        }
-        throw error
-      }
-      revision = through
-      try model.add(items, through: through)
-    }
-    // So many times that some transaction of every kind finds no room: runs, merges, and both after one another.
-    for _ in 0..<24 {
-      let room = Int.random(in: 0...600_000, using: &random)
-      try Damage.write(Array(repeating: 1, count: room), to: disk.path + "/reserve")
-      let ballast = try fillDisk(disk.path + "/ballast")
-      #expect(ballast > 0)
-      try FileSystem.remove(disk.path + "/reserve")
-      var refusals = 0
-      while refusals < 5 {
-        do { try grow() } catch { refusals += 1 }
-      }
-      try FileSystem.remove(disk.path + "/ballast")
-      for _ in 0..<8 { try grow() }
-      let (reader, other) = (try index.reader(), try model.reader())
-      #expect(try reader.through() == revision)
-      index.close()
-      try #require(try reader.sum(in: 0...UInt64.max) == other.sum(in: 0...UInt64.max), "with \(room) bytes of room")
-    }
-  }
-
-  /// Writes until there is no room; returns how much.
-  private func fillDisk(_ path: String) throws -> Int {
-    let piece = [UInt8](repeating: 2, count: 4_096)
-    let file = open(path, O_WRONLY | O_CREAT, 0o600)
-    try #require(file >= 0)
-    defer { close(file) }
-    var written = 0
-    while true {
-      let count = piece.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-      if count <= 0 { return written }
-      written += count
-    }
   }
 
   @Test func aSnapshotThatFindsNoRoomLeavesTheOldOnes() throws {

@@ -31,6 +31,46 @@ import Testing
     #expect(try reader.last(of: a, in: 0...UInt64.max) == nil)
   }
 
+  /// A file that may not grow is a full disk. Half a merge that found no room must be done again, not gone on with.
+  @Test func aHistoryThatFoundNoRoomGoesOnWithAllItHad() throws {
+    let place = TemporaryDirectory()
+    try FileSystem.makeDirectory(place.path)
+    var head = LogHead(empty: SHA256Digest(of: []))
+    head.nextRevision = 10_000_000
+    let index = try SQLiteHistory(place.file("small.db"), head: head, runPairs: 300)
+    let connection = index.writer.tables.connection
+    let model = MemoryHistory()
+    var random = SeededRandom(announcedAs: "aHistoryThatFoundNoRoomGoesOnWithAllItHad")
+    var (revision, refusals): (UInt64, Int) = (0, 0)
+    func grow() throws {
+      let through = revision + 320
+      let items = (revision + 1...through).map {
+        HistoryItem(key: UInt64.random(in: 0..<1 << 63, using: &random), revision: $0)
+      }
+      do throws(LogFault) { try index.add(items, through: through) } catch {
+        guard case .io = error else { throw error }
+        refusals += 1
+      }
+      // What it has taken it keeps, whether that is in the file yet or not.
+      guard try index.reader().through() == through else { return }
+      revision = through
+      try model.add(items, through: through)
+    }
+    for round in 1...60 {
+      let pages = try connection.number("PRAGMA page_count") ?? 0
+      let room = Int64.random(in: 0...12, using: &random)
+      _ = try connection.number("PRAGMA max_page_count = \(pages + room)")
+      for _ in 0..<25 { try grow() }
+      _ = try connection.number("PRAGMA max_page_count = 1000000")
+      for _ in 0..<2 { try grow() }
+      guard round.isMultiple(of: 10) else { continue }
+      index.close()
+      let (sum, all) = (try index.reader().sum(in: 0...UInt64.max), try model.reader().sum(in: 0...UInt64.max))
+      try #require(sum == all, "round \(round), \(refusals) refusals")
+    }
+    #expect(refusals > 20, "\(refusals)")
+  }
+
   /// Small runs, so that several levels of merging come about, against sets in memory.
   @Test func runsAndMergesAnswerAsSetsDo() throws {
     let under = try SQLiteUnderTest()

@@ -15,7 +15,7 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   /// Scatters the keys.
   package let seed: UInt64
   fileprivate let path: String
-  private let writer: HistoryWriter
+  let writer: HistoryWriter
   private let merges: HistoryMerges
   /// So many pairs are written as one run.
   private let runPairs: Int

@@ -47,7 +47,7 @@ extension PlantedBug {
 
   /// Of what drives a fleet: leases, agents, hosts, and the engine under it; each with the faults that matter to it.
   package static let ofTheFleet: [PlantedBug] = [
-    ofTheFleet("grants leases without a proof that it leads", 55) {
+    ofTheFleet("grants leases without a proof that it leads", 935) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.grantWithoutProof, [.strand], [850])
     },
     ofTheFleet("begins to lead without giving a lease to everybody", 7) {
@@ -61,7 +61,7 @@ extension PlantedBug {
     ofTheFleet("starts elsewhere before the lease has ended", 2) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.impatient, [.cut], [850])
     },
-    ofTheFleet("ignores epochs", 17) { ($0.agentFlaws, $0.faults, $0.hosts) = (.ignoreEpochs, [.cut], 1) },
+    ofTheFleet("ignores epochs", 719) { ($0.agentFlaws, $0.faults, $0.hosts) = (.ignoreEpochs, [.cut], 1) },
     ofTheFleet("counts leases by the time of day", 2) { ($0.hostFlaws, $0.faults) = (.wallClock, [.cut, .jump]) },
     ofTheFleet("counts leases by a clock that sleeps") { ($0.hostFlaws, $0.faults) = (.sleepingClock, [.sleep]) },
     ofTheFleet("answers a fence before it is durable", core: .answerBeforeAppend) { _ in },

@@ -191,9 +191,10 @@ struct Agents {
       if !isHere { start(vm, name, tables) }
       return say(isHere || random.oneIn(2) ? .running : .starting)
     case .receive:
-      // The node that it leaves would not let an older placement have it.
+      // The node that it leaves lets the newest placement alone have it, and only when it knows of it.
       guard let source = vm.leaving, tables.vm(vm.key)?.epoch == vm.epoch, !over.contains(mark) else { return nil }
       if isHere { return say(.running) }
+      guard desired[source]?.contains(where: { $0.id == vm.id && $0.epoch == vm.epoch }) ?? false else { return nil }
       guard carried[source]?[vm.id] != nil, !random.oneIn(4) else {
         over.insert(mark)
         return say(.failed)

@@ -165,7 +165,10 @@ let package = Package(
     tests("AgentTests", ["Agent", "VMM", "Domain"]),
     tests(
       "AgentHostTests",
-      ["AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Platform", "TestSupport"]),
+      [
+        "AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "HTTPServer", "Wire", "Domain", "Platform",
+        "TestSupport"
+      ]),
     tests(
       "OfflineTests",
       [

@@ -92,6 +92,8 @@ import Testing
     #expect(fleet.ask(spec(cpu: 2)).explanation.removed(by: .reserved) == 1)
     #expect(fleet.ask(spec(cpu: 2) { $0.priority = 600 }).isPending)
     #expect(fleet.ask(spec(cpu: 2) { $0.priority = 601 }).node == "a")
+    // Who may only drive out its own tenant's has no claim to what is kept for another, however important it is.
+    #expect(fleet.ask(spec(cpu: 2) { ($0.priority, $0.preemption) = (1_000, .own) }).isPending)
     #expect(fleet.ask(spec(cpu: 2), time: 1_000).node == "a")
     #expect(fleet.ask(spec()).node == "a")
     let own = fleet.ask(spec(cpu: 2), tenant: "t1")

@@ -166,7 +166,8 @@ let package = Package(
     tests(
       "AgentHostTests",
       [
-        "AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "Wire", "Domain", "Addressing", "Platform",
+        "AgentHost", "Agent", "VMM", "VMMSimulated", "APITypes", "Client", "HTTPServer", "Wire", "Domain", "Addressing",
+        "Platform",
         "TestSupport"
       ]),
     tests(

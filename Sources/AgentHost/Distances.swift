@@ -54,6 +54,7 @@ package final class DistanceMeter: @unchecked Sendable {
   static let patience = Duration.seconds(2)
 
   private let targets: [Target]
+  private let every: Duration
   private let lock = Lock()
   private let end = Condition()
   private var seen: (round: Int, latencies: [ReportBody.Latency]) = (0, [])
@@ -61,8 +62,10 @@ package final class DistanceMeter: @unchecked Sendable {
   private var thread: Thread?
 
   /// Starts the thread.
-  package init(_ targets: [Target]) {
-    self.targets = targets
+  package convenience init(_ targets: [Target]) { self.init(targets, every: Distances.every) }
+
+  init(_ targets: [Target], every: Duration) {
+    (self.targets, self.every) = (targets, every)
     lock.withLock { thread = Thread(name: "agent distances") { self.run() } }
   }
 
@@ -88,7 +91,7 @@ package final class DistanceMeter: @unchecked Sendable {
       }
       let isOver = lock.withLock { () -> Bool in
         seen = (seen.round + 1, found)
-        if !isStopping { _ = end.wait(lock, timeout: Distances.every) }
+        if !isStopping { _ = end.wait(lock, timeout: every) }
         return isStopping
       }
       if isOver { return }
@@ -106,6 +109,11 @@ package final class DistanceMeter: @unchecked Sendable {
       guard (try? Socket.connect(to: address, until: began + patience)) != nil else { return nil }
       times.append(MonotonicTime.now - began)
     }
-    return UInt32(clamping: max(1, times.sorted()[tries / 2] / 1_000))
+    return microseconds(median: times)
+  }
+
+  /// The median of times in nanoseconds; what takes less than a microsecond takes one.
+  static func microseconds(median times: [Int64]) -> UInt32 {
+    UInt32(clamping: max(1, times.sorted()[times.count / 2] / 1_000))
   }
 }

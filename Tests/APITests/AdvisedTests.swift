@@ -217,4 +217,40 @@ private final class Refusals: @unchecked Sendable {
     for name in ["n1", "n2"] { try house.register(name) }
     #expect(try house.vm("web")["node"] == "n2")
   }
+
+  @Test func whatTwoSayOfOneNodeIsAdded() throws {
+    let one = try Outside { _ in #"{"scores":[{"node":"n1","score":10},{"node":"n2","score":90}]}"# }
+    let other = try Outside { _ in #"{"scores":[{"node":"n1","score":30},{"node":"n2","score":10}]}"# }
+    let house = try House(schedulers: [one.options("one"), other.options("other")])
+    for name in ["n1", "n2"] { try house.register(name) }
+    let vm = try house.vm("web")
+    #expect(vm["node"] == "n2", "100 against 40, though the second likes n1 better: \(vm.text)")
+  }
+
+  /// All that score have a weight of ten together, so that their sums go up to a thousand.
+  @Test func largeSumsAreToldApart() throws {
+    let one = try Outside { _ in #"{"scores":[{"node":"n1","score":98},{"node":"n2","score":99}]}"# }
+    let house = try House(schedulers: [one.options("one") { $0.weight = 10 }])
+    for name in ["n1", "n2"] { try house.register(name) }
+    #expect(try house.vm("web")["node"] == "n2")
+  }
+
+  @Test func aVetoOfAnyOfThemCounts() throws {
+    let one = try Outside(Refusals(["n1"]).answer)
+    let other = try Outside(Refusals(["n2"]).answer)
+    let house = try House(schedulers: [one.options("one"), other.options("other")])
+    for name in ["n1", "n2", "n3"] { try house.register(name) }
+    #expect(try house.vm("web")["node"] == "n3")
+  }
+
+  @Test func whatOneIsNotAskedForIsNotHeard() throws {
+    let vetoes = try Outside { _ in #"{"vetoes":[{"node":"n1"},{"node":"n2"}],"scores":[{"node":"n2","score":5}]}"# }
+    let scores = try Outside { _ in #"{"vetoes":[{"node":"n3"}],"scores":[{"node":"n1","score":100}]}"# }
+    let house = try House(schedulers: [
+      vetoes.options("taste") { $0.filters = false }, scores.options("licence") { $0.scores = false }
+    ])
+    for name in ["n1", "n2", "n3"] { try house.register(name) }
+    let vm = try house.vm("web")
+    #expect(vm["node"] == "n2", "neither the vetoes of one that scores nor the scores of one that filters: \(vm.text)")
+  }
 }

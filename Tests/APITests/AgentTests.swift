@@ -42,6 +42,8 @@ import Wire
     #expect(stale["code"] == "stale_epoch" && stale["facts.epoch"] == "\(second)")
     #expect(try house.look("a")["state"] == "placed")
     #expect(try house.report("n9", 1, expect: 404)["code"] == "node_not_found")
+    let dry = try house.post("/api/v1/nodes/n1/report?dry_run=true", #"{"epoch":\#(first)}"#, expect: 409)
+    #expect(dry["code"] == "stale_epoch")
     // Of a VM at another epoch nothing is believed either.
     let body = #"{"epoch":\#(second),"vms":[{"id":\#(vm["id"] ?? ""),"epoch":7,"state":"gone"}]}"#
     try house.post("/api/v1/nodes/n1/report", body, expect: 200)

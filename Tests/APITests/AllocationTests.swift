@@ -182,6 +182,7 @@ struct AllocationTests {
 
   @Test func thePastTellsWhoHadAnAddress() throws {
     let house = try House()
+    try house.post("/api/v1/pools", #"{"name":"lab","cidr":"172.16.0.0/28","network":"lab"}"#, expect: 201)
     try house.post(here, #"{"owner":"first"}"#, expect: 201)
     let before = try house.get("/api/v1/health")["time"] ?? ""
     try house.delete("/api/v1/allocations?owner=first")
@@ -192,9 +193,16 @@ struct AllocationTests {
     #expect(history.column("owner") == ["first", "second"])
     let past = try house.get("/api/v1/addresses/172.16.0.2?at=\(before)")
     #expect(past["matches.0.allocation.owner"] == "first")
+    #expect(past.column("pool", of: "matches") == ["default", "lab"])
+    #expect(past.column("state", of: "matches") == ["allocated", "available"])
+    let lab = try house.get("/api/v1/addresses/172.16.0.2?at=\(before)&network=lab")
+    #expect(lab.column("pool", of: "matches") == ["lab"])
+    let last = try house.get("/api/v1/addresses/172.16.0.15?at=\(before)")
+    #expect(last.column("state", of: "matches") == ["available", "reserved"])
     #expect(try house.get("/api/v1/addresses/172.16.0.2")["matches.0.allocation.owner"] == "second")
     try house.get("/api/v1/addresses/172.16.0.2?at=yesterday", expect: 400)
     try house.get("/api/v1/history", expect: 400)
+    try house.get("/api/v1/history?ip=172.16.0.2&owner=first", expect: 400)
   }
 
   @Test func anAddressTellsWhatItIs() throws {

@@ -65,6 +65,11 @@ import Wire
     let second = try house.get("/api/v1/cost?from=\(middle)&to=\(Instant.text(began + 8 * Billing.hour))")
     #expect(
       (first["total_micros"].flatMap { Int($0) } ?? 0) + (second["total_micros"].flatMap { Int($0) } ?? 0) == total)
+    // What begins where the period ends is not in it, and an earlier period may be asked for after a later one.
+    let before = try house.get("/api/v1/cost?from=\(Instant.text(began - 10))&to=\(Instant.text(began))")
+    #expect(before["total_micros"] == "0" && before.list("items").isEmpty, "\(before.text)")
+    let again = try house.get("/api/v1/cost?\(period)")
+    #expect(again["total_micros"] == "\(total)")
     let page = try house.get("/api/v1/billing?\(period)&limit=2")
     let rest = try house.get("/api/v1/billing?\(period)&limit=2&cursor=\(page["next_cursor"] ?? "")")
     #expect(page.column("vm") + rest.column("vm") == ["a", "a", "b"] && rest["next_cursor"] == nil)
@@ -72,6 +77,11 @@ import Wire
     #expect(lines.count == 4 && lines[0].hasPrefix("tenant,vm,id,node,datacenter,from,to,vcpus"))
     #expect(lines.dropFirst().reduce(0) { $0 + (Int($1.split(separator: ",").last ?? "") ?? 0) } == total)
     #expect(try house.get("/api/v1/cost?\(period)&tenant=acme").column("tenant") == ["acme"])
+    // Whoever names no end has that of the first page on all of them.
+    let opening = try house.get("/api/v1/billing?limit=1")
+    clock.withLock { $0 += Billing.hour }
+    let closing = try house.get("/api/v1/billing?limit=1&cursor=\(opening["next_cursor"] ?? "")")
+    #expect(opening["to"] != nil && closing["to"] == opening["to"], "\(closing.text)")
     try house.get("/api/v1/cost?from=yesterday", expect: 400)
     try house.get("/api/v1/cost?by=moon", expect: 400)
     try house.get("/api/v1/billing?format=xml", expect: 400)
@@ -128,15 +138,23 @@ import Wire
     let epoch = try house.register("n1", more: #","prices":{"off_peak":{"vcpu_micros":1000}}"#)
     let idle = try house.vm("idle")
     let busy = try house.vm("busy")
-    try house.report("n1", epoch, [(idle, "running"), (busy, "running")])
+    let late = try house.vm("late")
+    try house.report("n1", epoch, [(idle, "running"), (busy, "running"), (late, "running")])
     let usage =
-      #"{"epoch":\#(epoch),"usage":{"vcpus":2,"vms":[{"id":\#(idle["id"] ?? ""),"vcpus":0.2,"memory_mib":900},{"id":\#(busy["id"] ?? ""),"vcpus":2,"memory_mib":1000},{"id":77,"vcpus":1}]}}"#
+      #"{"epoch":\#(epoch),"usage":{"vcpus":2,"vms":[{"id":\#(idle["id"] ?? ""),"vcpus":0.2,"memory_mib":900},{"id":\#(busy["id"] ?? ""),"vcpus":2,"memory_mib":1000},{"id":\#(late["id"] ?? ""),"vcpus":1,"memory_mib":1000},{"id":77,"vcpus":1}]}}"#
     for round in 1...100 {
       try house.post("/api/v1/nodes/n1/report", usage, expect: 200)
       if round == 50 { #expect(try house.get("/api/v1/recommendations").list("items").isEmpty) }
     }
     let found = try house.get("/api/v1/recommendations")
-    #expect(found.column("name") == ["idle"])
+    #expect(found.column("name") == ["idle", "late"])
+    let page = try house.get("/api/v1/recommendations?limit=1")
+    #expect(page.column("name") == ["idle"])
+    let rest = try house.get("/api/v1/recommendations?limit=1&cursor=\(page["next_cursor"] ?? "")")
+    #expect(rest.column("name") == ["late"])
+    // What does not run is not measured any more, whatever it used.
+    try house.post("/api/v1/vms/late/stop", expect: 200)
+    #expect(try house.get("/api/v1/recommendations").column("name") == ["idle"])
     #expect(found["items.0.usual.vcpus"] == "0.2" && found["items.0.advised.vcpus"] == "0.25")
     #expect(found["items.0.advised.memory_mib"] == "1024" && found["items.0.saves_hourly_micros"] == "1750")
     #expect(try house.get("/api/v1/recommendations?tenant=acme").list("items").isEmpty)

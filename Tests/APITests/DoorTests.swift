@@ -17,6 +17,9 @@ import Testing
     // Ports do not count, nor the lower half of an IPv6 address.
     for port in 0..<LoginGuard.patience { #expect(!logins.failed("[2001:db8::\(port)]:\(port)", now)) }
     #expect(logins.failed("[2001:db8::ffff]:1", now) && logins.pause("[2001:db8::1]:2", now) == 1)
+    // Whoever waits as long as he is told has waited long enough.
+    let later = now + .milliseconds(1)
+    #expect(logins.pause("[2001:db8::1]:2", later) == 1 && logins.pause("[2001:db8::1]:2", later + .seconds(1)) == nil)
     #expect(logins.pause("[2001:db8:0:1::1]:2", now) == nil && logins.pause("10.0.23.111:9", now) == nil)
   }
 

@@ -74,6 +74,18 @@ import Wire
     #expect(own.contains("vm acme/b") && !own.contains { $0.hasPrefix("node") || $0.hasPrefix("vm default") })
   }
 
+  @Test func whoListensForANodeHearsOfWhatLeavesIt() throws {
+    let house = try House()
+    let epoch = try house.register("n1")
+    try house.report("n1", epoch, [(try house.vm("a", more: #","interfaces":[]"#), "running")])
+    try house.register("n2")
+    try house.post("/api/v1/vms/a/migrate", expect: 200)
+    try house.post("/api/v1/nodes/n1/cordon", expect: 200)
+    let heard = try events(house, "node=n1", until: "id: \(house.engine.status.revision)\n")
+    let kinds = heard.compactMap { $0["kind"]?.string }
+    #expect(kinds.contains("vm_moved"), "\(kinds)")
+  }
+
   @Test func s3_23_aThresholdOfABudgetIsInTheEventsOnceForEachCrossing() throws {
     let house = try House()
     try house.register("n1", more: #","prices":{"off_peak":{"vcpu_micros":1000}}"#)
@@ -133,6 +145,8 @@ import Wire
     try house.register("n1")
     try house.vm("a")
     try house.vm("down", more: #","start":false"#)
+    // A trial places nobody.
+    try house.post("/api/v1/vms?dry_run=true", #"{"name":"trial","vcpus":1,"memory_mib":64}"#, expect: 200)
     try house.vm("big", more: #","vcpus2":1"#, expect: 400)
     // The one that waited finds room by itself.
     #expect(eventually { (try? house.look("waits")["state"]) == "placed" })

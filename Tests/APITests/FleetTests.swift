@@ -13,6 +13,9 @@ import Wire
     #expect(try house.get("/api/v1/nodes?rack=n1&zone=a").column("name") == ["n1"])
     #expect(try house.get("/api/v1/nodes?label=ssd%3Dyes").column("name") == ["n2"])
     #expect(try house.get("/api/v1/nodes?state=lost").column("name").isEmpty)
+    for place in ["datacenter", "zone", "rack"] {
+      #expect(try house.get("/api/v1/nodes?\(place)=a%20b", expect: 400)["code"] == "invalid_field")
+    }
     let node = try house.get("/api/v1/nodes/n1")
     #expect(node["state"] == "ready" && node["topology.datacenter"] == "fra" && node["capacity.vcpus"] == "16")
     #expect(node["effective.vcpus"] == "14.4" && node["free.memory_mib"] == "29491" && node["vms"] == "0")
@@ -20,6 +23,8 @@ import Wire
     // Registered again: the next epoch, and what was not said stays.
     #expect(try house.register("n2", datacenter: "ams", expect: 200) == 2)
     #expect(try house.get("/api/v1/nodes/n2")["labels.ssd"] == "yes")
+    let bare = #"{"capacity":{"vcpus":16,"memory_mib":32768}}"#
+    #expect(try house.call("PUT", "/api/v1/nodes/n2", bare, expect: 200)["topology.datacenter"] == "ams")
     let page = try house.get("/api/v1/nodes?limit=1")
     #expect(page.column("name") == ["n1"])
     #expect(try house.get("/api/v1/nodes?limit=1&cursor=\(page["next_cursor"] ?? "")").column("name") == ["n2"])
@@ -106,6 +111,7 @@ import Wire
     let other = try house.register("n2")
     let moving = try house.post("/api/v1/vms/a/migrate", #"{"node":"n2"}"#, expect: 200)
     #expect(moving["state"] == "migrating" && moving["node"] == "n2" && moving["leaving"] == "n1")
+    for node in ["n1", "n2"] { #expect(try house.get("/api/v1/vms?node=\(node)").column("name") == ["a"]) }
     #expect(try house.report("n2", other)["desired.0.incoming"] == "true")
     try house.report("n2", other, [(moving, "running")])
     let moved = try house.look("a")
@@ -122,6 +128,17 @@ import Wire
     let idle = try house.vm("idle", more: #","start":false"#)
     #expect(idle["state"] == "stopped")
     #expect(try house.delete("/api/v1/vms/idle")["addresses.0.ip"] == idle["addresses.0.ip"])
+  }
+
+  @Test func aVMMovesToTheNodeThatIsNamedAndNotToTheBestOne() throws {
+    let house = try House()
+    let epoch = try house.register("n1")
+    let vm = try house.vm("a")
+    try house.report("n1", epoch, [(vm, "running")])
+    for name in ["n2", "n3"] { try house.register(name) }
+    #expect(try house.vm("b", more: #","node":"n2""#)["node"] == "n2")
+    #expect(try house.post("/api/v1/vms/a/migrate?dry_run=true", "{}", expect: 200)["node"] == "n2", "the fuller one")
+    #expect(try house.post("/api/v1/vms/a/migrate", #"{"node":"n3"}"#, expect: 200)["node"] == "n3")
   }
 
   @Test func severalVMsAreMadeTogetherOrNotAtAll() throws {
@@ -263,5 +280,8 @@ import Wire
     #expect(try house.call("PATCH", "/api/v1/vms/a", body, headers: match, expect: 412)["code"] == "revision_mismatch")
     let none = try house.call("PATCH", "/api/v1/vms/a", #"{"budget_hourly_micros":null}"#, expect: 200)
     #expect(none.json?["budget_hourly_micros"]?.isNull == true && none["priority"] == "900")
+    let whatever = [(name: "If-Match", value: "*")]
+    let any = try house.call("PATCH", "/api/v1/vms/a", #"{"priority":1}"#, headers: whatever, expect: 200)
+    #expect(any["priority"] == "1")
   }
 }

@@ -1,5 +1,6 @@
 import API
 import Domain
+import Engine
 import HTTPClient
 import TestSupport
 import Testing
@@ -45,6 +46,20 @@ import Wire
     }
   }
 
+  @Test func whatANodeSaysOfOthersVMsIsNotBelievedAndWhatItSaidLastStays() throws {
+    let house = try House()
+    let epoch = try house.register("n1")
+    try house.register("n2", datacenter: "ams")
+    let (mine, other) = (try house.vm("mine", more: #","node":"n1""#), try house.vm("other", more: #","node":"n2""#))
+    let each = [mine, other].map { #"{"id":\#($0["id"] ?? ""),"vcpus":0.5,"memory_mib":9}"# }.joined(separator: ",")
+    let body = #"{"epoch":\#(epoch),"usage":{"vcpus":1.5,"memory_mib":7,"vms":[\#(each)]}}"#
+    try house.post("/api/v1/nodes/n1/report", body, expect: 200)
+    try house.report("n1", epoch)
+    #expect(try house.get("/api/v1/vms/mine?usage=true")["usage.memory_mib"] == "9")
+    #expect(try house.get("/api/v1/vms/other?usage=true").json?["usage"]?.isNull == true)
+    #expect(try house.get("/api/v1/nodes/n1")["health.usage.vcpus"] == "1.5")
+  }
+
   @Test func whatNobodyHasMeasuredIsNull() throws {
     let house = try House()
     try house.register("n1")
@@ -83,6 +98,52 @@ import Wire
     // The first rests after having given way, so the second goes.
     try house.post("/api/v1/vms", forced.replacing(#""vcpus":14"#, with: #""vcpus":12"#), expect: 201)
     #expect(try count(#"type="forced",reason="create""#))
+  }
+
+  @Test func eachPreemptionIsCountedOnceAndSoIsItsTime() throws {
+    let clock = Shared<Int64>(1_700_000_000_000_000)
+    let house = try House(
+      clock: {
+        let now = clock.withLock { $0 }
+        return ClockReading(wall: now, boot: now)
+      })
+    // What is tried makes the engine look again, at a time that has moved on.
+    let trial = #"{"name":"trial","vcpus":1,"memory_mib":64,"interfaces":[]}"#
+    func becomes(_ condition: () throws -> Bool) throws -> Bool {
+      try eventually {
+        clock.withLock { $0 += 100_000 }
+        try house.post("/api/v1/vms?dry_run=true", trial, expect: 200)
+        return try condition()
+      }
+    }
+    let epoch = try house.register("n1")
+    let low = try house.vm("low", more: #","priority":1,"preemptible":true,"interfaces":[]"#)
+    try house.report("n1", epoch, [(low, "running")])
+    // Who waits for a node that takes nobody drives out as soon as it does.
+    try house.post("/api/v1/nodes/n1/cordon", expect: 200)
+    let big = #"{"name":"big","vcpus":14,"memory_mib":1024,"priority":900,"interfaces":[]}"#
+    #expect(try house.post("/api/v1/vms", big, expect: 201)["state"] == "pending")
+    try house.post("/api/v1/nodes/n1/uncordon", expect: 200)
+    #expect(try becomes { try house.look("big")["node"] == "n1" })
+    let gone = try house.look("low")
+    #expect(gone["state"] == "preempted" && gone["leaving"] == "n1")
+    clock.withLock { $0 += 40_000_000 }
+    try house.report("n1", epoch, [(gone, "gone")])
+    // What becomes of both afterwards is no further preemption.
+    try house.report("n1", epoch, [(try house.look("big"), "running")])
+    try house.delete("/api/v1/vms/big", expect: 202)
+    try house.report("n1", epoch, [(try house.look("big"), "gone")])
+    #expect(try becomes { try house.look("low")["node"] == "n1" })
+    try house.report("n1", epoch, [(try house.look("low"), "running")])
+    try house.post("/api/v1/vms/low/restart", expect: 200)
+    let lines = try house.get("/metrics").text.split(separator: "\n").filter { $0.hasPrefix("berth_preemption") }
+    #expect(
+      lines.filter { $0.hasPrefix("berth_preemptions_total") } == [
+        #"berth_preemptions_total{type="graceful",reason="waiting"} 1"#
+      ])
+    let sum = lines.first { $0.hasPrefix("berth_preemption_seconds_sum ") }?.split(separator: " ").last
+    #expect(lines.contains("berth_preemption_seconds_count 1"))
+    #expect((40..<50).contains(sum.flatMap { Double($0) } ?? 0), "\(lines)")
   }
 
   @Test func aTenantDrivesOutItsOwnVMsAndNobodyElses() throws {

@@ -124,6 +124,7 @@ struct PoolTests {
     let house = try House()
     let list = try house.get("/api/v1/pools/default/reservations")
     #expect(list.column("range") == ["172.16.0.0", "172.16.0.1", "172.16.0.255"])
+    #expect(try house.get("/api/v1/pools/default/reservations?limit=3")["next_cursor"] == nil, "it ends where they do")
     let made = try house.post(
       "/api/v1/pools/default/reservations", #"{"range":"172.16.0.2-172.16.0.9","reason":"printers"}"#, expect: 201)
     #expect(made["automatic"] == "false")

@@ -170,6 +170,39 @@ extension Agent {
     #expect(agent.actions([], now: .zero) == [.ensure(order(1, epoch: 2))])
   }
 
+  @Test func whoIsOnItsWayDownAndIsWaitedForByNobodyAnyMoreIsEndedAtOnce() {
+    var agent = agent()
+    agent.hear([down(order(1))])
+    let going = [ObservedVM(order(1), .stopping)]
+    #expect(agent.actions(going, now: .zero) == [])
+    agent.hear([], going, revision: 2)
+    #expect(agent.actions(going, now: .zero) == [.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)])
+  }
+
+  @Test func onlyWhoLeavesIsHandedOver() {
+    var agent = agent()
+    agent.hear([run(order(1, epoch: 2))])
+    #expect(!agent.mayHandOver(VMID(raw: 1), to: 2), "it is to stay here")
+  }
+
+  @Test func whatIsDownTakesNoRoom() {
+    var agent = agent()
+    agent.hear([down(order(1, cpu: 1_000)), run(order(2, cpu: 6_000)), run(order(3, cpu: 2_000))])
+    let there = [ObservedVM(order(1, cpu: 1_000), .stopping), ObservedVM(order(2, cpu: 6_000), .failed)]
+    #expect(agent.actions(there, now: .zero).contains(.ensure(order(3, cpu: 2_000))))
+  }
+
+  /// Berth refuses a report of more.
+  @Test func moreThanAReportTakesIsToldInSeveral() {
+    var agent = agent()
+    let orders = (1...UInt64(Limits.reports + 5)).map { order($0, cpu: 1) }
+    agent.hear(orders.map(run))
+    let there = orders.map { ObservedVM($0, .running) }
+    #expect(agent.report(there, now: .zero).vms.count == Limits.reports)
+    agent.hear(nil, there, revision: 2)
+    #expect(agent.report(there, now: .zero).vms.map(\.id) == orders.suffix(5).map(\.id))
+  }
+
   @Test func whoLeavesForAnotherNodeHasItsGraceUnderTheNextEpochToo() {
     var agent = agent()
     agent.hear([run(order(1, epoch: 1))])

@@ -80,6 +80,11 @@ import Wire
     let (ran, seen) = run(server(labels: #"{"keep":"here"}"#))
     #expect(ran.code == 0 && ran.out.contains("2/2 b (acme): not moved: its label keep is excluded"), "\(ran)")
     #expect(!seen.contains { $0.path == "/api/v1/vms/b/migrate" } && ran.out.contains("1 of 2 moved"))
+    let (there, _) = run(server(labels: #"{"keep":"there"}"#))
+    #expect(there.out.contains("2 of 2 moved"), "another value is another label: \(there)")
+    let (tenant, none) = run(server(), #"{"exclude_tenants":["default"]}"#)
+    #expect(tenant.out.contains("1/2 a (default): not moved: its tenant is excluded"), "\(tenant)")
+    #expect(!none.contains { $0.path.hasSuffix("migrate") } && tenant.out.contains("0 of 2 moved"))
     let (other, _) = run(server(refuses: "a"))
     #expect(other.out.contains("1/2 a (default): not moved: there is no room") && other.out.contains("1 of 2 moved"))
   }
@@ -99,6 +104,8 @@ import Wire
     #expect(noon.code == 1 && noon.err.contains("22:00 to 6:00 UTC") && seen.isEmpty, "\(noon)")
     #expect(run(server(), night, now: 23 * 3_600_000_000).ran.code == 0)
     #expect(run(server(), night, now: 5 * 3_600_000_000).ran.code == 0)
+    #expect(run(server(), night, now: 6 * 3_600_000_000).ran.code == 1, "the hour after the last")
+    #expect(run(server(), night, now: 22 * 3_600_000_000).ran.code == 0)
     let (dry, _) = run(server(), night, "--dry-run", now: 12 * 3_600_000_000)
     #expect(dry.code == 0 && dry.out.contains("not now"))
   }

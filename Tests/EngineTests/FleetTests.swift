@@ -66,6 +66,10 @@ struct FleetTests {
     #expect(vm(bench)?.epoch == 2 && held != nil && address(bench) == held)
     #expect(bench.engine.read { $0.node(a)?.state } == .lost)
     #expect(bench.engine.metrics.nodesLost.current == 1)
+    // Further news of the same loss are none, and being lost a second time is.
+    let next = try register(bench, a)
+    #expect(beat(bench, b) { bench.engine.metrics.nodesLost.current == 2 })
+    #expect(bench.engine.read { $0.node(a).map { $0.state == .lost && $0.epoch == next } } == true)
   }
 
   @Test func s3_70_withoutThatWishItWaitsForItsNodeWhichComesBack() throws {

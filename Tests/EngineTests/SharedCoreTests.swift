@@ -212,6 +212,7 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     second.clock.wall += 36_000_000_000
     _ = second.lead(2)
     #expect(second.core.isClockHeld)
+    #expect(second.appended.last?.time == second.core.tables.time && second.core.tables.time < second.clock.wall)
     second.allocate("a")
     #expect(second.appended.last?.time == first.clock.wall + 5_000_000)
     _ = second.land()
@@ -310,6 +311,45 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     old.allocate("again")
     _ = old.land()
     #expect(old.answers.value.last?.ip == "10.0.0.3")
+  }
+
+  /// A repeat was decided, and the barrier begun after it brought what another leader wrote: that came before.
+  @Test func anAnswerFromBeforeAnotherLeadersBatchIsNone() {
+    let (old, new) = (Node(seed: 1), Node(seed: 2))
+    for node in [old, new] { node.hear(.opened(LogHead(empty: logID))) }
+    new.hear(old.lead(1))
+    old.makePool()
+    new.hear(old.land())
+    old.allocate("a")
+    new.hear(old.land())
+    old.allocate("a")
+    #expect(old.barriers == [1])
+    old.hear(new.lead(2))
+    old.hear(.barrier(through: 1, .passed(sequence: 4)))
+    #expect(old.answers.value.last?.unavailable == .notLeading(nil))
+  }
+
+  @Test func whatWaitsBehindABatchIsTurnedAwayWithItsLeadership() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool()
+    node.allocate("a")
+    let leader = Leader(epoch: 2, node: "b", url: "http://b")
+    node.hear(.follows(leader))
+    #expect(node.answers.value.map(\.unavailable) == [.notLeading(leader)], "it need not wait for the batch's end")
+  }
+
+  @Test func whoIsDeposedBeforeItHasTakenOverTakesNothingOver() {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool()
+    node.hear(.takeover(epoch: 2))
+    node.hear(.follows(nil))
+    let before = node.appended.count
+    node.hear(.ended(.refused(.fenced)))
+    #expect(node.appended.count == before)
   }
 
   @Test func aBatchThatLandedAfterItsLeaderWasDeposedIsAnswered() {

@@ -189,6 +189,38 @@ import Testing
     #expect(desk.tables.nodeNames == [nodeName("n2")])
   }
 
+  /// Its processors are its own there: it cannot be moved while it runs.
+  @Test func whoHasASeatGoesDownOnADrainingNodeAndComesUpElsewhere() {
+    let desk = house()
+    desk.create("a") { ($0.isPinned, $0.graceSeconds) = (true, 40) }
+    desk.run("a")
+    let address = desk.addresses("a")
+    #expect(desk.vm("a").node == nodeName("n1") && !desk.vm("a").seat.cpus.isEmpty)
+    #expect(desk.ask(.fleet(.migrateVM(vmKey("a"), to: nil))).code == .vmState)
+    desk.ask(.fleet(.setNode(nodeName("n1"), .draining)))
+    desk.schedule()
+    let vm = desk.vm("a")
+    #expect(vm.state == .stopping && vm.node == nodeName("n1") && vm.why.contains("draining"))
+    #expect(vm.duty(of: nodeName("n1")) == .stop(graceSeconds: 40) && !vm.seat.cpus.isEmpty)
+    desk.report("a", .gone)
+    #expect(desk.vm("a").state == .placed && desk.vm("a").node == nodeName("n2") && desk.addresses("a") == address)
+    #expect(!desk.vm("a").seat.cpus.isEmpty && desk.tables.vms(on: nodeName("n1")).isEmpty)
+  }
+
+  /// Nobody comes and nobody goes: it is tried again all the same.
+  @Test func aDrainThatFoundNoRoomIsTriedAgainAfterAWhile() {
+    let desk = house(nodes: 1)
+    desk.create("a", cpus: 6)
+    desk.run("a")
+    desk.ask(.fleet(.setNode(nodeName("n1"), .draining)))
+    desk.schedule()
+    #expect(desk.vm("a").state == .running && desk.ledger.nextWork == desk.time + Limits.drainRest)
+    desk.node("n2")
+    desk.time += Limits.drainRest
+    desk.schedule()
+    #expect(desk.vm("a").state == .migrating && desk.vm("a").node == nodeName("n2"))
+  }
+
   // MARK: Nodes that are lost
 
   @Test func aVMOfALostNodeStaysWhereItIsUntilItsNodeIsFenced() {
@@ -406,6 +438,43 @@ import Testing
     #expect(desk.create("b", cpus: 1).vms[0].vm.state == .pending && desk.node("n1").state == .cordoned)
     desk.ask(.fleet(.fenceNode(nodeName("n1"))))
     #expect(desk.ask(.fleet(.setNode(nodeName("n1"), .ready))).code == .nodeState)
+  }
+
+  /// A node that comes back with less than its VMs have is refused, whatever it is that is missing.
+  @Test func aNodeKeepsTheDevicesProcessorsAndCustomAmountsThatItsVMsHave() {
+    let desk = Desk()
+    let (gpu, licence) = (DeviceModel(trusted: "gpu"), ResourceName(trusted: "licence"))
+    let halves = [NUMANode(cpus: CPUSet(0..<4), memory: 16_384), NUMANode(cpus: CPUSet(4..<8), memory: 16_384)]
+    func whole(_ node: inout Node) {
+      node.numa = halves
+      node.devices = [Device(id: DeviceID(trusted: "g0"), model: gpu)]
+      node.custom = [CustomAmount(licence, 2)]
+    }
+    desk.node("n1", whole)
+    func again(_ change: (inout Node) -> Void) -> Outcome {
+      guard var node = desk.tables.node(nodeName("n1")) else { preconditionFailure("no node") }
+      change(&node)
+      return desk.ask(.fleet(.registerNode(node)))
+    }
+    for (name, change) in [
+      ("seated", { ($0.isSingleNUMA, $0.interfaces) = (true, []) }),
+      ("device", { ($0.devices, $0.interfaces) = ([DeviceRequest(gpu)], []) }),
+      ("custom", { ($0.custom, $0.interfaces) = ([CustomAmount(licence, 2)], []) })
+    ] as [(String, (inout VMSpec) -> Void)] {
+      #expect(desk.create(name, cpus: 1, memory: 1, change).vms[0].vm.state == .placed)
+    }
+    #expect(desk.vm("seated").seat.numa == 0 && desk.vm("seated").seat.cpus.isEmpty)
+    let epoch = desk.tables.node(nodeName("n1"))?.epoch
+    for (what, change) in [
+      ("processors of their own", { $0.numa = [NUMANode(cpus: CPUSet(0..<8), memory: 32_768)] }),
+      ("device", { $0.devices = [] }), ("less licence", { $0.custom = [CustomAmount(licence, 1)] })
+    ] as [(String, (inout Node) -> Void)] {
+      let refusal = again(change).refusal
+      let detail = refusal?.detail ?? "taken"
+      #expect(refusal?.code == .nodeInUse && detail.contains(what), "\(what): \(detail)")
+    }
+    #expect(desk.tables.node(nodeName("n1"))?.epoch == epoch)
+    #expect(again { $0.custom = [CustomAmount(licence, 3)] }.refusal == nil)
   }
 
   @Test func aDryRunTellsWhereAndChangesNothing() {

@@ -6,7 +6,7 @@ import Testing
 /// What-if questions about money, and what a VM may cost.
 @Suite struct CostPlanTests {
   /// A dear node with three VMs of 1, 2 and 3 vCPUs, and a cheap one.
-  private func house() -> Desk {
+  private func house(isCheapThere: Bool = true) -> Desk {
     let desk = Desk()
     desk.node("dear") { $0.prices = Prices(Rates(cpu: 10_000)) }
     for (cpus, name) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -16,9 +16,11 @@ import Testing
       }
       run(desk, name)
     }
-    desk.node("cheap") { $0.prices = Prices(Rates(cpu: 4_000)) }
+    if isCheapThere { addCheap(desk) }
     return desk
   }
+
+  private func addCheap(_ desk: Desk) { desk.node("cheap") { $0.prices = Prices(Rates(cpu: 4_000)) } }
 
   private func run(_ desk: Desk, _ name: String) {
     let vm = desk.vm(name, tenant: name == "c" ? "acme" : "default")
@@ -48,6 +50,18 @@ import Testing
     #expect(moves(desk) { $0.excludedLabels = Labels([("keep", "there")])! }.moves.count == 3)
     #expect(moves(desk) { $0.tenant = TenantName(trusted: "acme") }.moves.map(\.vm.name.text) == ["c"])
     #expect(desk.entries.count == entries && desk.vm("a").node == nodeName("dear"), "nothing has happened")
+  }
+
+  /// What the plan lists is what `migrate` takes: only what runs, and nothing that has a seat of its own.
+  @Test func onlyWhatRunsAndCanBeMovedIsListed() {
+    let desk = house(isCheapThere: false)
+    desk.create("placed", cpus: 1, memory: 1) { $0.interfaces = [] }
+    desk.create("pinned", cpus: 1, memory: 1) { ($0.isPinned, $0.interfaces) = (true, []) }
+    run(desk, "pinned")
+    #expect(desk.vm("pinned").state == .running && desk.vm("pinned").seat != .plain)
+    #expect(desk.vm("placed").state == .placed && desk.vm("placed").node == nodeName("dear"))
+    addCheap(desk)
+    #expect(moves(desk).moves.map(\.vm.name.text) == ["c", "b", "a"])
   }
 
   @Test func aPlanStopsWhereTheCheapNodeIsFull() {

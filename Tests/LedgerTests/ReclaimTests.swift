@@ -43,6 +43,7 @@ import Testing
     // At the end it is lost, and nobody minds.
     pass(desk, seconds: 120)
     #expect(desk.tables.node(nodeName("n1"))?.state == .lost && desk.vm("a").state == .running)
+    #expect(desk.tables.node(nodeName("n1"))?.revision == desk.tables.revision)
     #expect(desk.entries.last?.kind == .nodeLost && desk.ledger.nextWork == nil)
   }
 
@@ -68,6 +69,21 @@ import Testing
     // The node has let go of it: it runs.
     desk.ask(.fleet(.reportVMs(nodeName("n1"), epoch: 1, [VMReport(id: gone.id, epoch: gone.epoch, fact: .gone)])))
     #expect(desk.vm("a").duty(of: nodeName("n2")) == .run)
+  }
+
+  @Test func whoseMoveAwayFailsStillGoesDownInTime() {
+    let desk = house(["n1", "n2"])
+    create(desk, "a") { $0.graceSeconds = 30 }
+    _ = reclaim(desk, "n1", seconds: 120)
+    desk.schedule()
+    #expect(desk.vm("a").state == .migrating)
+    desk.ask(.fleet(.setNode(nodeName("n2"), .cordoned)))
+    desk.report("a", .failed)
+    #expect(desk.vm("a").state == .running && desk.vm("a").node == nodeName("n1"))
+    pass(desk, seconds: 89)
+    #expect(desk.vm("a").state == .running)
+    pass(desk, seconds: 1)
+    #expect(desk.vm("a").state == .preempted && desk.vm("a").duty(of: nodeName("n1")) == .stop(graceSeconds: 30))
   }
 
   /// A grace longer than the notice is no reason to go down for whoever can move.

@@ -1,4 +1,6 @@
+import Log
 import LogEtcd
+import Platform
 import Testing
 
 /// The bytes of every kind of request, as the machine writes them. Keys and values are Base64: `L2IvZXBvY2g=` is
@@ -66,6 +68,27 @@ import Testing
     #expect(
       String(decoding: EtcdWatch(keys.epoch, to: keys.logEnd, from: 8).body, as: UTF8.self)
         == #"{"create_request":{"key":"L2IvZXBvY2g=","range_end":"L2IvbG9nMA==","start_revision":"8"}}"#)
+  }
+
+  /// Another version of Berth reads these.
+  @Test func whatIsKeptBesideTheLogKeepsItsText() {
+    let (log, other) = (SHA256Digest(of: Array("abc".utf8)), SHA256Digest(of: []))
+    let (hex, otherHex) = (
+      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
+    #expect(EtcdMeta.encode(log) == Array("berth-log 1 \(hex)".utf8))
+    #expect(EtcdMeta.decode(EtcdMeta.encode(log)) == log)
+    for text in ["berth-log 2 \(hex)", "berth-log 1 \(hex.dropLast())", "berth-log 1 \(hex.dropLast())x", "other"] {
+      #expect(EtcdMeta.decode(Array(text.utf8)) == nil, "\(text)")
+    }
+    let anchor = LogHead(logID: log, sequence: 7, hash: other, nextRevision: 9, time: 11)
+    let head = EtcdSnapshotHead(SnapshotImage(anchor: anchor, bytes: []))
+    let text = "berth-snapshot 1 \(hex) 7 \(otherHex) 9 11 0 \(otherHex)"
+    #expect(String(decoding: head.value, as: UTF8.self) == text)
+    let read = EtcdSnapshotHead(reading: Array(text.replacing(" 11 0 ", with: " 11 5 ").utf8))
+    #expect(read?.anchor == anchor && read?.size == 5 && read?.digest == other && read?.chunks == 1)
+    #expect(EtcdSnapshotHead(reading: Array(text.utf8)) == nil, "an empty one is none")
   }
 
   @Test func keysSortAsTheirNumbersDo() {

@@ -48,7 +48,7 @@ import Testing
       $0.strategy = .manual
       $0.node = name("b")
     }
-    #expect(fleet.ask(manual).node == "b")
+    #expect(fleet.ask(manual).node == "b" && fleet.ask(manual).explanation.isExact)
     fleet.put(node("b") { $0.state = .cordoned })
     let refused = fleet.ask(manual)
     #expect(refused.isPending)
@@ -90,6 +90,24 @@ import Testing
     #expect(fleet.ask(near).node == "a")
     near.locality.maxLatency = 399
     #expect(fleet.ask(near).node == "b")
+    // What nobody says any more is not known any more.
+    near.locality.maxLatency = 500
+    fleet.setLatencies([])
+    #expect(fleet.ask(near).node == "b")
+  }
+
+  @Test func whoIsTooFarIsNamedAndWhoIsNearIsNot() {
+    var fleet = two()
+    fleet.put(node("c") { $0.topology = place("d3") })
+    fleet.setLatencies([
+      Latency(from: "d1", to: "d2", microseconds: 400), Latency(from: "d1", to: "d3", microseconds: 900)
+    ])
+    var near = spec(cpu: 10) { $0.locality.latencyFrom = "d1" }
+    near.locality.maxLatency = 500
+    fleet.run(9, spec { $0.node = name("b") })
+    let refused = fleet.ask(near)
+    #expect(refused.explanation.removed(by: .latency) == 1)
+    #expect(refused.explanation.text.contains("d3 900 us") && !refused.explanation.text.contains("d2 "))
   }
 
   @Test func spreadingAloneAndWhyNotWhenThereAreTooFewPlaces() {
@@ -251,6 +269,35 @@ import Testing
     #expect(fleet.ask(two).placement?.seat.cpus.description == "3,7")
     fleet.run(3, two)
     #expect(fleet.ask(spec { $0.isPinned = true }).isPending)
+  }
+
+  /// In one NUMA node, and without processors of their own: what they take there is counted, and given back.
+  @Test func aNUMANodeIsFullWhenItsMemoryOrItsProcessorsAre() {
+    let halves = [NUMANode(cpus: CPUSet(0..<4), memory: 6_144), NUMANode(cpus: CPUSet(4..<8), memory: 6_144)]
+    func bound(_ cpu: Int32, _ memory: Int32) -> VMSpec { spec(cpu: cpu, memory: memory) { $0.isSingleNUMA = true } }
+    for (large, small) in [(bound(1, 4), bound(1, 3)), (bound(3, 1), bound(2, 1))] {
+      var fleet = Fleet([node("a", cpu: 8, memory: 12) { $0.numa = halves }])
+      #expect(fleet.run(1, large).placement?.seat.numa == 0 && fleet.run(2, large).placement?.seat.numa == 1)
+      let refused = fleet.ask(small)
+      #expect(refused.explanation.removed(by: .numa) == 1, "in all there is room: \(refused.explanation.text)")
+      var anywhere = small
+      anywhere.isSingleNUMA = false
+      #expect(fleet.ask(anywhere).node == "a")
+      fleet.remove(vm: VMID(revision: 2))
+      #expect(fleet.run(3, small).placement?.seat.numa == 1)
+    }
+  }
+
+  @Test func whoIsPinnedAcrossNUMANodesUsesFewOfThem() {
+    let parts = [
+      NUMANode(cpus: CPUSet(0..<2), memory: 1_024), NUMANode(cpus: CPUSet(2..<6), memory: 1_024),
+      NUMANode(cpus: CPUSet(6..<8), memory: 1_024)
+    ]
+    var fleet = Fleet([node("a", cpu: 20, memory: 20) { $0.numa = parts }])
+    let wide = spec(cpu: 4, memory: 4) { $0.isPinned = true }
+    #expect(fleet.ask(wide).placement?.seat.cpus.description == "2-5")
+    let refused = fleet.ask(spec(cpu: 9, memory: 4) { $0.isPinned = true })
+    #expect(refused.explanation.removed(by: .pinning) == 1, "there are eight")
   }
 
   @Test func backedVMsNeverTakeMoreThanIsThereHoweverMuchIsPromised() {

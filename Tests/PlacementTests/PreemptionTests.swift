@@ -47,6 +47,11 @@ import Testing
     #expect(priced.ask(urgent { $0.preemption = .lower }).victims == ["vm-1"])
     #expect(priced.ask(urgent { $0.preemption = .cost }).victims == ["vm-2"])
     #expect(priced.ask(urgent { ($0.preemption, $0.budget) = (.cost, 100) }).victims == ["vm-2"])
+    // What it drives out must not cost more than it may.
+    priced.remove(vm: VMID(revision: 2))
+    priced.run(3, spec(cpu: 2, memory: 1) { $0.priority = 200 })
+    #expect(priced.ask(urgent { $0.preemption = .cost }).victims == ["vm-1"])
+    #expect(priced.ask(urgent { ($0.preemption, $0.budget) = (.cost, 100) }).isPending)
   }
 
   @Test func equalAndHigherPrioritiesAndTheUnpreemptibleStay() {
@@ -62,6 +67,11 @@ import Testing
       key: key("vm-1"), id: VMID(revision: 1), spec: spec(cpu: 2) { ($0.priority, $0.isPreemptible) = (100, true) },
       state: .running, node: name("a"), preemptions: 1, preemptedAt: 1_000)
     fleet.put(victim)
+    #expect(fleet.ask(urgent(), time: 2_000).isPending)
+    // Also after something that was not to be.
+    let mark = fleet.mark
+    fleet.remove(vm: victim.id)
+    fleet.rollback(to: mark)
     #expect(fleet.ask(urgent(), time: 2_000).isPending)
     #expect(fleet.ask(urgent(), time: 1_000 + Limits.preemptionRest).victims == ["vm-1"])
     var again = PlacementRequest(key("vm-9"), urgent(), time: 1_000 + Limits.preemptionRest)

@@ -69,6 +69,28 @@ import Wire
     return try JSONValue(parsing: answer.body)["principal"]?.string ?? "-"
   }
 
+  /// Whoever has one host has that host's certificate, and with it must not be able to end what runs on another.
+  @Test func anAgentsCertificateSpeaksForItsOwnNodeAlone() throws {
+    for line in ["ca", "node a --ip 127.0.0.1", "agent host-7"] { try cert(line) }
+    let berth = try Berth(
+      temporary.file("data"),
+      ["--tls-cert", file("a.pem"), "--tls-key", file("a.key"), "--tls-client-ca", file("ca.pem")])
+    let own = TLSFiles(certificate: file("host-7.pem"), key: file("host-7.key"))
+    let context = try TLSContext.client(authorities: file("ca.pem"), own: own)
+    let client = HTTPClient(.tcp(host: "127.0.0.1", port: berth.port), tls: context)
+    func ask(_ method: String, _ path: String, _ body: String) throws -> Answer {
+      try Answer(client.send(ClientRequest(method, "/api/v1/nodes/\(path)", body: Array(body.utf8))))
+    }
+    let body = #"{"capacity":{"vcpus":4,"memory_mib":4096}}"#
+    #expect(try ask("PUT", "host-7", body).status == 201)
+    #expect(try ask("POST", "host-7/report", #"{"epoch":1}"#).status == 200)
+    for (method, path, body) in [("PUT", "host-8", body), ("POST", "host-8/report", #"{"epoch":1}"#)] {
+      let refused = try ask(method, path, body)
+      #expect(refused.status == 403 && refused.code == "outside_scope", "\(method) \(path): \(refused.text)")
+    }
+    #expect(berth.stop() == .exited(0))
+  }
+
   @Test func whoComesWithACertificateIsKnownByItAndNobodyElseComesIn() throws {
     for line in ["ca", "node a --ip 127.0.0.1", "agent host-7"] { try cert(line) }
     let berth = try Berth(

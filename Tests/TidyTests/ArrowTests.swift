@@ -68,6 +68,7 @@ func addressComplaints(_ file: TextFile) -> [String] {
     #expect(manifest["berth"]?.contains("LogSQLite") == true && manifest["berth-bench"]?.contains("Ledger") == true)
     let folders = Set(Repository.files.filter { $0.isSwift && !$0.room.isEmpty }.map(\.room))
     #expect(folders.subtracting(manifest.keys) == [], "folders without a target in the manifest")
+    #expect(Set(manifest.keys).subtracting(folders) == [], "targets of which no rule sees a file")
   }
 
   @Test func everyImportIsAnArrow() { expectNone(Repository.files.flatMap { importComplaints($0, manifest) }) }

@@ -16,6 +16,16 @@ func lengthComplaints(_ file: TextFile) -> [String] {
   for (index, line) in file.lines.enumerated() where line.count > columnsMax && !line.contains("://") {
     complaints.append(file.complaint(index, "\(line.count) columns, more than \(columnsMax)"))
   }
+  for (key, start, count) in functionsOverLimit(file) where longFunctions[key] == nil {
+    complaints.append(file.complaint(start, "a function of \(count) lines"))
+  }
+  return complaints
+}
+
+/// Functions that are too long, by the key of their exception.
+private func functionsOverLimit(_ file: TextFile) -> [(key: String, start: Int, count: Int)] {
+  guard file.isSource else { return [] }
+  var found: [(key: String, start: Int, count: Int)] = []
   var open: [(start: Int, indent: String)] = []
   for (index, line) in file.code.enumerated() {
     let indent = String(line.prefix { $0 == " " })
@@ -27,12 +37,25 @@ func lengthComplaints(_ file: TextFile) -> [String] {
     if line.hasPrefix(indent + "}"), let function = open.last(where: { $0.indent == indent }) {
       open.removeAll { $0.indent.count >= indent.count }
       let key = "\(file.path): \(file.lines[function.start].drop { $0 == " " })"
-      if index - function.start + 1 > functionLinesMax, longFunctions[key] == nil {
-        complaints.append(file.complaint(function.start, "a function of \(index - function.start + 1) lines"))
-      }
+      let count = index - function.start + 1
+      if count > functionLinesMax { found.append((key, function.start, count)) }
     }
   }
-  return complaints
+  return found
+}
+
+/// Exceptions without a reason, and those for what is not, or no more, too long.
+func exceptionComplaints(
+  files: [String: String], functions: [String: String], in tree: [TextFile]
+) -> [String] {
+  let longFiles = Set(tree.filter { $0.lines.count > linesMax }.map(\.path))
+  let longFunctions = Set(tree.flatMap(functionsOverLimit).map(\.key))
+  let needless = files.keys.filter { !longFiles.contains($0) } + functions.keys.filter { !longFunctions.contains($0) }
+  let bare = files.merging(functions, uniquingKeysWith: { one, _ in one }).filter {
+    $0.value.split(separator: " ").count < 4
+  }
+  return needless.sorted().map { "\($0) needs no exception any more" }
+    + bare.keys.sorted().map { "the exception of \($0) has no reason" }
 }
 
 /// `package` declarations without a sentence above them.
@@ -144,11 +167,24 @@ func essayComplaints(_ files: [TextFile]) -> [String] {
   @Test func everyRoomHasAnEssay() { expectNone(essayComplaints(Repository.files)) }
 
   @Test func exceptionsAreStillNeeded() {
-    for path in longFiles.keys {
-      #expect((Repository.file(path)?.lines.count ?? 0) > linesMax, "\(path) needs no exception any more")
-    }
-    for (key, reason) in longFiles.merging(longFunctions, uniquingKeysWith: { one, _ in one }) {
-      #expect(reason.split(separator: " ").count >= 4, "\(key) has no reason")
+    expectNone(exceptionComplaints(files: longFiles, functions: longFunctions, in: Repository.files))
+  }
+
+  @Test func needlessExceptionsAreSeen() {
+    let body = String(repeating: "    x()\n", count: functionLinesMax)
+    let tree = [
+      TextFile("Sources/A/X.swift", "  func f() {\n\(body)  }\n  func g() {\n  }\n"),
+      TextFile("Tests/A/Y.swift", String(repeating: "\n", count: linesMax))
+    ]
+    let reason = "it is one table"
+    expectNone(
+      exceptionComplaints(
+        files: ["Tests/A/Y.swift": reason], functions: ["Sources/A/X.swift: func f() {": reason], in: tree))
+    for (files, functions) in [
+      (["Sources/A/X.swift": reason], [:]), (["Sources/A/Z.swift": reason], [:]), (["Tests/A/Y.swift": "long"], [:]),
+      ([:], ["Sources/A/X.swift: func g() {": reason]), ([:], ["Sources/A/X.swift: func f() {": "it is long"])
+    ] as [([String: String], [String: String])] {
+      #expect(exceptionComplaints(files: files, functions: functions, in: tree).count == 1, "\(files) \(functions)")
     }
   }
 

@@ -108,6 +108,28 @@ import VMM
     #expect(backend.phase(2) == nil)
   }
 
+  /// Whether it can be had is the other node's affair; it is there under its own order, alone, and can be ended.
+  @Test(arguments: backends) func whatIsTakenOverIsSeenAtOnceAndRunsOrFailsUnderItsOwnOrder(_ under: BackendUnderTest) {
+    let (backend, settle) = under.make()
+    var incoming = order(1, epoch: 2)
+    incoming.isIncoming = true
+    backend.ensure(incoming)
+    #expect(backend.observe().map(\.order) == [incoming])
+    backend.ensure(order(1, epoch: 3))
+    settle()
+    #expect(backend.observe().map(\.epoch) == [2] && [.running, .failed].contains(backend.phase(1)))
+    backend.stop(VMID(raw: 1), epoch: 2, graceSeconds: 0)
+    settle()
+    #expect([.down, .failed].contains(backend.phase(1)))
+    backend.remove(VMID(raw: 1), epoch: 2)
+    #expect(backend.observe().isEmpty)
+    // One that runs here is not taken over a second time.
+    backend.ensure(order(1, epoch: 4))
+    settle()
+    backend.ensure(incoming)
+    #expect(backend.observe().map(\.order) == [order(1, epoch: 4)] && backend.phase(1) == .running)
+  }
+
   @Test(arguments: backends) func observingIsCompleteAndInOrder(_ under: BackendUnderTest) {
     let (backend, settle) = under.make()
     for id: UInt64 in [5, 3, 9, 1] { backend.ensure(order(id)) }

@@ -55,7 +55,8 @@ enum Main {
     case "placement":
       try PlacementBench.main(
         Options(rest, known: ["nodes", "vms", "churn", "preemptions", "trace", "only", "seed"]))
-    case "ledger": try LedgerBench.main(Options(rest, known: ["count", "pools", "many-vms", "vms"], switches: ["short", "reports"]))
+    case "ledger":
+      try LedgerBench.main(Options(rest, known: ["count", "pools", "many-vms", "vms"], switches: ["short", "reports"]))
     default: complain(usage, exit: 2)
     }
   }

@@ -17,6 +17,9 @@ READS = 64
 # The fleet that VMs are made on, beside the cluster.
 FLEET_NODES = 100
 VMS = 3_000
+# Pools that all nodes are asked for addresses of at once, and how many addresses of each node.
+POOLS = 10
+OF_POOLS = 2_000
 
 
 class Cluster:
@@ -137,6 +140,7 @@ def cluster(setting):
         for name, runs in rounds.items():
             found[name] = {key: statistics.median(run[key] for run in runs) for key in ("per_second", "p50_us", "p99_us")}
         found.update(reads(setting, world))
+        found["pools"] = pools(setting, world)
         found["propagation"] = propagation(world)
         found["vms"] = vms(setting, world)
         found["fresh"] = fresh(setting, world)
@@ -174,6 +178,29 @@ def reads(setting, world):
                 follower, f"/api/v1/ip/{owner}{query}", connections=connections, seconds=setting.seconds,
                 warmup=setting.warmup)
     return {"reads": rows}
+
+
+def pools(setting, world):
+    """Addresses of ten pools, asked of all three nodes at once, 16 in flight at each."""
+    for number in range(POOLS):
+        status, answer = ask(world.leader(), "POST", "/api/v1/pools",
+                             {"name": f"p-{number:013}", "cidr": f"172.16.{number * 16}.0/20"})
+        if status != 201:
+            raise Skipped(f"no pool {number}: {answer}")
+    body = '{"owner":"vm-%n"}'
+    running = [
+        setting.start_load(node, "/api/v1/pools/p-%r/allocations", method="POST", body=body, expect="201", connections=16,
+                           count=OF_POOLS, first=setting.owners(), random_range=POOLS, digits=13)
+        for node in world.nodes
+    ]
+    runs = []
+    for node, process in zip(world.nodes, running):
+        out, err = process.communicate()
+        if process.returncode != 0:
+            raise Skipped(f"{node.name}: {err.strip()}")
+        runs.append(json.loads(out))
+    return {"per_second": sum(run["per_second"] for run in runs), "p50_us": statistics.median(r["p50_us"] for r in runs),
+            "p99_us": max(run["p99_us"] for run in runs)}
 
 
 def vms(setting, world):

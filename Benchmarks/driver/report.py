@@ -146,6 +146,8 @@ class Report:
                 for connections in (1, 256) for name in names]
         rows += [(f"create a VM, at {where}", 256, *(number(c["vms"][name][k]) for k in ("per_second", "p50_us", "p99_us")))
                  for name, where in (("leader", "the leader"), ("follower", "a follower"))]
+        rows += [("berth, of 10 pools, at all three nodes", 48, *(number(c["pools"][k])
+                                                                  for k in ("per_second", "p50_us", "p99_us")))]
         head = ("writes", "in flight", "requests/s", "p50 us", "p99 us")
         batch = [
             (most or "whatever waits", number(run["per_second"]), number(run["p50_us"]))

@@ -5,8 +5,9 @@
 #   docker run -p 9000:9000 berth -p 9000 --network 10.0.0.0/16        flags alone are those of `berth serve`
 #   docker run --network host berth pool list                          the same binary is the command line
 #
-# There are no tokens and no TLS yet, and a container must listen beyond loopback: whoever reaches the published port
-# can give out and release addresses. Berth says so in its log at each start.
+# A container must listen beyond loopback, and as it is here it asks for no token and speaks no TLS: whoever reaches the
+# published port can give out and release addresses. Berth says so in its log at each start. With BERTH_INSECURE empty it
+# wants both: --auth required, --tls-cert, --tls-key.
 ARG SWIFT_IMAGE=swift:6.3-bookworm
 FROM ${SWIFT_IMAGE} AS build
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

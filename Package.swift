@@ -100,12 +100,15 @@ let package = Package(
       ].map { .byName(name: $0) },
       swiftSettings: strict + [.strictMemorySafety()],
       // One copy of functions that are the same byte for byte, and the relocations of a program that may lie anywhere
-      // as bits instead of 24 bytes each (which glibc reads from 2.36 on).
+      // as bits instead of 24 bytes each (which glibc reads from 2.36 on). What a server runs lies together
+      // (`Benchmarks/functions.sh`).
       linkerSettings: [
         .unsafeFlags(
           [
             "-use-ld=lld", "-Xlinker", "--icf=safe", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker",
-            "--no-export-dynamic", "-Xlinker", "--gc-sections"
+            "--no-export-dynamic", "-Xlinker", "--gc-sections", "-Xlinker",
+            "--symbol-ordering-file=\(Context.packageDirectory)/Benchmarks/functions.txt", "-Xlinker",
+            "--no-warn-symbol-ordering"
           ],
           .when(configuration: .release))
       ]),

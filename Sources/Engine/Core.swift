@@ -269,8 +269,9 @@ package final class Core {
       return options.answering { for answer in answers { answer.send() } }
     }
     let decidedAt = head.sequence
-    wait(barrier: barrier) { end in
-      if case .passed = end, self.newestForeign <= decidedAt {
+    // It is the core itself that keeps this until then.
+    wait(barrier: barrier) { [unowned self] end in
+      if case .passed = end, newestForeign <= decidedAt {
         for answer in answers { answer.send() }
       } else {
         for answer in answers { answer.done(.unavailable(.notLeading(nil))) }

@@ -78,7 +78,7 @@ package final class NodeWatch: @unchecked Sendable {
     }
     guard leadership != .alone, !isProving, wantsProof(at: now) else { return }
     isProving = true
-    core.wait(barrier: barrier) { end in
+    core.wait(barrier: barrier) { [unowned self, unowned core] end in
       self.isProving = false
       if case .passed = end, core.leadership == leadership { self.prove(at: now) }
     }

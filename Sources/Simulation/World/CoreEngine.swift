@@ -223,7 +223,7 @@ package final class CoreEngine: SimulatedEngine {
   /// A client reads, and looks at one address.
   package func read(_ ticket: UInt64) {
     let ip = IPAddress(v4: 0x0A00_0000 + UInt32(ticket % 64))
-    core.wait(barrier: { wishes.append(.barrier($0)) }) { end in
+    core.wait(barrier: { wishes.append(.barrier($0)) }) { [unowned self] end in
       switch end {
       case .passed:
         self.said.append(.read(ticket, sequence: self.core.head.sequence))

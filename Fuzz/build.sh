@@ -26,4 +26,4 @@ done
 flags=()
 for room in Sources/C/*/include; do flags+=(-I "$room"); done
 swiftc -O -wmo -swift-version 6 -package-name berth -module-name "$target" -sanitize=fuzzer,address -parse-as-library \
-  "${flags[@]}" -lcrypto -lzstd -suppress-warnings "$copy"/*.swift "Fuzz/$target.swift" -o "$program"
+  "${flags[@]}" -lssl -lcrypto -lzstd -suppress-warnings "$copy"/*.swift "Fuzz/$target.swift" -o "$program"

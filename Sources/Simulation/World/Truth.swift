@@ -75,6 +75,11 @@ struct Truth {
       if !written.insert(operation).inserted { world.violate("operation \(operation) was written twice") }
     }
     log.append(place)
+    // What was sent once more, as it was, is lost no more.
+    mustNotice = mustNotice.filter { index in
+      let head = world.nodes[index].engine.head
+      return head.sequence != sequence || head.hash != place.hash
+    }
     world.hosts?.truth.wrote(batch, in: world)
     world.fold(sequence, batch.epoch, batch.nonce)
   }

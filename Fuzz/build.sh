@@ -24,6 +24,12 @@ for place in $fuzzed; do
   done
 done
 flags=()
-for room in Sources/C/*/include; do flags+=(-I "$room"); done
+for room in Sources/C/*/; do
+  flags+=(-I "${room}include")
+  for file in "$room"*.c; do
+    gcc -c -O2 -I "${room}include" "$file" -o "$copy/$(basename "$file" .c).o"
+    flags+=("$copy/$(basename "$file" .c).o")
+  done
+done
 swiftc -O -wmo -swift-version 6 -package-name berth -module-name "$target" -sanitize=fuzzer,address -parse-as-library \
   "${flags[@]}" -lssl -lcrypto -lzstd -suppress-warnings "$copy"/*.swift "Fuzz/$target.swift" -o "$program"

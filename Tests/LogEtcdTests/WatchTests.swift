@@ -84,4 +84,31 @@ import Testing
     let (first, then) = (follows ?? .max, passed() ?? 0)
     #expect(first < then, "\(driven.events.suffix(3))")
   }
+
+  /// After a backup revisions are given anew: what was this node's epoch and batch may be another's of the same numbers.
+  @Test func whoLeadsKnowsItsEpochFromAnotherOfTheSameNumber() {
+    let driven = Driven()
+    let keys = EtcdKeys(prefix: "/berth/")
+    driven.give(.start(after: nil))
+    let backup = driven.etcd.backup()
+    #expect(driven.lead())
+    let (head, at) = (driven.machine.toldHead.sequence, driven.machine.headRevision)
+    driven.etcd.restore(backup)
+    for (key, value) in [(keys.epoch, EtcdEpoch(nonce: 7, node: "b", url: "http://b").value), (keys.log(head), [1])] {
+      _ = driven.etcd.handle(.txn(EtcdTxn([], then: [.put(key: key, value: value, lease: 0)])), now: 0)
+    }
+    #expect(driven.etcd.now(keys.log(head))?.modified == at, "the batch before that is another one")
+    driven.give(.barrier(1))
+    let end = {
+      driven.events.first {
+        switch $0 {
+        case .lost, .barrier(_, .passed): true;
+        default: false
+        }
+      }
+    }
+    #expect(driven.pass(until: { end() != nil }))
+    let why: String? = if case .lost(let why)? = end() { why } else { nil }
+    #expect(why?.contains("has lost history") == true, "a barrier passed over another history")
+  }
 }

@@ -58,7 +58,10 @@ extension EtcdMachine {
     lead.seenAt = revision
     let holder = kv.map { LeadState.Holder(created: $0.created, campaign: EtcdEpoch(reading: $0.value)) }
     guard holder != lead.holder else { return }
-    if let holder, lead.role == .campaigning(nonce: holder.campaign.nonce) { return won(UInt64(holder.created)) }
+    guard isOfThisHistory(kv) else { return loseHistory(kv) }
+    if let holder, lead.role == .campaigning(nonce: holder.campaign.nonce) {
+      return won(UInt64(holder.created), nonce: holder.campaign.nonce)
+    }
     lead.holder = holder
     if let held = lead.epochHeld, holder?.created != Int64(held) {
       stepDown()
@@ -66,6 +69,17 @@ extension EtcdMachine {
       tell(.follows(holder?.leader))
     }
     if holder == nil { campaignLater() } else { lead.campaignAt = nil }
+  }
+
+  /// A revision made one epoch, by one campaign. If it made another one, etcd came back from before it, and what this
+  /// node compares by revisions may be of another history too.
+  func isOfThisHistory(_ kv: EtcdKeyValue?) -> Bool {
+    guard let kv, let known = lead.holder, known.created == kv.created else { return true }
+    return known.campaign == EtcdEpoch(reading: kv.value)
+  }
+
+  func loseHistory(_ kv: EtcdKeyValue?) {
+    lose("epoch \(kv?.created ?? 0) in etcd is of another campaign than before: it has lost history; " + advice)
   }
 
   /// Waits a random time before it tries, longer after each defeat.
@@ -125,9 +139,9 @@ extension EtcdMachine {
   func campaignAnswered(_ answer: EtcdAnswer, _ sent: Sent) {
     guard case .campaigning(let nonce) = lead.role else { return }
     guard case .txn(let header, let succeeded, let results) = answer else { return lostCampaign() }
-    if succeeded { return won(UInt64(header.revision)) }
+    if succeeded { return won(UInt64(header.revision), nonce: nonce) }
     guard case .range(let read) = results[0], let kv = read.kvs.first else { return lostCampaign() }
-    if EtcdEpoch(reading: kv.value).nonce == nonce { return won(UInt64(kv.created)) }
+    if EtcdEpoch(reading: kv.value).nonce == nonce { return won(UInt64(kv.created), nonce: nonce) }
     lostCampaign()
     noteEpoch(kv, at: header.revision)
   }
@@ -142,7 +156,7 @@ extension EtcdMachine {
     if lead.holder == nil { campaignLater() }
   }
 
-  private func won(_ epoch: UInt64) {
+  private func won(_ epoch: UInt64, nonce: UInt64) {
     forget(.campaign)
     count(.campaignsWon)
     lead.role = .catchingUp(epoch)
@@ -150,7 +164,7 @@ extension EtcdMachine {
     lead.campaignAt = nil
     lead.takeoverAt = nil
     lead.holder = LeadState.Holder(
-      created: Int64(epoch), campaign: EtcdEpoch(nonce: 0, node: options.node, url: options.url))
+      created: Int64(epoch), campaign: EtcdEpoch(nonce: nonce, node: options.node, url: options.url))
     lead.seenAt = max(lead.seenAt, Int64(epoch))
     lead.renewAt = now + EtcdTiming.renewEvery
     sync.isWanted = true

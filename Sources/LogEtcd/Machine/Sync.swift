@@ -117,6 +117,7 @@ extension EtcdMachine {
     else { return syncMissed(sent) }
     sync.flying!.revision = header.revision
     sync.flying!.epochAtRevision = epoch.kvs.first?.created ?? 0
+    guard isOfThisHistory(epoch.kvs.first) else { return loseHistory(epoch.kvs.first) }
     guard succeeded else { return syncFailed(read.kvs.first, at: header.revision, sent) }
     // Who leads no more hears of it before a barrier passes, or it would take the barrier for a proof that it leads.
     if lead.epochHeld != nil { noteEpoch(epoch.kvs.first, at: header.revision) }

@@ -192,9 +192,9 @@ private final class Kept: @unchecked Sendable {
       var read = 0
       eventually("it is dropped") {
         if case .bytes(let count) = client.socket.receive(into: &bytes, at: 0) { read += count }
-        return server.metrics.dropped == 1
+        return server.metrics.dropped == 1 && server.metrics.unreadBytes == 0
       }
-      #expect(read > 0 && server.metrics.unreadBytes == 0)
+      #expect(read > 0)
     }
   }
 }

@@ -161,7 +161,8 @@ final class DirectoryLock: Sendable {
   func mark(_ mark: Mark, durably: Bool = true) throws(LogFault) {
     let text = "pid \(ThisProcess.id)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
     try onFiles { () throws(FileFault) in
-      try file.write(Array(text.utf8), at: 0)
+      // Whatever longer text was there is written over, or its end would be a mark if the file cannot be cut.
+      try file.write(Array(text.utf8) + Array(repeating: 0x0A, count: max(0, 32 - text.utf8.count)), at: 0)
       try file.truncate(to: text.utf8.count)
       if durably { try file.sync() }
     }

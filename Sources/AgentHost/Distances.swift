@@ -53,7 +53,7 @@ package final class DistanceMeter: @unchecked Sendable {
   /// How long one may take.
   static let patience = Duration.seconds(2)
 
-  private let targets: [Target]
+  private let targets: [(target: Target, names: NameLookup)]
   private let every: Duration
   private let lock = Lock()
   private let end = Condition()
@@ -65,7 +65,8 @@ package final class DistanceMeter: @unchecked Sendable {
   package convenience init(_ targets: [Target]) { self.init(targets, every: Distances.every) }
 
   init(_ targets: [Target], every: Duration) {
-    (self.targets, self.every) = (targets, every)
+    self.targets = targets.map { ($0, NameLookup(host: $0.host, port: $0.port)) }
+    self.every = every
     lock.withLock { thread = Thread(name: "agent distances") { self.run() } }
   }
 
@@ -85,9 +86,9 @@ package final class DistanceMeter: @unchecked Sendable {
   private func run() {
     while true {
       var found: [ReportBody.Latency] = []
-      for target in targets {
+      for (target, names) in targets {
         if lock.withLock({ isStopping }) { return }
-        if let microseconds = Self.median(of: target) { found.append(.init(target.datacenter, microseconds)) }
+        if let microseconds = Self.median(of: names) { found.append(.init(target.datacenter, microseconds)) }
       }
       let isOver = lock.withLock { () -> Bool in
         seen = (seen.round + 1, found)
@@ -99,11 +100,10 @@ package final class DistanceMeter: @unchecked Sendable {
   }
 
   /// nil = it cannot be reached.
-  static func median(of target: Target) -> UInt32? {
-    let names = NameLookup(host: target.host, port: target.port)
+  static func median(of names: NameLookup) -> UInt32? {
+    guard let address = (try? names.addresses(until: .now + patience))?.first else { return nil }
     var times: [Int64] = []
     for _ in 0..<tries {
-      guard let address = (try? names.addresses(until: .now + patience))?.first else { return nil }
       let began = MonotonicTime.now
       // Whether it can be reached is the question.
       guard (try? Socket.connect(to: address, until: began + patience)) != nil else { return nil }

@@ -113,6 +113,9 @@ final class DirectoryLock: Sendable {
     case closed = ""
   }
 
+  /// Room for any process number and any mark.
+  private static let length = 32
+
   /// What the process before left.
   let found: Mark
   private let file: File
@@ -159,18 +162,25 @@ final class DirectoryLock: Sendable {
 
   /// Says how far this process is; `durably` unless it is what an empty file says as well.
   func mark(_ mark: Mark, durably: Bool = true) throws(LogFault) {
-    let text = "pid \(ThisProcess.id)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
+    let text = DirectoryLock.text(pid: Int(ThisProcess.id), mark)
     try onFiles { () throws(FileFault) in
-      // Whatever longer text was there is written over, or its end would be a mark if the file cannot be cut.
-      try file.write(Array(text.utf8) + Array(repeating: 0x0A, count: max(0, 32 - text.utf8.count)), at: 0)
-      try file.truncate(to: text.utf8.count)
+      try file.write(text, at: 0)
       if durably { try file.sync() }
     }
   }
 
-  /// A torn second line is no `closing`: the log was not being emptied yet.
+  /// Always as long, so that it covers what was there before.
+  static func text(pid: Int, _ mark: Mark) -> [UInt8] {
+    let text = "pid \(pid)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
+    return Array(text.utf8) + Array(repeating: UInt8(ascii: "\n"), count: max(0, length - text.utf8.count))
+  }
+
   private static func content(_ file: File) -> (pid: Int?, mark: Mark) {
-    let text = (try? file.read(at: 0, count: 64)) ?? []
+    content(of: (try? file.read(at: 0, count: length)) ?? [])
+  }
+
+  /// A torn second line is no `closing`: the log was not being emptied yet.
+  static func content(of text: [UInt8]) -> (pid: Int?, mark: Mark) {
     let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
     let pid = lines.first.flatMap { $0.hasPrefix("pid ") ? Int($0.dropFirst(4)) : nil }
     return (pid, lines.dropFirst().first.map { Mark(rawValue: String($0)) ?? .open } ?? .closed)

@@ -94,6 +94,20 @@ private final class Node {
     hear(.leads(epoch: epoch))
     return told
   }
+
+  /// Leads alone, with so many addresses of a pool given for half a minute each.
+  static func leading(leases: Int) -> Node {
+    let node = Node()
+    node.hear(.opened(LogHead(empty: logID)))
+    _ = node.lead(1)
+    node.makePool(leaseSeconds: 30)
+    _ = node.land()
+    for number in 0..<leases {
+      node.allocate("vm-\(number)")
+      _ = node.land()
+    }
+    return node
+  }
 }
 
 private let logID = SHA256Digest(of: Array("shared".utf8))
@@ -222,13 +236,7 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
   }
 
   @Test func whatIsDueByItselfRestsWhenTheLogRefuses() {
-    let node = Node()
-    node.hear(.opened(LogHead(empty: logID)))
-    _ = node.lead(1)
-    node.makePool(leaseSeconds: 30)
-    _ = node.land()
-    node.allocate("vm-1")
-    _ = node.land()
+    let node = Node.leading(leases: 1)
     node.pass(seconds: 31)
     #expect(node.appended.count == 4, "the lease's end is written")
     node.hear(.ended(.refused(.storageFull)))
@@ -244,13 +252,7 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
   }
 
   @Test func whoStopsBeginsNothingByItself() {
-    let node = Node()
-    node.hear(.opened(LogHead(empty: logID)))
-    _ = node.lead(1)
-    node.makePool(leaseSeconds: 30)
-    _ = node.land()
-    node.allocate("vm-1")
-    _ = node.land()
+    let node = Node.leading(leases: 1)
     (node.clock.wall, node.clock.boot) = (node.clock.wall + 31_000_000, node.clock.boot + 31_000_000)
     #expect(
       !node.core.begin(node.clock, isStopping: true, append: { _ in Issue.record("appended") }, barrier: { _ in }))
@@ -258,15 +260,7 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
 
   /// A pool is made by a batch of its own: it would wait for all leases, and everybody behind it too.
   @Test func aCommandThatMustBeAloneGoesBeforeWhatIsDue() {
-    let node = Node()
-    node.hear(.opened(LogHead(empty: logID)))
-    _ = node.lead(1)
-    node.makePool(leaseSeconds: 30)
-    _ = node.land()
-    for number in 0..<3 {
-      node.allocate("vm-\(number)")
-      _ = node.land()
-    }
+    let node = Node.leading(leases: 3)
     node.clock.wall += 31_000_000
     node.clock.boot += 31_000_000
     node.core.confirm(node.clock)

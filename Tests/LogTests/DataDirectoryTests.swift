@@ -1,8 +1,9 @@
 import Glibc
 import Log
-import LogSQLite
 import Platform
 import Testing
+
+@testable import LogSQLite
 
 @Suite struct DataDirectoryTests {
   private let place = TemporaryDirectory()
@@ -108,6 +109,21 @@ import Testing
     directory.log.close()
     #expect(try DataDirectory.open(place.path, .readOnly).reader().verify(from: 42)?.batch.sequence == 43)
     #expect(fault(.fresh(head)) == .foreignDirectory(path: place.path, names: ["log.db"]))
+  }
+
+  /// A file that cannot be cut, or is written in part, must not make a directory that was closed look crashed.
+  @Test func aMarkCoversTheOneBeforeItWhateverItsLength() {
+    let marks: [DirectoryLock.Mark] = [.open, .closing, .closed]
+    for (before, after) in [(4_194_304, 1), (1, 4_194_304), (32_768, 999), (99, 100)] {
+      for old in marks {
+        for new in marks {
+          let there = DirectoryLock.text(pid: before, old)
+          let text = DirectoryLock.text(pid: after, new)
+          let content = DirectoryLock.content(of: text + there.dropFirst(text.count))
+          #expect(content.pid == after && content.mark == new, "\(before) \(old), then \(after) \(new)")
+        }
+      }
+    }
   }
 
   @Test func everyNewLogHasAnIdentityOfItsOwn() throws {

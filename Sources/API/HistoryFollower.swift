@@ -10,7 +10,6 @@ internal import Platform
 /// reading the log again; when that comes no further than before, the follower says so and rests until it is started anew.
 // Unchecked because `lock` guards `shared`, and the rest belongs to the follower's thread.
 package final class HistoryFollower: @unchecked Sendable {
-  // Unchecked because the compiler cannot see the rule: `shared` is guarded by `lock`, the rest is the thread's alone.
   /// So many new entries are taken at once, unless they wait for longer than `patience`.
   private static let eagerness: Revision = 2_048
   private static let patience = Duration.milliseconds(100)

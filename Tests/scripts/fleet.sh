@@ -48,7 +48,7 @@ try:          export BERTH_SERVER=$url
               $binary vm list
               $binary vm why web-1
               $binary plan what-if lose dc-1
-              kill -9 ${agents[0]}   # dc-1 falls silent; in 20 s what was made with --failover restart runs elsewhere
+              kill -9 ${agents[0]}   # dc-1 falls silent; in 20 s its VMs of app run elsewhere, but for the last: app is to be in 3 datacenters
 guide:        docs/guide-fleet.md
 Ctrl-C stops everything; the data stays in $directory
 TEXT

@@ -242,7 +242,8 @@ package final class World {
     let node = nodes[index]
     guard node.life == life, node.machine != nil else { return }
     let resume = max(node.pausedUntil, node.wedgedUntil)
-    guard resume <= now else { return queue.add(.step(node: index, life: life), at: resume) }
+    // It looks again before that: peace may have ended what held it.
+    guard resume <= now else { return queue.add(.step(node: index, life: life), at: min(resume, now + 100_000)) }
     if node.engine.archiveLag > World.archiveLagMost {
       saw("a node stopped because of a full archive")
       crash(index)

@@ -42,6 +42,9 @@ import Testing
       .txn(EtcdTxn([.absent("/b/a")], then: [put("/b/a", "1")], else: [.range(EtcdRange("/b/a"))])),
       .txn(EtcdTxn([.absent("/b/a")], then: [put("/b/a", "1")], else: [.range(EtcdRange("/b/a"))])),
       .txn(EtcdTxn([.created("/b/a", 2), .modified("/b/a", 2)], then: [put("/b/a", "2"), .range(all)])),
+      .txn(EtcdTxn([.has("/b/a", Array("2".utf8))], then: [.range(all)])),
+      .txn(EtcdTxn([.has("/b/a", Array("1".utf8))], then: [], else: [.range(all)])),
+      .txn(EtcdTxn([.has("/b/nowhere", [])], then: [], else: [.range(all)])),
       .txn(
         EtcdTxn([.modified("/b/a", 2)], then: [put("/b/a", "3")], else: [.delete(key: "/b/zz", end: nil), .range(all)])),
       .txn(EtcdTxn([], then: [put("/b/b", "b"), put("/b/c", "c"), put("/b/d", "")])),
@@ -115,16 +118,18 @@ import Testing
     }
     let (_, epoch) = try txn(EtcdTxn([.absent(keys.epoch)], then: [put(keys.epoch, "n")]))
     let (_, first) = try txn(EtcdTxn([], then: [put(keys.log(1), "1")]))
-    func append(_ sequence: UInt64, epoch: Int64, before: Int64) throws -> Bool {
+    func append(_ sequence: UInt64, epoch: Int64, by campaign: String = "n", before: Int64) throws -> Bool {
       try txn(
         EtcdTxn(
           [
-            .created(keys.epoch, epoch), .absent(keys.log(sequence)), .modified(keys.log(sequence - 1), before)
+            .created(keys.epoch, epoch), .has(keys.epoch, Array(campaign.utf8)), .absent(keys.log(sequence)),
+            .modified(keys.log(sequence - 1), before)
           ], then: [put(keys.log(sequence), "x")])
       ).0
     }
     #expect(try !append(2, epoch: epoch - 1, before: first))
     #expect(try !append(2, epoch: epoch + 1, before: first))
+    for other in ["m", "nn", ""] { #expect(try !append(2, epoch: epoch, by: other, before: first), "\(other)") }
     #expect(try !append(2, epoch: epoch, before: first - 1))
     #expect(try !append(2, epoch: epoch, before: 0))
     #expect(try append(2, epoch: epoch, before: first))

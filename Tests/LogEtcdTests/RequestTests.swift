@@ -14,12 +14,15 @@ import Testing
 
   @Test func anAppendKeepsItsBytes() {
     let append = EtcdTxn(
-      [.created(keys.epoch, 7), .absent(keys.log(3)), .modified(keys.log(2), 9)],
+      [
+        .created(keys.epoch, 7), .has(keys.epoch, [110, 49]), .absent(keys.log(3)), .modified(keys.log(2), 9)
+      ],
       then: [.put(key: keys.log(3), value: [1, 2, 255], lease: 0)],
       else: [.range(EtcdRange(keys.epoch)), .range(EtcdRange(keys.log(3))), .range(EtcdRange(keys.log(2)))])
     #expect(
       text(.txn(append)) == #"/v3/kv/txn {"compare":["#
         + #"{"key":"L2IvZXBvY2g=","target":"CREATE","result":"EQUAL","create_revision":"7"},"#
+        + #"{"key":"L2IvZXBvY2g=","target":"VALUE","result":"EQUAL","value":"bjE="},"#
         + #"{"key":"L2IvbG9nLzAwMDAwMDAwMDAwMDAwMDAwMDAz","target":"CREATE","result":"EQUAL","create_revision":"0"},"#
         + #"{"key":"L2IvbG9nLzAwMDAwMDAwMDAwMDAwMDAwMDAy","target":"MOD","result":"EQUAL","mod_revision":"9"}],"#
         + #""success":[{"request_put":{"key":"L2IvbG9nLzAwMDAwMDAwMDAwMDAwMDAwMDAz","value":"AQL/"}}],"#

@@ -1,5 +1,5 @@
-// One batch at a time becomes one key, in one transaction: the epoch is still ours, the place is free, the batch before
-// is the one we know. Whatever is not a definite answer is asked again with the same bytes.
+// One batch at a time becomes one key, in one transaction: the epoch is still that of our campaign, the place is free,
+// the batch before is the one we know. Whatever is not a definite answer is asked again with the same bytes.
 internal import Log
 internal import Platform
 
@@ -42,7 +42,7 @@ extension EtcdMachine {
     var puts = [EtcdOperation.put(key: key, value: flight!.value, lease: 0)]
     if head.sequence == 0 { puts.append(.put(key: keys.meta, value: EtcdMeta.encode(head.logID), lease: 0)) }
     var compares: [EtcdCompare] = []
-    if !options.flaws.contains(.noEpochCompare) { compares.append(.created(keys.epoch, Int64(batch.epoch))) }
+    if !options.flaws.contains(.noEpochCompare) { compares += epochStands(batch.epoch) }
     if !options.flaws.contains(.noPlaceCompare) { compares += [.absent(key), .modified(before, beforeRevision)] }
     send(
       .append,
@@ -99,7 +99,8 @@ extension EtcdMachine {
       } else if head.sequence > 0, before.modified != headRevision {
         return lose("batch \(head.sequence) in etcd is not the one that this node has applied; " + advice)
       } else {
-        return appendMissed(sent)
+        // All numbers are ours, so it was the campaign that is not.
+        return loseHistory(epoch.kvs.first)
       }
     } else {
       count(.appendsUnknown)

@@ -78,6 +78,14 @@ extension EtcdMachine {
     return known.campaign == EtcdEpoch(reading: kv.value)
   }
 
+  /// The fence of every write of who leads. The number alone is not enough: an etcd that came back from a backup gives
+  /// the same revisions anew, and another campaign may have got this one.
+  func epochStands(_ epoch: UInt64) -> [EtcdCompare] {
+    let created = EtcdCompare.created(keys.epoch, Int64(epoch))
+    guard let holder = lead.holder, holder.created == Int64(epoch) else { return [created] }
+    return [created, .has(keys.epoch, holder.campaign.value)]
+  }
+
   func loseHistory(_ kv: EtcdKeyValue?) {
     lose("epoch \(kv?.created ?? 0) in etcd is of another campaign than before: it has lost history; " + advice)
   }

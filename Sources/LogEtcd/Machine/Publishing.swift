@@ -52,7 +52,7 @@ extension EtcdMachine {
   }
 
   private func fenced(_ operations: [EtcdOperation]) {
-    send(.publish, .txn(EtcdTxn([.created(keys.epoch, Int64(publication!.epoch))], then: operations)))
+    send(.publish, .txn(EtcdTxn(epochStands(publication!.epoch), then: operations)))
   }
 
   func publishAnswered(_ answer: EtcdAnswer, _ sent: Sent) {

@@ -71,12 +71,17 @@ extension EtcdTxn {
 extension EtcdCompare {
   fileprivate func write(_ writer: inout JSONWriter) {
     writer.field("key", base64(key))
-    writer.field("target", target.rawValue)
-    writer.field("result", "EQUAL")
-    switch target {
-    case .create: writer.field("create_revision", "\(equals)")
-    case .mod: writer.field("mod_revision", "\(equals)")
+    switch expectation {
+    case .created(let revision): write(&writer, "CREATE", "create_revision", "\(revision)")
+    case .modified(let revision): write(&writer, "MOD", "mod_revision", "\(revision)")
+    case .value(let bytes): write(&writer, "VALUE", "value", Base64.encode(bytes))
     }
+  }
+
+  private func write(_ writer: inout JSONWriter, _ target: String, _ property: StaticString, _ equals: String) {
+    writer.field("target", target)
+    writer.field("result", "EQUAL")
+    writer.field(property, equals)
   }
 }
 

@@ -38,29 +38,31 @@ package struct EtcdTxn: Hashable, Sendable {
 
 /// What must hold of a key; an absent key has the revisions 0.
 package struct EtcdCompare: Hashable, Sendable {
-  /// Which property is compared.
-  package enum Target: String, Hashable, Sendable {
+  /// A property and what it must equal.
+  package enum Expectation: Hashable, Sendable {
     /// The revision at which the key came to be.
-    case create = "CREATE"
+    case created(Int64)
     /// The revision of its last change.
-    case mod = "MOD"
+    case modified(Int64)
+    /// Its bytes; an absent key has none, which is not the same as no bytes.
+    case value([UInt8])
   }
 
   /// The key.
   package let key: String
-  /// Its property.
-  package let target: Target
-  /// The value it must equal.
-  package let equals: Int64
+  /// What must hold of it.
+  package let expectation: Expectation
 
   /// The key came to be at this revision; 0 = it is absent.
   package static func created(_ key: String, _ revision: Int64) -> Self {
-    Self(key: key, target: .create, equals: revision)
+    Self(key: key, expectation: .created(revision))
   }
   /// The key was last changed at this revision.
   package static func modified(_ key: String, _ revision: Int64) -> Self {
-    Self(key: key, target: .mod, equals: revision)
+    Self(key: key, expectation: .modified(revision))
   }
+  /// The key has this value.
+  package static func has(_ key: String, _ value: [UInt8]) -> Self { Self(key: key, expectation: .value(value)) }
   /// The key is not there.
   package static func absent(_ key: String) -> Self { created(key, 0) }
 }

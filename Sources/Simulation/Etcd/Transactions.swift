@@ -20,7 +20,11 @@ extension SimulatedEtcd {
     let seen = isReading ? view ?? state.revision : state.revision
     let succeeded = txn.compares.allSatisfy { compare in
       let kv = newest(compare.key, at: seen)
-      return compare.equals == (compare.target == .create ? kv?.created ?? 0 : kv?.modified ?? 0)
+      return switch compare.expectation {
+      case .created(let revision): revision == kv?.created ?? 0
+      case .modified(let revision): revision == kv?.modified ?? 0
+      case .value(let bytes): bytes == kv?.value
+      }
     }
     let operations = succeeded ? txn.success : txn.failure
     for case .put(_, _, let lease) in operations where lease != 0 && !state.leases.contains(where: { $0.id == lease }) {

@@ -19,8 +19,9 @@ internal import Simulation
       for (index, workload) in workloads.enumerated() {
         let world = World(seed: seed, plan: workload.plan(seed))
         if let violation = world.run() {
-          print("\(workload): \(violation)")
-          print("look at it with: make sim SEED=\(seed) WORKLOAD=\(workload)")
+          print("\(bug?.name ?? workload.rawValue): \(violation)")
+          print(
+            "look at it with: make sim SEED=\(seed) " + (bug.map { "BUG=\"\($0.name)\"" } ?? "WORKLOAD=\(workload)"))
           exit(1)
         }
         add(world.seen, to: &totals[index])

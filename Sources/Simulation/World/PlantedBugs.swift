@@ -47,7 +47,7 @@ extension PlantedBug {
 
   /// Of what drives a fleet: leases, agents, hosts, and the engine under it; each with the faults that matter to it.
   package static let ofTheFleet: [PlantedBug] = [
-    ofTheFleet("grants leases without a proof that it leads", 3039) {
+    ofTheFleet("grants leases without a proof that it leads", 3312) {
       ($0.leaseFlaws, $0.faults, $0.clocks) = (.grantWithoutProof, [.strand], [850])
     },
     ofTheFleet("begins to lead without giving a lease to everybody", 7) {

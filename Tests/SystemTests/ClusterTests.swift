@@ -90,6 +90,10 @@ struct ClusterTests {
     let table: [Substring] = shown.split(separator: "\n", omittingEmptySubsequences: true)
     let widest = table.prefix(4).map(\.count).max() ?? 0
     #expect(widest <= 80)
+    let gone = "http://127.0.0.1:1"
+    let all = cluster.nodes.map(\.url) + [gone]
+    let named = try Berth.run(["cluster", "status", "--server", all.joined(separator: ",")]).output
+    #expect(all.filter { named.contains("not among them: \($0)") } == [gone], "\(named)")
     #expect(try Berth.run(["cluster", "depose"] + server).status == .exited(2), "nobody could be asked")
     #expect(try Berth.run(["cluster", "depose", "--yes"] + server).status == .exited(0))
     #expect(try allocate(cluster, 0, "vm").status == 201)

@@ -128,6 +128,11 @@ private func showCluster(_ run: Invocation) throws(Failure) -> ExitCode {
   do throws(ClientFault) { value = try answer.value() } catch { throw Failure(error) }
   let style = run.printer.style
   func line(_ text: String) { run.io.print(printable(text) + "\n") }
+  // A new leader has not heard of a node that went before it came; who asks may know of it.
+  let urls = value.at("nodes").elements?.map { cellText($0.at("url")) } ?? []
+  for name in run.serverNames where run.serverNames.count > 1 && !urls.contains(name) {
+    line("not among them: \(name) (it is down, or has another name in the cluster)")
+  }
   if let leader = value["leader"], let node = leader["node"]?.string {
     line("leader: \(node), epoch \(cellText(leader.at("epoch")))")
   } else {

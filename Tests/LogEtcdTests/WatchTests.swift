@@ -21,8 +21,13 @@ import Testing
     private(set) var renewals: [Int64] = []
 
     func give(_ input: EtcdInput) {
-      var inputs = [input]
+      var (inputs, steps) = ([input], 0)
       while !inputs.isEmpty {
+        steps += 1
+        if steps > 1_000 {
+          Issue.record("it never rests")
+          return
+        }
         for action in machine.handle(inputs.removeFirst(), now: now) {
           switch action {
           case .send(let id, let request, _, _):

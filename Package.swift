@@ -146,7 +146,9 @@ let package = Package(
     tests("LogTests", ["Log", "LogSQLite", "LogMemory", "Platform", "TestSupport"]),
     tests(
       "LogEtcdTests",
-      ["Agent", "Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "Wire", "Platform", "TestSupport"]),
+      [
+        "Agent", "Engine", "LogEtcd", "Simulation", "Log", "HTTPClient", "HTTPServer", "Wire", "Platform", "TestSupport"
+      ]),
     tests("HTTPTests", ["HTTPServer", "HTTPClient", "Wire", "Platform", "TestSupport"]),
     tests(
       "EngineTests",

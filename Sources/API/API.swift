@@ -100,7 +100,7 @@ package final class BerthAPI: Sendable {
       BerthAPI.table.map { endpoint in
         Route(
           endpoint.method, endpoint.pattern, bodyLimit: endpoint.bodyLimit,
-          judge: { request in self.judge(endpoint, request) }
+          judge: { request in self.judge(endpoint, request) }, sender: { request in self.payer(request) }
         ) { request, reply in
           self.open(endpoint, request, reply)
         }

@@ -86,11 +86,6 @@ private struct CostQuery: Sendable {
   }
 }
 
-extension Principal {
-  /// Who waits together when costs are asked for: a tenant, however many tokens it has.
-  fileprivate var payer: String { if case .tenant(let name) = scope { "tenant \(name)" } else { text } }
-}
-
 extension Call {
   /// A time in the query.
   fileprivate func time(_ parameter: String) throws(Problem) -> LogTime? {

@@ -83,7 +83,8 @@ final class Costs: @unchecked Sendable {
         throw .tooLong(at: at.next - 1, of: head, helps: !isInside)
       }
       let start = at.next
-      guard let piece = try read(cursor, start) else { break }
+      // Also what was kept of an earlier question is of no use when what follows it has gone.
+      guard let piece = try read(cursor, start) else { throw .trimmed(oldest: try oldest(cursor)) }
       for logged in piece.entries {
         if logged.time > from, !isInside {
           isInside = true
@@ -107,10 +108,13 @@ final class Costs: @unchecked Sendable {
   /// Where to go on: what was kept, if it is not too late for this period.
   private func begin(_ cursor: LogCursor, _ from: LogTime) throws(CostFault) -> Kept {
     if let kept, kept.time <= from { return kept }
-    let oldest: Revision
-    do throws(LogFault) { oldest = try cursor.oldest() } catch { throw .log(error) }
+    let oldest = try oldest(cursor)
     guard oldest <= 1 else { throw .trimmed(oldest: oldest) }
     return Kept(meter: BillingMeter(from: from, to: from), next: 1, time: 0)
+  }
+
+  private func oldest(_ cursor: LogCursor) throws(CostFault) -> Revision {
+    do throws(LogFault) { return try cursor.oldest() } catch { throw .log(error) }
   }
 
   private func keep(_ state: Kept) { kept = state }

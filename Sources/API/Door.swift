@@ -98,6 +98,19 @@ extension BerthAPI {
     return principal
   }
 
+  /// Whose part of the room for bodies a request takes; nil where nobody says who they are. It only looks: the door has
+  /// judged whoever has a body to wait for.
+  func payer(_ request: Request) -> String? {
+    let evidence = evidence(of: request)
+    if case .one(let value) = evidence.authorization {
+      return ShownToken(request.raw, value).flatMap { engine.tokens.token($0.id) }.map { Principal.token($0).payer }
+    }
+    switch evidence.person(isAnonymousAllowed: false) {
+    case .certificate(let identity): return Principal.certificate(identity).payer
+    case .nobody, .anonymous, .token, nil: return nil
+    }
+  }
+
   private func evidence(of request: Request) -> Evidence {
     Evidence(
       authorization: request.single("authorization"), certificate: request.identity,

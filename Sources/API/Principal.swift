@@ -44,6 +44,9 @@ enum Principal: Sendable {
     }
   }
 
+  /// Whose part it takes of what all share, such as the room for bodies: a tenant's, however many tokens it has.
+  var payer: String { if case .tenant(let name) = scope { "tenant \(name)" } else { text } }
+
   /// Where it may.
   var scope: Scope { if case .token(let token) = self { token.scope } else { .global } }
 

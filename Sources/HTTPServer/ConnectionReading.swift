@@ -93,13 +93,14 @@ extension Connection {
   }
 
   /// What the route has against the request, as far as its head tells.
-  private func judge(_ index: Int) -> Response? {
+  private func judge(_ index: Int) -> Response? { loop.state.router.routes[index].judge(bodiless(index)) }
+
+  /// The request as far as its head tells of it.
+  private func bodiless(_ index: Int) -> Request {
     guard let method = current.method else { preconditionFailure("no request to judge") }
-    let router = loop.state.router
-    return router.routes[index].judge(
-      Request(
-        method, current, peer: peer, certificate: certificate, bytes: input, head: parser.head,
-        parameters: router.parameters[index]))
+    return Request(
+      method, current, peer: peer, certificate: certificate, bytes: input, head: parser.head,
+      parameters: loop.state.router.parameters[index])
   }
 
   private func startBody(limit: Int) {
@@ -148,9 +149,15 @@ extension Connection {
   /// Counts what is kept of the body; false when all connections together keep too much.
   private func hasRoomForBody() -> Bool {
     guard body.count > BodyShare.free else { return true }
-    let share = share ?? BodyShare(loop.state)
+    let share = share ?? BodyShare(loop.state.bodies, of: sender)
     self.share = share
     return share.grow(to: body.count)
+  }
+
+  /// Whose part of the room for bodies the request takes; nil = nobody's.
+  private var sender: String? {
+    guard let index = current.route else { return nil }
+    return loop.state.router.routes[index].sender(bodiless(index))
   }
 
   /// How many times longer than up to now its peer would need for the rest of the body, or for as much as it may send.

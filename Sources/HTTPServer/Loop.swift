@@ -216,12 +216,12 @@ final class Loop: @unchecked Sendable {
   /// nobody fills it slowly and shuts the others out. Each has had the time of a head.
   private func expireBodies() {
     let most = state.options.bodyRoom / 2
-    guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+    guard state.bodies.bytes > most else { return }
     let slow = connections.compactMap(\.self).filter {
       $0.phase == .body && $0.share != nil && now > $0.since + state.options.headerTimeout
     }
     for connection in slowestFirst(slow, \.bodySlowness) {
-      guard state.bodyBytes.load(ordering: .relaxed) > most else { return }
+      guard state.bodies.bytes > most else { return }
       connection.expire(.bodyTimeout)
     }
   }

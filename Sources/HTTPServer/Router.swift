@@ -10,14 +10,18 @@ package struct Route: Sendable {
   package let bodyLimit: Int
   /// Says from the head alone what a request is told that may not pass; nil = it may.
   let judge: @Sendable (Request) -> Response?
+  /// Says from the head alone whose part of the room for bodies a large body takes; nil = it is nobody's in particular.
+  let sender: @Sendable (Request) -> String?
   let handler: @Sendable (Request, Reply) -> Void
   let parameters: ParameterPlaces
 
   /// Makes a route; the handler may answer at once or later from any thread. `judge` is asked before a body is waited
-  /// for, and not at all where there is nothing to wait for: the handler has to judge in any case.
+  /// for, and not at all where there is nothing to wait for: the handler has to judge in any case. `sender` is asked when
+  /// a body is large, and its answer is believed.
   package init(
     _ method: Method, _ pattern: String, bodyLimit: Int = 1 << 20,
     judge: @escaping @Sendable (Request) -> Response? = { _ in nil },
+    sender: @escaping @Sendable (Request) -> String? = { _ in nil },
     _ handler: @escaping @Sendable (Request, Reply) -> Void
   ) {
     precondition(pattern.hasPrefix("/"), "the pattern \(pattern) does not start with a slash")
@@ -25,6 +29,7 @@ package struct Route: Sendable {
     self.pattern = pattern
     self.bodyLimit = bodyLimit
     self.judge = judge
+    self.sender = sender
     self.handler = handler
     parameters = ParameterPlaces(Self.segments(pattern).indices.filter { Self.segments(pattern)[$0].hasPrefix("{") })
   }

@@ -20,6 +20,8 @@ package struct ServerOptions: Sendable {
   /// Bytes of bodies in memory at a time, those of up to `BodyShare.free` not counted; then 503. Over half of it the slowest
   /// are given up.
   package var bodyRoom = 256 << 20
+  /// Of those, at most so many of one sender, where a route knows who that is; then 503.
+  package var bodyRoomEach = 64 << 20
   /// Bytes of answers that wait for their readers at a time; beyond them the slowest of those are dropped who have had
   /// `outputPatience`.
   package var outputRoom = 256 << 20

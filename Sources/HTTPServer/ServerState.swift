@@ -14,8 +14,8 @@ final class ServerState: @unchecked Sendable {
   /// Encrypts new connections; nil = they are not.
   let door: TLSDoor?
   let isDraining = Atomic<Bool>(false)
-  /// Bytes that bodies take of the room for all of them.
-  let bodyBytes = Atomic<Int>(0)
+  /// The room for all bodies.
+  let bodies: BodyRoom
   let counters: [Counters]
   /// How often times are looked at.
   let sweepMilliseconds: Int32
@@ -28,6 +28,7 @@ final class ServerState: @unchecked Sendable {
     precondition(options.loops > 0 && options.maxConnections > 0, "a server needs a loop and a connection")
     self.options = options
     self.router = router
+    bodies = BodyRoom(options)
     do throws(TLSFault) {
       door = try options.tls.map { (tls) throws(TLSFault) in try TLSDoor(tls, options.notice) }
     } catch { throw ServerFault(sentence: error.sentence) }
@@ -72,7 +73,7 @@ final class ServerState: @unchecked Sendable {
 
   var metrics: ServerMetrics {
     var sum = ServerMetrics()
-    sum.bodyBytes = bodyBytes.load(ordering: .relaxed)
+    sum.bodyBytes = bodies.bytes
     sum.unreadBytes = unread
     for counters in counters {
       sum.open += counters.open.load(ordering: .relaxed)

@@ -210,6 +210,42 @@ private final class Refusals: @unchecked Sendable {
     #expect(eventually { notes.all.count == 5 } && outside.asked.all.count == 2)
   }
 
+  /// Of more than 1,024 nodes each question has another part, those with room first; of the others nobody has a word.
+  @Test func ofMoreNodesThanAQuestionHoldsEachQuestionHasAnotherPart() throws {
+    let refusals = Refusals([])
+    let outside = try Outside(refusals.answer)
+    let house = try House(schedulers: [outside.options("licence")])
+    // As much as the VMs ask for, of which nine tenths may be promised: they could have one if more were promised.
+    let full = (0..<4).map { "a\($0)" }
+    @Sendable func register(_ name: String, _ vcpus: Int) {
+      let body = #"{"capacity":{"vcpus":\#(vcpus),"memory_mib":32768}}"#
+      #expect((try? house.call("PUT", "/api/v1/nodes/\(name)", body).status) == 201, "\(name)")
+    }
+    for name in full { register(name, 2) }
+    inParallel(1_022) { register("n\($0)", 16) }
+    /// The nodes of the newest question, and why the VM is where it is.
+    func ask(_ name: String) throws -> (nodes: Set<String>, total: Int?, vm: Heard) {
+      let vm = try house.vm(name, more: #","interfaces":[]"#)
+      let question = try #require(outside.asked.all.last { $0["vm"]?["name"]?.string == name })
+      let names = (question["nodes"]?.elements ?? []).compactMap { $0["name"]?.string }
+      #expect(names.count == SchedulerOptions.nodesMax && Set(names).count == names.count)
+      return (Set(names), question["nodes_total"]?.integer(), vm)
+    }
+    let (first, second) = (try ask("a"), try ask("b"))
+    #expect(first.total == 1_026)
+    #expect(first.vm["why"]?.contains("asked about 1024 of 1026 nodes, and only those count") == true, "\(first.vm)")
+    #expect(first.nodes.intersection(full).count == 2, "all that have room, then two of those that have none")
+    #expect(first.nodes.union(second.nodes).count == 1_026, "and the next time the other two")
+    for number in 0..<4 { register("z\(number)", 16) }
+    let (third, fourth) = (try ask("c"), try ask("d"))
+    #expect(third.total == 1_030 && third.nodes.union(fourth.nodes).count == 1_026)
+    #expect(third.nodes.union(fourth.nodes).isDisjoint(with: full), "without room only when there is room in it")
+    // All it is asked about is refused; the two nodes with room that it is not asked about are not taken unasked.
+    refusals.set(third.nodes.union(fourth.nodes))
+    let none = try ask("e")
+    #expect(none.vm["state"] == "pending" && none.vm["node"] == nil, "\(none.vm.text)")
+  }
+
   @Test func weightsAddUp() throws {
     let one = try Outside { _ in #"{"scores":[{"node":"n1","score":50}]}"# }
     let other = try Outside { _ in #"{"scores":[{"node":"n2","score":20}]}"# }

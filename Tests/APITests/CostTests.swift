@@ -87,6 +87,33 @@ import Wire
     try house.get("/api/v1/billing?format=xml", expect: 400)
   }
 
+  /// A wrong bill is worse than none, also when an earlier question has read what is trimmed by now.
+  @Test func thereIsNoBillOverATrimmedLog() throws {
+    let (house, clock) = try start()
+    let began = clock.withLock { $0 }
+    let epoch = try house.register("n1", more: #","prices":{"off_peak":{"vcpu_micros":1000}}"#)
+    func period(_ from: Int64, _ to: Int64) -> String {
+      "/api/v1/cost?from=\(Instant.text(began + from * Billing.hour))&to=\(Instant.text(began + to * Billing.hour))"
+    }
+    clock.withLock { $0 += Billing.hour }
+    let vm = try house.vm("a", more: #","interfaces":[]"#)
+    clock.withLock { $0 += Billing.hour }
+    try house.post("/api/v1/pools", #"{"name":"p","cidr":"10.0.0.0/24"}"#, expect: 201)
+    #expect(try house.get(period(1, 2))["total_micros"] == "2000")
+    // What was read before is kept, and what came after it is still there.
+    house.log.trim(through: 1)
+    #expect(try house.get(period(1, 2))["total_micros"] == "2000")
+    try house.post("/api/v1/vms/a/stop", expect: 200)
+    try house.report("n1", epoch, [(vm, "gone")])
+    clock.withLock { $0 += Billing.hour }
+    try house.post("/api/v1/pools", #"{"name":"q","cidr":"10.0.1.0/24"}"#, expect: 201)
+    house.log.trim(through: house.log.head.sequence - 1)
+    for question in [period(0, 2), period(2, 3)] {
+      let heard = try house.get(question, expect: 410)
+      #expect(heard["code"] == "history_trimmed", "\(heard.text)")
+    }
+  }
+
   @Test func aBillWhoseSumIsNoNumberAnyMoreTellsTheLargestThereIs() throws {
     let (house, clock) = try start()
     for number in 1...5 {

@@ -3,6 +3,7 @@ import Addressing
 import Domain
 import Engine
 import HTTPServer
+import Log
 import LogMemory
 import Platform
 import TestSupport
@@ -133,4 +134,62 @@ import Wire
     #expect(event.size > ResponseStream.bufferLimit && event.changes.count == 3_000)
     bench.stop()
   }
+
+  /// Whoever is told that it listens may write at once, and is to hear of it.
+  @Test func whatHappensOnceItListensIsHeard() throws {
+    let house = try HistoryBench()
+    try house.makePool("edge", "10.0.0.0/24")
+    let log = house.log
+    let feed = EventFeed(published: { house.revision }) { () throws(LogFault) in try log.reader() }
+    house.engine.onPublish { feed.notify($0) }
+    let sink = Sink()
+    let before = house.revision
+    feed.subscribe(
+      EventFilter(), since: nil,
+      accept: {
+        house.allocate("vm-1")
+        return sink
+      }, refuse: { Issue.record("refused: \($0)") })
+    #expect(eventually { sink.ids == [before + 1] }, "\(sink.ids)")
+    for number in 2...200 { house.allocate("vm-\(number)") }
+    #expect(eventually { sink.ids.last == house.revision } && sink.ids == Array(before + 1...house.revision))
+    feed.stop()
+    house.engine.stop()
+  }
+
+  /// The answer to a write may be there before the feed has been told of it.
+  @Test func aFeedThatWasToldOfNothingGivesWhatIsThereWhenSomebodyComes() throws {
+    let house = try HistoryBench()
+    try house.makePool("edge", "10.0.0.0/24")
+    let log = house.log
+    let feed = EventFeed(published: { house.revision }) { () throws(LogFault) in try log.reader() }
+    house.allocate("vm-1")
+    let sink = Sink()
+    feed.subscribe(EventFilter(), since: 0, accept: { sink }, refuse: { Issue.record("refused: \($0)") })
+    #expect(eventually { sink.ids == [1, 2] }, "\(sink.ids)")
+    feed.stop()
+    house.engine.stop()
+  }
+}
+
+/// Takes everything at once.
+private final class Sink: EventSink {
+  private let text = Shared("")
+
+  /// The revisions of the events so far, in the order in which they came.
+  var ids: [Revision] {
+    text.withLock { text in
+      text.split(separator: "\n").filter { $0.hasPrefix("id: ") }.compactMap { Revision($0.dropFirst(4)) }
+    }
+  }
+
+  func write(_ bytes: [UInt8]) -> Bool {
+    text.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
+    return true
+  }
+
+  var waiting: Int { 0 }
+  var isOpen: Bool { true }
+  func close() {}
+  func drop() {}
 }

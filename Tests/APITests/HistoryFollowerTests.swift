@@ -64,9 +64,9 @@ private final class Sayings: @unchecked Sendable {
   }
 
   /// Follows entry by entry.
-  private func follower() -> HistoryFollower {
+  private func follower(rest: Duration = .milliseconds(1)) -> HistoryFollower {
     let (log, said) = (bench.log, said)
-    return HistoryFollower(index, published: 1, rest: .milliseconds(1), warn: { said.add($0) }) { () throws(LogFault) in
+    return HistoryFollower(index, published: 1, rest: rest, warn: { said.add($0) }) { () throws(LogFault) in
       try log.reader()
     }
   }
@@ -115,9 +115,14 @@ private final class Sayings: @unchecked Sendable {
 
   @Test func itEndsWhileItRests() throws {
     index.fail(at: 1, Array(repeating: full, count: 1_000_000))
-    let follower = follower()
+    let follower = follower(rest: .seconds(600))
     #expect(eventually { !said.all.isEmpty })
-    follower.stop()
+    let hasEnded = Shared(false)
+    _ = Thread(name: "stop") {
+      follower.stop()
+      hasEnded.withLock { $0 = true }
+    }
+    #expect(eventually { hasEnded.withLock { $0 } })
     bench.engine.stop()
   }
 

@@ -28,7 +28,7 @@ final class House: Sendable {
   init(
     network: String? = "172.16.0.0/24", log: MemoryLog = MemoryLog(), ring: Int = 8_192, scrub: Duration? = nil,
     security: Security = Security(), clock: (@Sendable () -> ClockReading)? = nil,
-    schedulers: [SchedulerOptions] = []
+    schedulers: [SchedulerOptions] = [], bodyRoomEach: Int? = nil
   ) throws {
     self.log = log
     var options = EngineOptions()
@@ -43,6 +43,7 @@ final class House: Sendable {
       schedulers: schedulers, notice: { alarms.add($0) }, scrubEvery: scrub, alarm: { alarms.add($0) })
     var serverOptions = ServerOptions()
     serverOptions.onCompletion = api.onCompletion
+    if let bodyRoomEach { serverOptions.bodyRoomEach = bodyRoomEach }
     server = try Server(serverOptions, api.router)
     api.watch(server)
     server.start()

@@ -18,8 +18,10 @@ import Wire
       + #""why":"no reason"}"#
   }
 
-  /// A server on which a move takes two looks.
-  private func server(labels: String = "{}", refuses: String? = nil) -> ScriptedServer {
+  /// A server on which a move takes two looks; `began` hears of each.
+  private func server(
+    labels: String = "{}", refuses: String? = nil, began: @escaping @Sendable (String) -> Void = { _ in }
+  ) -> ScriptedServer {
     let looks = Shared<[String: Int]>([:])
     return ScriptedServer { seen in
       let parts = seen.path.split(separator: "/").map(String.init)
@@ -29,6 +31,7 @@ import Wire
       if parts.last == "migrate" {
         if name == refuses { return .problem(409, "no_placement", "there is no room") }
         looks.withLock { $0[name] = 1 }
+        began(name)
         return .ok(Self.vm(name, "migrating", to))
       }
       let count = looks.withLock { all -> Int in
@@ -42,7 +45,8 @@ import Wire
   }
 
   private func run(
-    _ server: ScriptedServer, _ policy: String = policy, _ flags: String = "", now: Int64 = 0, presses: Int = .max
+    _ server: ScriptedServer, _ policy: String = policy, _ flags: String = "",
+    now: @autoclosure @escaping @Sendable () -> Int64 = 0, presses: Int = .max
   ) -> (ran: Ran, seen: [Seen]) {
     var seen: [Seen] = []
     var around = Surroundings(files: ["p.json": policy])
@@ -108,6 +112,17 @@ import Wire
     #expect(run(server(), night, now: 22 * 3_600_000_000).ran.code == 0)
     let (dry, _) = run(server(), night, "--dry-run", now: 12 * 3_600_000_000)
     #expect(dry.code == 0 && dry.out.contains("not now"))
+  }
+
+  /// A move that has begun is waited for; the next one does not begin.
+  @Test func s3_75_whenItsHoursEndMeanwhileTheRestStays() {
+    let night = #"{"off_peak":{"from":22,"until":6}}"#
+    let clock = Shared<Int64>(6 * 3_600_000_000 - 1)
+    let (ran, seen) = run(server(began: { _ in clock.withLock { $0 += 1 } }), night, now: clock.withLock { $0 })
+    #expect(ran.code == 7, "\(ran)")
+    #expect(
+      ran.out == "1/2 a (default): n1 to n2\nits hours are over; 1 of 2 moved, which saves 0.02 an hour\n", "\(ran)")
+    #expect(!seen.contains { $0.path.hasPrefix("/api/v1/vms/b") })
   }
 
   @Test(

@@ -23,8 +23,8 @@ struct Surroundings: Sendable {
   var typed: [String] = []
   var isTerminal = false
   var width: Int?
-  /// What the clock says.
-  var now: Int64 = 0
+  /// What the clock says, each time it is asked.
+  var now: @Sendable () -> Int64 = { 0 }
   /// How often a command looks before Ctrl-C has been pressed.
   var looksUntilPressed = Int.max
 }
@@ -63,7 +63,7 @@ func berth(
     readFile: { (path) throws(CommandIO.FileUnreadable) in
       guard let text = files[path] else { throw CommandIO.FileUnreadable("cannot open \(path): not there") }
       return Array(text.utf8)
-    }, now: { around.now },
+    }, now: around.now,
     heedEnd: {
       let looks = Shared(0)
       return {

@@ -235,6 +235,28 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     #expect(second.appended.last?.time == second.clock.wall)
   }
 
+  /// Also if it led before, and saw nothing strange then.
+  @Test func aNewLeaderHoldsLeasesOfWhichManyAreDueAtOnce() {
+    let node = Node.leading(leases: 1)
+    node.pass(seconds: 31)
+    _ = node.land()
+    let held = { node.core.tables.pools[.simple]?.allocations }
+    #expect(held() == 0, "one lease that ends is nothing strange")
+    for number in 0..<3 {
+      node.allocate("vm-\(number)")
+      _ = node.land()
+    }
+    node.hear(.follows(nil))
+    node.pass(seconds: 31)
+    _ = node.lead(2)
+    node.pass(seconds: 1)
+    #expect(!node.core.isAppending && held() == 3 && node.core.expiry.isHeld)
+    node.core.confirm(node.clock)
+    node.step()
+    _ = node.land()
+    #expect(held() == 0)
+  }
+
   @Test func whatIsDueByItselfRestsWhenTheLogRefuses() {
     let node = Node.leading(leases: 1)
     node.pass(seconds: 31)

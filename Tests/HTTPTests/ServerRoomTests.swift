@@ -109,6 +109,45 @@ private final class Kept: @unchecked Sendable {
     }
   }
 
+  /// Or whoever has a token shuts the others out, with bodies that are just fast enough.
+  @Test func oneSenderHasAPartOfTheRoomAndLeavesTheRestToOthers() throws {
+    let sender: @Sendable (Request) -> String? = { $0.header("authorization") }
+    let shared = Route(.post, "/shared", bodyLimit: 8 << 20, sender: sender) { request, reply in
+      reply.send(text("\(request.body.count) bytes"))
+    }
+    try withServer(
+      [shared],
+      configure: {
+        $0.bodyRoomEach = 500_001
+        $0.headerTimeout = .seconds(60)
+      }
+    ) { server in
+      /// Sends so much of a body that a little of it is missing.
+      func send(_ count: Int, as name: String?) throws -> RawClient {
+        let client = try RawClient(port: server.port)
+        let sender = name.map { "Authorization: \($0)\r\n" } ?? ""
+        client.send("POST /shared HTTP/1.1\r\n\(host)\(json)\(sender)Content-Length: \(count + 1)\r\n\r\n")
+        client.send([UInt8](repeating: 32, count: count))
+        return client
+      }
+      let first = try send(250_000, as: "a"), second = try send(250_000, as: "a")
+      eventually("both are counted") { server.metrics.bodyBytes == 500_000 }
+      #expect(try send(100_000, as: "a").response()?.status == 503, "its part is full")
+      eventually("what is refused takes nothing") { server.metrics.bodyBytes == 500_000 }
+      let other = try send(450_000, as: "b")
+      let nobody = try (0..<2).map { _ in try send(450_000, as: nil) }
+      eventually("the others have theirs, and who has no name has none") { server.metrics.bodyBytes == 1_850_000 }
+      for client in [first, second, other] + nobody {
+        client.send(" ")
+        #expect(try client.response()?.status == 200)
+      }
+      eventually("all is given back") { server.metrics.bodyBytes == 0 }
+      let again = try send(450_000, as: "a")
+      again.send(" ")
+      #expect(try again.response()?.status == 200, "also to the sender")
+    }
+  }
+
   @Test func whoSendsALargeBodySlowlyGivesWayWhenHalfTheRoomIsTaken() throws {
     try withServer(
       routes(),

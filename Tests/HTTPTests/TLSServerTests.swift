@@ -93,6 +93,31 @@ private let whoami = Route(.get, "/whoami") { request, reply in
     }
   }
 
+  /// Other CAs give such certificates; ours does not. A star is one whole label, here and where a node looks at its own.
+  @Test func aStarInACertificateStandsForOneWholeLabel() throws {
+    let place = TemporaryDirectory()
+    let files = TLSFiles(certificate: place.file("stars.pem"), key: place.file("stars.key"))
+    let names = "subjectAltName=DNS:*.whole.example,DNS:w*.partial.example,DNS:*b.partial.example"
+    let made = try ChildProcess.run(
+      "openssl",
+      [
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", files.key,
+        "-out", files.certificate, "-subj", "/CN=stars", "-days", "2", "-addext", names
+      ])
+    #expect(made.status == .exited(0))
+    let client = try TLSContext.client(authorities: files.certificate)
+    try withTLSServer(ServerTLS(files)) { server in
+      for (name, isRight) in [
+        ("a.whole.example", true), ("A.WHOLE.example", true), ("a.b.whole.example", false), ("whole.example", false),
+        ("a.whole.example.org", false), ("web.partial.example", false), ("w.partial.example", false)
+      ] {
+        let isSpokenTo = (try? secureClient(server, client, host: name)) != nil
+        let isCarried = try CertificateFacts.carries(files.certificate, name: name)
+        #expect(isSpokenTo == isRight && isCarried == isRight, "\(name): \(isSpokenTo) \(isCarried)")
+      }
+    }
+  }
+
   @Test func anAddressInTheCertificateIsAName() throws {
     let certificates = try Certificates()
     try withTLSServer(ServerTLS(try certificates.issue("server", dns: []))) { server in

@@ -14,15 +14,28 @@ import Testing
     private(set) var events: [LogEvent] = []
     private(set) var watches: [UInt64: EtcdWatch] = [:]
     let keys = EtcdKeys(prefix: "/berth/")
-    private var now: Int64 = 1_000_000
+    private(set) var now: Int64 = 1_000_000
     private var wake: Int64 = 0
+    /// Whether a request finds nobody.
+    var isLost: (EtcdRequest) -> Bool = { _ in false }
+    /// When leases were renewed, or tried to be.
+    private(set) var renewals: [Int64] = []
 
     func give(_ input: EtcdInput) {
-      var inputs = [input]
+      var (inputs, steps) = ([input], 0)
       while !inputs.isEmpty {
+        steps += 1
+        if steps > 1_000 {
+          Issue.record("it never rests")
+          return
+        }
         for action in machine.handle(inputs.removeFirst(), now: now) {
           switch action {
-          case .send(let id, let request, _, _): inputs.append(.answer(id, etcd.handle(request, now: now)))
+          case .send(let id, let request, _, _):
+            if case .keepAlive = request { renewals.append(now) }
+            inputs.append(
+              isLost(request)
+                ? .failed(id, .unknown("nobody is there")) : .answer(id, etcd.handle(request, now: now)))
           case .watch(let id, let watch, _): watches[id] = watch
           case .unwatch(let id): watches[id] = nil
           case .tell(let event): events.append(event)
@@ -129,5 +142,30 @@ import Testing
     let why = driven.whyLost(by: .append(next), before: { if case .ended(.durable) = $0 { true } else { false } })
     #expect(why?.contains("has lost history") == true)
     #expect(driven.etcd.now(driven.keys.log(next.sequence)) == nil, "a batch of a history that is over has landed")
+  }
+
+  /// Often enough that one that gets through saves the lease, and not without a pause.
+  @Test func aLeaseIsRenewedThreeTimesASecondAndALostRenewalIsTriedAgainAfterAPause() {
+    let driven = Driven()
+    driven.give(.start(after: nil))
+    #expect(driven.lead())
+    let began = driven.now
+    #expect(driven.pass(until: { driven.now > began + 3_000_000 }))
+    func gaps(since: Int64) -> [Int64] {
+      let times = driven.renewals.filter { $0 >= since }
+      return zip(times.dropFirst(), times).map { $0 - $1 }
+    }
+    #expect(gaps(since: began).count > 5 && gaps(since: began).allSatisfy { $0 == EtcdTiming.renewEvery })
+    driven.isLost = { if case .keepAlive = $0 { true } else { false } }
+    let count = driven.renewals.count
+    #expect(driven.pass(until: { driven.renewals.count > count }))
+    let lost = driven.now
+    #expect(driven.pass(until: { driven.now > lost + 600_000 }))
+    let pauses = gaps(since: lost)
+    #expect(pauses.count > 20 && pauses.allSatisfy { $0 == EtcdTiming.retry }, "\(pauses)")
+    driven.isLost = { _ in false }
+    let back = driven.now
+    #expect(driven.pass(until: { driven.now > back + 3_000_000 }))
+    #expect(driven.machine.lead.isLeading && gaps(since: back).dropFirst().allSatisfy { $0 == EtcdTiming.renewEvery })
   }
 }

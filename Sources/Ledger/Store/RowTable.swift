@@ -122,11 +122,13 @@ struct RowTable: ~Copyable {
       preconditionFailure("an allocation is missing from its owner's ring")
     }
     var previous = newest
+    let most = steps + byKey.count
     while true {
       let next = arena.next(of: previous)
       if next == place { break }
       previous = next
       steps += 1
+      precondition(steps < most, "an allocation is missing from its owner's ring")
     }
     if previous == place { return byOwner.remove(hash, place) }
     arena.setNext(of: previous, arena.next(of: place))
@@ -144,7 +146,10 @@ struct RowTable: ~Copyable {
   func forEachAllocation(_ owner: OwnerProbe, _ body: (Allocation) -> Void) {
     guard let newest = newest(owner, owner.hash(seed: seed)) else { return }
     var place = newest
+    var left = byKey.count
     repeat {
+      precondition(left > 0, "an owner's ring does not close")
+      left -= 1
       if case .allocation(let allocation) = decode(place) { body(allocation) }
       place = arena.next(of: place)
     } while place != newest

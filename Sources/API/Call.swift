@@ -111,6 +111,13 @@ struct Call: Sendable {
     return name
   }
 
+  /// A query parameter that is a name of what is there already, perhaps by an earlier, wider rule.
+  func storedName<N: Name>(_ parameter: String, _ type: N.Type = N.self) throws(Problem) -> N? {
+    guard let text = request.query(parameter) else { return nil }
+    guard let name = N(stored: text) else { throw .invalid(parameter, "must be 1 to \(N.maxBytes) bytes") }
+    return name
+  }
+
   /// A query parameter that is a whole number.
   func integer<T: FixedWidthInteger>(_ parameter: String, _ allowed: ClosedRange<T>) throws(Problem) -> T? {
     guard let text = request.query(parameter) else { return nil }

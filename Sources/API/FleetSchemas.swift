@@ -129,7 +129,7 @@ extension Schemas {
     .must("pool", poolName)
   ])
   private static let guestInterfaces = Schema.list(
-    .object([.must("name", interface), .must("mac", mac), .must("addresses", .list(guestAddress))]),
+    .object([.must("name", knownInterface), .must("mac", mac), .must("addresses", .list(guestAddress))]),
     max: Limits.interfaces)
   static let vmNetwork = Schema.named(
     "VMNetwork",

@@ -7,7 +7,9 @@ enum Schemas {
   static let poolName = Schema.pattern("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", max: 63)
   static let owner = Schema.pattern("^[A-Za-z0-9._:@-]{1,128}$", max: 128)
   static let node = Schema.pattern("^[A-Za-z0-9._-]{1,128}$", max: 128)
-  static let interface = Schema.pattern("^[!-.0-~]{1,15}$", max: 15)
+  static let interface = Schema.pattern("^[!-$&-.0-9;-~]{1,15}$", max: 15)
+  /// One that there is: it may be of a time when `:` and `%` were allowed.
+  static let knownInterface = Schema.pattern("^[!-.0-~]{1,15}$", max: 15)
   static let hostname = Schema.pattern(
     "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$", max: 253)
   static let ip = Schema.pattern("^[0-9a-fA-F:.]{2,39}$", min: 2, max: 39)
@@ -134,7 +136,7 @@ enum Schemas {
   static let allocation = Schema.named(
     "Allocation",
     .object([
-      .must("pool", poolName), .must("tenant", poolName), .must("owner", owner), .must("interface", interface),
+      .must("pool", poolName), .must("tenant", poolName), .must("owner", owner), .must("interface", knownInterface),
       .must("index", .integer(0, 65_535)), .must("ip", ip),
       .must("prefix_length", .nullable(.integer(0, 128)), "Of a child prefix."),
       .must("cidr", .nullable(cidr), "Of a child prefix."), .must("gateway", .nullable(ip)), .must("pool_cidr", cidr),
@@ -195,7 +197,7 @@ enum Schemas {
     "OwnershipInterval",
     .object([
       .must("ip", ip), .must("prefix_length", .nullable(.integer(0, 128)), "Of a child prefix."),
-      .must("pool", poolName), .must("tenant", poolName), .must("owner", owner), .must("interface", interface),
+      .must("pool", poolName), .must("tenant", poolName), .must("owner", owner), .must("interface", knownInterface),
       .must("from", .time), .must("to", .nullable(.time), "null = still."), .must("generation", .revision)
     ]))
 

@@ -12,7 +12,8 @@ let searchBudget = 65_536
 /// What lists of allocations can be narrowed by.
 let allocationFilters: [Endpoint.Parameter] = [
   .init("owner", "Only of this owner.", Schemas.owner), .init("tenant", "Only of this tenant.", Schemas.poolName),
-  .init("interface", "Only on this interface.", Schemas.interface), .init("mac", "Only with this MAC.", Schemas.mac),
+  .init("interface", "Only on this interface.", Schemas.knownInterface),
+  .init("mac", "Only with this MAC.", Schemas.mac),
   .init("hostname", "Only with this host name.", Schemas.hostname), .init("node", "Only on this node.", Schemas.node),
   .label
 ]
@@ -55,7 +56,7 @@ let searchEndpoints: [Endpoint] = [
       .init("owner", "Whose.", Schemas.owner, isRequired: true),
       .init("tenant", "Of which tenant; default `default`.", Schemas.poolName),
       .init("pool", "Only of this pool.", Schemas.poolName),
-      .init("interface", "Only on this interface.", Schemas.interface)
+      .init("interface", "Only on this interface.", Schemas.knownInterface)
     ],
     answers: [.init(200, "What was released.", Schemas.allocations)],
     refusals: [.init(404, "allocation_not_found", "pool_not_found"), .init(409, "managed_by_vm")], isCommand: true,
@@ -75,7 +76,7 @@ struct AllocationFilter: Sendable {
   init(_ call: Call) throws(Problem) {
     owner = try call.name("owner")
     tenant = try call.visibility.tenant(named: call.name("tenant"))
-    interface = try call.name("interface")
+    interface = try call.storedName("interface")
     hostname = try call.name("hostname")
     node = try call.name("node")
     labels = try call.labelFilter()
@@ -200,7 +201,7 @@ private func firstPool(_ engine: Engine, after: PoolName?) -> PoolName? {
   let visibility = call.visibility
   let target = ReleaseTarget.owner(
     try visibility.tenant(named: call.name("tenant")) ?? .standard, owner,
-    pool: try visibility.pool(named: call.name("pool")), interface: try call.name("interface"))
+    pool: try visibility.pool(named: call.name("pool")), interface: try call.storedName("interface"))
   try call.submit(.release(target)) { outcome in
     guard case .released(let grants) = outcome else { unexpected(outcome) }
     var out = JSONWriter(capacity: 64 + 480 * grants.count)

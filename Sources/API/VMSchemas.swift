@@ -25,26 +25,31 @@ extension Schemas {
         "spread",
         .nullable(.object([.must("group", level), .may("scope", scope), .may("least", .integer(1, 65_535))])))
     ]))
-  private static let interfaces = Schema.list(
-    .object([
-      .may("name", .nullable(interface), "Default eth0, eth1, ..."),
-      .may("pool", .nullable(poolName), "From this pool."),
-      .may("families", .nullable(.array(family, min: 1, max: 2)), "Or of these families; default ipv4."),
-      .may("pool_labels", .nullable(labels), "From pools that carry these labels."),
-      .may("ip", .nullable(ip), "Exactly this address."), .may("mac", .nullable(mac))
-    ]), max: Limits.interfaces)
+  private static func interfaces(_ name: Schema) -> Schema {
+    .list(
+      .object([
+        .may("name", .nullable(name), "Default eth0, eth1, ..."), .may("pool", .nullable(poolName), "From this pool."),
+        .may(
+          "families", .nullable(.array(family, min: 1, max: 2)),
+          "Or of these families, from pools of one VLAN; default ipv4."),
+        .may("pool_labels", .nullable(labels), "From pools that carry these labels."),
+        .may("ip", .nullable(ip), "Exactly this address."), .may("mac", .nullable(mac))
+      ]), max: Limits.interfaces)
+  }
   private static let deviceRequests = Schema.list(
     .object([.must("model", level), .may("count", .integer(1, Limits.devices))]), max: Limits.devices)
   private static let image = Schema.nullable(.text(max: Limits.imageBytes))
 
   /// What a VM is to be: in bodies may, in answers must.
-  private static func spec(_ make: (String, Schema, String?) -> Schema.Field) -> [Schema.Field] {
+  private static func spec(
+    _ make: (String, Schema, String?) -> Schema.Field, interface: Schema
+  ) -> [Schema.Field] {
     [
       make("image", image, nil), make("kernel", image, nil), make("backend", .nullable(poolName), nil),
       make("priority", .integer(0, Int(Limits.priority)), "The higher goes first; default 500."),
       make("preemptible", .boolean, "Whether it may have to give way."),
       make("grace_seconds", .integer(0, 86_400), "How long it has to go down by itself; default 30."),
-      make("interfaces", interfaces, "Default: eth0 with an IPv4 address."),
+      make("interfaces", interfaces(interface), "Default: eth0 with an IPv4 address."),
       make("groups", .list(level, max: Limits.groups), nil), make("affinity", affinity, "With whom."),
       make("anti_affinity", antiAffinity, "Without whom."),
       make("max_disrupted", .nullable(.integer(0, 65_535)), "Members of its first group away at once for others."),
@@ -74,7 +79,7 @@ extension Schemas {
         .must("name", owner, "Of several the beginning, followed by -1, -2, ..."),
         .may("tenant", .nullable(poolName)),
         .may("count", .nullable(.integer(1, Limits.count)), "Several; the answer is then `{\"vms\":[...]}`.")
-      ] + asked + spec(Schema.Field.may) + [
+      ] + asked + spec(Schema.Field.may, interface: interface) + [
         .may("node", .nullable(node), "The only node that will do."), .may("start", .boolean, "Default true."),
         .may("must_place", .boolean, "Refuse rather than let it wait.")
       ]))
@@ -106,7 +111,8 @@ extension Schemas {
           "addresses",
           .list(
             .object([
-              .must("interface", interface), .must("ip", ip), .must("pool", poolName), .must("gateway", .nullable(ip)),
+              .must("interface", knownInterface), .must("ip", ip), .must("pool", poolName),
+              .must("gateway", .nullable(ip)),
               .must("network", cidr), .must("mac", mac)
             ]))),
         .may("hourly_price_micros", .nullable(money), "Where it is, in this hour; only in answers to GET."),
@@ -114,7 +120,7 @@ extension Schemas {
         .must("why", .text(), "Why it is where it is, or why it waits.")
       ] + [
         .must("vcpus", .number), .must("memory_mib", .count), .must("disk_mib", .count), .must("bandwidth_mbps", .count)
-      ] + spec(Schema.Field.must) + [
+      ] + spec(Schema.Field.must, interface: knownInterface) + [
         .must("required_node", .nullable(node)),
         .must("standby_node", .nullable(node), "Keeps room for it and takes it over when its node is lost."),
         .must("standby_why", .nullable(.text()), "Why it has no standby although it wants one."), .must("seat", seat),

@@ -81,6 +81,12 @@ extension JSONReader {
     return name
   }
 
+  /// Reads a name from an answer: of what is there already, so that it may follow an earlier, wider rule.
+  package mutating func storedName<N: Name>(_ type: N.Type = N.self) throws(JSONFault) -> N {
+    guard let name = N(stored: try string()) else { throw invalid("must be 1 to \(N.maxBytes) bytes") }
+    return name
+  }
+
   /// Reads a name or `null`.
   package mutating func nameOrNull<N: Name>(_ type: N.Type = N.self) throws(JSONFault) -> N? {
     try null() ? nil : try name(type)

@@ -225,7 +225,7 @@ private struct GrantFields {
     case "pool": pool = try reader.name()
     case "tenant": tenant = try reader.name()
     case "owner": owner = try reader.name()
-    case "interface": interface = try reader.name()
+    case "interface": interface = try reader.storedName()
     case "index": index = try reader.integer()
     case "ip": ip = try reader.address()
     case "prefix_length": _ = try reader.integerOrNull(0...128)

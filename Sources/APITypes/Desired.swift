@@ -197,7 +197,7 @@ extension GuestInterface {
     var addresses: [GuestAddress] = []
     try reader.object { (key, reader) throws(JSONFault) in
       switch key {
-      case "name": name = try reader.name()
+      case "name": name = try reader.storedName()
       case "mac": mac = try reader.macOrNull()
       case "addresses":
         addresses = try reader.list { (reader) throws(JSONFault) in try GuestAddress(decoding: &reader) }

@@ -43,8 +43,10 @@ extension JSONReader {
       switch key {
       case "tenant": policy.tenant = try reader.nameOrNull()
       case "exclude_tenants":
-        policy.excludedTenants = try reader.list(atMost: Limits.count) { (reader) throws(JSONFault) in try reader.name()
+        let names = try reader.list(atMost: Limits.count) { (reader) throws(JSONFault) in
+          try reader.name(TenantName.self)
         }
+        policy.excludedTenants = Set(names)
       case "exclude_labels": policy.excludedLabels = try reader.labels()
       case "min_saving_hourly_micros": policy.leastSaving = try reader.whole(0...Money.max)
       case "max_moves": policy.mostMoves = try reader.whole(1...Limits.planMoves)

@@ -4,6 +4,8 @@ import Wire
 
 /// What somebody wants a VM to be, as it is read from a body or an answer.
 struct SpecFields {
+  /// Whether it is of a VM that is there already.
+  var isStored = false
   var spec = VMSpec(.none)
   var hasCPU = false
   var hasMemory = false
@@ -24,7 +26,7 @@ struct SpecFields {
     case "priority": spec.priority = try reader.whole(0...Limits.priority)
     case "preemptible": spec.isPreemptible = try reader.bool()
     case "grace_seconds": spec.graceSeconds = try reader.whole(0...86_400)
-    case "interfaces": interfaces = try reader.interfaces()
+    case "interfaces": interfaces = try reader.interfaces(areStored: isStored)
     case "groups":
       spec.groups = try reader.list(atMost: Limits.groups) { (reader) throws(JSONFault) in try reader.name() }
     case "affinity": with = try reader.rules(isAnti: false)
@@ -75,7 +77,7 @@ extension VMInterface {
   /// The one that a VM has when nothing is said of interfaces.
   package static let usual = VMInterface(source: .choose([.ipv4], .none))
 
-  fileprivate init(decoding reader: inout JSONReader, index: Int) throws(JSONFault) {
+  fileprivate init(decoding reader: inout JSONReader, index: Int, isStored: Bool) throws(JSONFault) {
     var name: InterfaceName?
     var pool: PoolName?
     var families: [AddressFamily]?
@@ -83,7 +85,7 @@ extension VMInterface {
     var (address, mac): (IPAddress?, MACAddress?) = (nil, nil)
     try reader.object { (key, reader) throws(JSONFault) in
       switch key {
-      case "name": name = try reader.nameOrNull()
+      case "name": name = isStored ? try reader.storedName() : try reader.nameOrNull()
       case "pool": pool = try reader.nameOrNull()
       case "families":
         families =
@@ -168,9 +170,11 @@ extension Spreading {
 }
 
 extension JSONReader {
-  fileprivate mutating func interfaces() throws(JSONFault) -> [VMInterface] {
+  fileprivate mutating func interfaces(areStored: Bool) throws(JSONFault) -> [VMInterface] {
     var read: [VMInterface] = []
-    try array { (reader) throws(JSONFault) in read.append(try VMInterface(decoding: &reader, index: read.count)) }
+    try array { (reader) throws(JSONFault) in
+      read.append(try VMInterface(decoding: &reader, index: read.count, isStored: areStored))
+    }
     guard read.count <= Limits.interfaces else { throw invalid("at most \(Limits.interfaces) of them") }
     return read
   }

@@ -126,7 +126,7 @@ extension JSONWriter {
 extension JSONReader {
   /// Reads a VM from an answer.
   package mutating func vmView() throws(JSONFault) -> VMView {
-    var fields = SpecFields()
+    var fields = SpecFields(isStored: true)
     var read = VMFields()
     try object { (key, reader) throws(JSONFault) in
       if try read.read(key, &reader) { return }
@@ -227,7 +227,7 @@ extension VMAddress {
     var mac: MACAddress?
     try reader.object { (key, reader) throws(JSONFault) in
       switch key {
-      case "interface": interface = try reader.name()
+      case "interface": interface = try reader.storedName()
       case "ip": ip = try reader.address()
       case "pool": pool = try reader.name()
       case "gateway": gateway = try reader.addressOrNull()

@@ -12,6 +12,8 @@ package enum Limits {
   package static let reservations = 4_096
   /// Bytes of a reservation's reason.
   package static let reasonBytes = 256
+  /// Pools, and pairs of them, looked at for two that go together on one interface.
+  package static let poolPairs = 16_384
   /// Addresses in one request.
   package static let count = 1_024
   /// Allocations one owner of one tenant may hold.
@@ -94,8 +96,6 @@ package enum Limits {
   package static let preemptionRest: LogTime = 300 * 1_000_000
   /// Moves that a plan lists.
   package static let planMoves = 1_000
-  /// VMs that a cost policy is held against, to find those that it allows.
-  package static let policyVMs = 65_536
   /// VMs for which a plan looks for room.
   package static let planTries = 4_096
   /// VMs that one entry of actor `system` places or moves.
@@ -105,6 +105,8 @@ package enum Limits {
   /// How much looking for room one command does, and the commands of one batch do together, in nodes and VMs looked at:
   /// less than a tenth of a second, and a leader that is busy for half a second is none any more.
   package static let work: UInt64 = 2_000_000
+  /// How much of it the row of a VM is, when it is read.
+  package static let rowWork: UInt64 = 64
   /// How long a VM rests that is to leave its node and finds no room, in microseconds of log time.
   package static let drainRest: LogTime = 5_000_000
   /// VMs that wait are not looked at again more often than this because distances have changed, in microseconds of log time.

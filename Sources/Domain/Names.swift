@@ -30,6 +30,12 @@ extension Name {
     self.init(trusted: text)
   }
 
+  /// Wraps text of what is there already: it followed the rule of its time, which may have been wider.
+  package init?(stored text: String) {
+    guard (1...Self.maxBytes).contains(text.utf8.count) else { return nil }
+    self.init(trusted: text)
+  }
+
   /// The text itself.
   package var description: String { text }
 
@@ -123,19 +129,23 @@ package struct NodeName: Name {
   }
 }
 
-/// A network interface of the owner, as Linux names them.
+/// A network interface of the owner, as Linux names them. It takes none with a `:` (an alias) or a `/`, and neither `.` nor
+/// `..`; one with a `%` it numbers, and `all` and `default` are taken by what is set for all interfaces. Rows may have some
+/// of an earlier, wider rule.
 package struct InterfaceName: Name {
   /// The text itself.
   package let text: String
   /// Wraps text that is known to follow the rule.
   package init(trusted text: String) { self.text = text }
   /// The rule in words.
-  package static let rule = "1 to 15 printable ASCII characters without '/' or space"
+  package static let rule =
+    "1 to 15 printable ASCII characters without '/', ':', '%' or space, and not '.', '..', 'all' or 'default'"
   /// The most bytes that the rule allows.
   package static let maxBytes = 15
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
-    (1...15).contains(text.utf8.count) && text.utf8.allSatisfy { (33...126).contains($0) && $0 != 47 }
+    (1...15).contains(text.utf8.count) && ![".", "..", "all", "default"].contains(text)
+      && text.utf8.allSatisfy { (33...126).contains($0) && $0 != 37 && $0 != 47 && $0 != 58 }
   }
   /// The interface of requests that name none.
   package static let standard = InterfaceName(trusted: "eth0")

@@ -56,6 +56,11 @@ package struct Topology: Hashable, Sendable {
   }
 }
 
+extension Pool {
+  /// Whether addresses of both can be on one interface: they name no two VLANs.
+  package func isInVLAN(of other: Pool) -> Bool { vlan == nil || other.vlan == nil || vlan == other.vlan }
+}
+
 /// What of the address space a pool covers; remembered so that a change can be rolled back.
 package struct Extent: Hashable, Sendable {
   /// The network.

@@ -227,8 +227,8 @@ extension ByteReader {
   /// Names were checked when they came in; only what the row table relies on, a length in one byte, is looked at again.
   mutating func name<N: Name>() throws(CodingFault) -> N {
     let text = try text()
-    guard (1...N.maxBytes).contains(text.utf8.count) else { throw .invalid("name of \(text.utf8.count) bytes") }
-    return N(trusted: text)
+    guard let name = N(stored: text) else { throw .invalid("name of \(text.utf8.count) bytes") }
+    return name
   }
 
   mutating func small<Value: FixedWidthInteger>() throws(CodingFault) -> Value {

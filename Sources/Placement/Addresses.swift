@@ -76,13 +76,21 @@ package struct PoolRoom: AddressView {
         guard hasRoom(number, taken) else { return "interface \(interface.name): pool \(name) has no address left" }
         taken.append(number)
       case .choose(let families, let labels):
-        for family in families {
-          let found = serving.first {
+        var chosen: [[Int]] = families.map { family in
+          serving.filter {
             pools[$0].family == family && pools[$0].labels.includes(labels) && hasRoom($0, taken)
+          }
+        }
+        for (place, family) in families.enumerated() {
+          let found = chosen[place].first { number in
+            chosen.enumerated().allSatisfy { other, list in
+              other == place || list.isEmpty || list.contains { pools[$0].isInVLAN(of: pools[number]) }
+            }
           }
           guard let found else {
             return "interface \(interface.name): no pool that serves there has an \(family.name) address left"
           }
+          chosen[place] = [found]
           taken.append(found)
         }
       }

@@ -48,7 +48,7 @@ package struct Fleet: ~Copyable {
   var groups: [Group] = []
 
   var vms = VMTable()
-  /// VMs with groups that had to give way and are not back.
+  /// VMs with groups that had to give way and do not run again yet.
   var away: [UInt64: RuleSet] = [:]
   /// Classes that were asked for without a VM, kept for a while; the oldest goes first.
   var recentShapes: [Int32] = []
@@ -79,6 +79,9 @@ package struct Fleet: ~Copyable {
   var scratch = Scratch()
   /// What all questions so far have cost, in nodes and VMs looked at: some 20 ns each, but the same on every machine.
   package internal(set) var work: UInt64 = 0
+
+  /// Counts what whoever asks has looked at aside from questions.
+  package mutating func spend(_ work: UInt64) { self.work &+= work }
 
   /// What is worked out once for a request class.
   struct Knowledge {

@@ -4,7 +4,7 @@ extension Fleet {
   /// Takes over a VM's row: whether it is on a node now, on another than before, or on none any more. A migrating VM
   /// counts on both nodes, and on its standby's too.
   package mutating func put(_ vm: VM) {
-    setAway(vm.id.raw, vm.state == .preempted ? RuleSet(vm.key, vm.spec) : nil)
+    setAway(vm.id.raw, vm.isAway ? RuleSet(vm.key, vm.spec) : nil)
     if let found = vms.slots[vm.id.raw] {
       if vm.state != .migrating, vm.standby == nil, let node = vm.node, isUnchanged(vm, node, found) { return }
       removeVM(vm.id.raw)
@@ -40,7 +40,7 @@ extension Fleet {
       && RuleSet(vm.key, vm.spec) == (vms.rules[slot] < 0 ? nil : ruleSets[vms.rules[slot]])
   }
 
-  /// Notes that members of a VM's groups are away until it is placed again: disruption budgets count them.
+  /// Notes that members of a VM's groups are away until it runs again: disruption budgets count them.
   mutating func setAway(_ id: UInt64, _ set: RuleSet?) {
     if set == nil, away.isEmpty { return }
     let old = away[id]

@@ -74,7 +74,7 @@ struct Group {
   /// How many are there.
   private(set) var members: Int32 = 0
   private(set) var guards: [Guard] = []
-  /// Members that had to give way and are not back.
+  /// Members that had to give way and do not run again yet.
   var disrupted: Int32 = 0
 
   func count(_ scope: PlaceScope, _ domain: Int32) -> Int32 { counts[Int(scope.rawValue)][domain] ?? 0 }

@@ -90,7 +90,7 @@ package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
     case .outside: "are outside the enforced place"
     case .together: "are not in another datacenter than the VM itself"
     case .latency: "are too far away, or the latency is not known"
-    case .addresses: "have no address left in a pool that serves them"
+    case .addresses: "have no address left in a pool that serves them, or none in the VLAN of the interface's other one"
     case .rule: "are refused by a rule from outside"
     case .affinity: "are not where the group is"
     case .antiAffinity: "have a member of a group to stay away from"

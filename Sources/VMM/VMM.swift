@@ -72,6 +72,7 @@ package struct VMCapabilities: Hashable, Sendable {
     if let name = order.interfaces.withoutAddress {
       return "interface \(name) has no address: Berth gives addresses, and no backend makes one up"
     }
+    if let flaw = order.interfaces.lazy.compactMap(\.vlanFlaw).first { return flaw }
     if !pins, !order.seat.cpus.isEmpty { return "this backend cannot give a VM processors of its own" }
     if !passesDevices, !order.seat.devices.isEmpty { return "this backend cannot give a VM devices" }
     if let mostCPU, order.resources.cpu > mostCPU { return "this backend gives a VM at most \(mostCPU / 1_000) vCPUs" }

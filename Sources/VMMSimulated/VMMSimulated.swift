@@ -8,6 +8,10 @@
 // down. Whatever is decided by chance is decided at the order, by the faults of that moment; a stop that hangs ends when
 // the faults say so.
 //
+// One that is taken over from another node comes up, and then asks `takeOver` for the other one, as long as `patience`;
+// until it has it it is told as starting, and it fails if it cannot be had. Without `takeOver` it is pretended that the
+// other node had let it go by then: agents of simulated nodes do not know each other.
+//
 // The machines live in the process and vanish with it, as if the host had lost its power. Nothing of the network is
 // pretended: an address that such a machine has answers to nobody.
 package import Domain
@@ -74,6 +78,8 @@ package final class SimulatedVMs: VMBackend {
     let fails: Bool
     /// When it dies by itself.
     let diesAt: Duration?
+    /// Until when it waits for the node that has it; nil = it is here.
+    var comesUntil: Duration?
     /// Whether it was only prepared.
     var isPrepared = false
     /// When it is down after it was asked.
@@ -83,8 +89,14 @@ package final class SimulatedVMs: VMBackend {
     var detail = ""
   }
 
+  /// How long one that is taken over waits for the other node.
+  package static let patience = Duration.seconds(3)
+
   /// What goes wrong from now on.
   package var faults = SimulatedFaults.none
+  /// Takes a machine over from the node where it runs, which then has stopped it; false = it cannot be had now. Without
+  /// it nothing is asked: whatever comes from another node is taken for let go when it has come up here.
+  package var takeOver: ((VMOrder) -> Bool)?
   /// How busy machines pretend to be; nil = that is not told.
   package var load: SimulatedLoad?
   private let times: SimulatedTimes
@@ -106,8 +118,20 @@ package final class SimulatedVMs: VMBackend {
     VMCapabilities(prepares: true, pins: true, passesDevices: true)
   }
 
-  /// All machines, in order of their ids.
+  /// All machines, in order of their ids; those that are ready to be taken over are.
   package func observe() -> [ObservedVM] {
+    let now = clock()
+    // In order, so that a run is the same each time.
+    for id in machines.filter({ $0.value.comesUntil != nil }).keys.sorted() {
+      guard var machine = machines[id] else { continue }
+      come(&machine, now)
+      machines[id] = machine
+    }
+    return watch()
+  }
+
+  /// The same for whoever only looks on: nothing is taken over.
+  package func watch() -> [ObservedVM] {
     let now = clock()
     return machines.keys.sorted().map { id in
       settle(&machines[id]!, now)
@@ -117,6 +141,9 @@ package final class SimulatedVMs: VMBackend {
         machine.order, phase, detail: machine.detail, used: phase == .running ? load?.used(by: machine.order) : nil)
     }
   }
+
+  /// Whether a machine is not one that another node still has.
+  package func isHere(_ id: VMID) -> Bool { machines[id].map { $0.comesUntil == nil } ?? false }
 
   /// Has at hand what a machine needs, which takes no time.
   package func prepare(_ order: VMOrder) {
@@ -132,7 +159,9 @@ package final class SimulatedVMs: VMBackend {
     let fails = draw(1_000_000) < faults.startFailuresPerMillion
     let dies = draw(1_000_000) < faults.crashesPerMillion
     let diesAt = upAt + draw(.zero ... .seconds(60))
-    machines[order.id] = Machine(order: order, upAt: upAt, fails: fails, diesAt: dies ? diesAt : nil)
+    var machine = Machine(order: order, upAt: upAt, fails: fails, diesAt: dies ? diesAt : nil)
+    if order.isIncoming { machine.comesUntil = now + Self.patience }
+    machines[order.id] = machine
   }
 
   /// Brings a machine down.
@@ -171,7 +200,18 @@ package final class SimulatedVMs: VMBackend {
     if machine.isPrepared { return .prepared }
     if let ended = machine.ended { return ended }
     if machine.downAt != nil { return .stopping }
-    return now < machine.upAt ? .starting : .running
+    return now < machine.upAt || machine.comesUntil != nil ? .starting : .running
+  }
+
+  /// Takes over what is ready for it.
+  private func come(_ machine: inout Machine, _ now: Duration) {
+    settle(&machine, now)
+    guard let end = machine.comesUntil, phase(machine, now) == .starting, now >= machine.upAt else { return }
+    if takeOver.map({ $0(machine.order) }) ?? true {
+      machine.comesUntil = nil
+    } else if now >= end {
+      (machine.ended, machine.detail) = (.failed, "it could not be had from the other node")
+    }
   }
 
   /// Makes final what has become so by now.

@@ -119,7 +119,11 @@ struct FleetShapeTests {
     (address.vlan, address.mtu) = (7, 1_500)
     let interface = GuestInterface(
       name: .standard, mac: Self.strange.mac(of: .standard), addresses: [address])
-    for desired in [nil, [], [DesiredVM(Self.strange, action: .stop, isIncoming: true, interfaces: [interface])]] {
+    // A VM of an older Berth must not cost its node the whole list.
+    let older = GuestInterface(name: InterfaceName(trusted: "eth0:1"), mac: interface.mac, addresses: [address])
+    for desired in [
+      nil, [], [DesiredVM(Self.strange, action: .stop, isIncoming: true, interfaces: [interface, older])]
+    ] {
       let answer = ReportAnswer(
         epoch: 3, leaseMilliseconds: 15_000, heartbeatMilliseconds: 2_000, revision: 8, desired: desired)
       var out = JSONWriter()

@@ -107,6 +107,34 @@ private final class NotingVMs: VMBackend {
     #expect(try house.get("/api/v1/vms/web/network")["interfaces.0.addresses.0.dns.0"] == "10.1.0.99")
   }
 
+  @Test func anInterfaceOfPoolsInTwoVLANsIsRefusedWithTheFieldTheRuleAndTheWayOut() throws {
+    let house = try House()
+    try house.register("n1")
+    try pools(house)
+    try house.call("PATCH", "/api/v1/pools/edge6", #"{"vlan":121}"#, expect: 200)
+    let refused = try house.vm("web", more: Self.wanted, expect: 400)
+    #expect(refused["code"] == "invalid_field" && refused["errors.0.field"] == "interfaces")
+    for word in ["edge (VLAN 120)", "edge6 (VLAN 121)", "one VLAN", "pool_labels"] {
+      #expect(refused["detail"]?.contains(word) == true, "\(refused["detail"] ?? "")")
+    }
+    try house.get("/api/v1/vms/web", expect: 404)
+    try house.call("PATCH", "/api/v1/pools/edge6", #"{"vlan":120}"#, expect: 200)
+    try house.vm("web", more: Self.wanted)
+  }
+
+  /// Names that Linux refuses are refused where they are made; those that are there are still found.
+  @Test(arguments: ["eth0:1", "..", "eth%d", "all"]) func namesThatLinuxDoesNotHaveAreNotMade(_ name: String) throws {
+    let house = try House()
+    let refused = try house.vm("web", more: #","interfaces":[{"name":"\#(name)","pool":"default"}]"#, expect: 400)
+    #expect(refused["errors.0.field"] == "interfaces[0].name" && refused["detail"]?.contains("':'") == true)
+    let allocation = try house.post(
+      "/api/v1/pools/default/allocations", #"{"owner":"a","interface":"\#(name)"}"#, expect: 400)
+    #expect(allocation["errors.0.field"] == "interface")
+    let query = name.replacing("%", with: "%25")
+    #expect(try house.get("/api/v1/allocations?owner=a&interface=\(query)")["items.0.ip"] == nil)
+    try house.delete("/api/v1/allocations?owner=a&interface=\(query)", expect: 404)
+  }
+
   @Test func whoHasNoAddressYetHasNoConfigurationAndWhoHasNoNetworkAnEmptyOne() throws {
     let house = try House()
     try house.vm("waits")

@@ -54,10 +54,12 @@ struct ShapeTests {
   }
 
   @Test func grantsComeBackAloneAndAsChildPrefixes() throws {
-    for block in ["10.0.0.7/32", "10.0.16.0/28", "2001:db8::/64", "::1/128"] {
+    for (block, interface) in [
+      ("10.0.0.7/32", "eth9"), ("10.0.16.0/28", "eth9"), ("2001:db8::/64", "eth9"), ("::1/128", "eth0:1")
+    ] {
       let allocation = Allocation(
         pool: PoolName(trusted: "p"), block: try Prefix(parsing: block), tenant: TenantName(trusted: "t"),
-        owner: OwnerName(trusted: "o"), interface: InterfaceName(trusted: "eth9"), index: 3,
+        owner: OwnerName(trusted: "o"), interface: InterfaceName(trusted: interface), index: 3,
         hostname: Hostname(trusted: "h"), mac: MACAddress("02:00:00:00:00:01"), node: NodeName(trusted: "n"),
         isStatic: true, manager: .kube, labels: try #require(Labels([("a", "")])), createdAt: 5, expiresAt: 6,
         generation: 7, revision: 8)

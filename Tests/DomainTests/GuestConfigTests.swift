@@ -268,7 +268,7 @@ private func someGuest(_ random: inout SeededRandom) -> [GuestInterface] {
     let hostile = ["no", "~", "1e3", "0x1f", "null", "&a", "*a", "!x", "#", "-", "{}", "a:b", "\"", "\\", "'%@`"]
     let bytes = (0..<Int.random(in: 1...15, using: &random)).map { _ in UInt8.random(in: 33...126, using: &random) }
     let any = String(decoding: bytes.filter { $0 != 47 }, as: UTF8.self)
-    if let name = InterfaceName(random.oneIn(2) ? random.pick(hostile) : any) { names.insert(name) }
+    if let name = InterfaceName(stored: random.oneIn(2) ? random.pick(hostile) : any) { names.insert(name) }
   }
   return names.sorted().map { name in
     let addresses = (0..<Int.random(in: 1...3, using: &random)).map { _ in someAddress(&random) }

@@ -1,3 +1,4 @@
+import Addressing
 import Domain
 import Testing
 
@@ -28,10 +29,31 @@ import Testing
   func nodes(text: String, isOne: Bool) { #expect((NodeName(text) != nil) == isOne) }
 
   @Test(arguments: [
-    ("eth0", true), ("a", true), ("veth@if:1.2", true), ("fifteencharsxyz", true), ("sixteencharsxyz1", false),
+    ("eth0", true), ("a", true), ("veth@if-1.2", true), ("fifteencharsxyz", true), ("sixteencharsxyz1", false),
     ("", false),
-    ("a/b", false), ("a b", false), ("\u{fc}", false), ("a\u{7f}", false)
+    ("a/b", false), ("a b", false), ("\u{fc}", false), ("a\u{7f}", false),
+    // As Linux: an alias, this directory and its parent, names that it numbers, and what sysctl calls by these names.
+    ("eth0:1", false), (":", false), (".", false), ("..", false), ("...", true), ("eth%d", false), ("%", false),
+    ("all", false), ("default", false), ("all0", true), ("a\t", false)
   ]) func interfaces(text: String, isOne: Bool) { #expect((InterfaceName(text) != nil) == isOne) }
+
+  /// What an earlier rule allowed is read as long as there are rows with it.
+  @Test(arguments: ["eth0:1", "veth@if:1.2", ".", "eth%d", "all"])
+  func interfacesOfOlderRowsAreRead(text: String) throws {
+    let name = try #require(InterfaceName(stored: text))
+    #expect(name.text == text && InterfaceName(text) == nil)
+    let row = Row.allocation(
+      Allocation(
+        pool: .simple, block: Prefix(containing: IPAddress("10.0.0.2")!, length: 32),
+        owner: OwnerName(trusted: "vm-1"), interface: name, createdAt: 1, generation: 1, revision: 1))
+    #expect(try Row(decoding: row.encoded) == row)
+    #expect(throws: Never.self) { try AllocationView(row.encoded, 0..<row.encoded.count) }
+    var spec = VMSpec(Resources(cpu: 1, memory: 1))
+    spec.interfaces = [VMInterface(name: name, source: .pool(.simple))]
+    let vm = Row.fleet(.vm(VM(key: VMKey(name: VMName(trusted: "vm-1")), id: VMID(raw: 1), spec: spec)))
+    #expect(try Row(decoding: vm.encoded) == vm)
+    #expect(InterfaceName(stored: "") == nil && InterfaceName(stored: "sixteencharsxyz1") == nil)
+  }
 
   @Test(arguments: [
     ("a", true), ("Web-1.Example.com", true), ("1.2", true), (label63 + ".x", true), (label63 + "a.x", false),

@@ -136,6 +136,9 @@ struct FleetProofs {
           throw Failure("\(name) has a node and on \(interface.name) \(mine.map(\.ip))")
         }
       }
+      guard Set(mine.compactMap { rows.pools[$0.pool]?.vlan }).count < 2 else {
+        throw Failure("\(name): \(interface.name) is in two VLANs: \(mine.map(\.pool))")
+      }
       for row in mine where rows.pools[row.pool]?.topology.match(node.topology) == nil {
         throw Failure("\(name): pool \(row.pool) does not serve \(node.name)")
       }

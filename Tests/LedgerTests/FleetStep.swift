@@ -212,6 +212,7 @@ struct FleetAsking {
     let cidr = cidr(network[name.text] ?? "10.3.0.0/28")
     var pool = Pool(name: name, extent: Extent(cidr: cidr, gateway: Extent.defaultGateway(of: cidr)))
     if name.text == "east" { pool.topology = Topology(datacenter: "east") }
+    pool.vlan = ["east": 10, "six": 20][name.text]
     return .createPool(pool)
   }
 

@@ -78,6 +78,33 @@ import Testing
         && desk.ledger.fleet.fleet.fingerprint() == Ledger(desk.tables).fleet.fleet.fingerprint())
   }
 
+  /// Reading a row is work too, also of those that a policy excludes.
+  @Test func aQuestionForCheaperPlacesReadsNoMoreThanItHasTimeFor() {
+    let desk = house(nodes: 2)
+    let keep = Labels([("keep", "here")])!
+    for part in 0..<4 {
+      let tenant = part < 2 ? "acme" : "default"
+      desk.create("vm-\(part)", cpus: 1, memory: 1, tenant: tenant, count: 500, isWanted: false) { $0.labels = keep }
+    }
+    func ask(_ policy: CostPolicy) -> (notes: [String], work: UInt64) {
+      let before = desk.ledger.work
+      guard case .fleet(.plan(let report)) = desk.ask(.fleet(.plan(.cheaper(policy)))) else { return ([], 0) }
+      return (report.notes, desk.ledger.work - before)
+    }
+    var policy = CostPolicy()
+    #expect(ask(policy).notes.first?.contains("1000 of which may move") == true, "one question is about so many")
+    policy.excludedLabels = keep
+    let all = ask(policy)
+    #expect(all.notes == [] && all.work >= 2_000 * Limits.rowWork)
+    policy.excludedTenants = [TenantName(trusted: "acme")]
+    #expect(ask(policy).notes == [] && ask(policy).work < all.work * 2 / 3, "of whom nothing is asked nothing is read")
+    policy.excludedTenants = []
+    desk.ledger.workMost = 100 * Limits.rowWork
+    let some = ask(policy)
+    #expect(some.work <= desk.ledger.workMost && some.work >= desk.ledger.workMost / 3)
+    #expect(some.notes.first?.contains("only the first") == true, "\(some.notes)")
+  }
+
   @Test func aFreedAddressWakesOnlyThoseWhoMayWantOne() {
     let desk = house(nodes: 1)
     desk.create("huge", cpus: 9)

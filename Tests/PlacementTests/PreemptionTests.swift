@@ -115,6 +115,23 @@ import Testing
     let away = spec(cpu: 2) { ($0.groups, $0.maxDisrupted) = ([group("g")], 1) }
     fleet.put(VM(key: key("vm-8"), id: VMID(revision: 8), spec: away, state: .preempted))
     #expect(fleet.ask(urgent(2)).isPending)
+    // Nor is it back when it has another node and does not run there yet.
+    fleet.put(node("b", cpu: 2) { $0.state = .cordoned })
+    func back(_ state: VMState, preemptedAt: LogTime = 5) -> VM {
+      VM(
+        key: key("vm-8"), id: VMID(revision: 8), spec: away, state: state, node: state == .pending ? nil : name("b"),
+        preemptedAt: preemptedAt)
+    }
+    for state in [VMState.placed, .starting, .pending] {
+      fleet.put(back(state))
+      #expect(fleet.ask(urgent(2)).isPending, "\(state)")
+      fleet.put(back(state, preemptedAt: 0))
+      #expect(fleet.ask(urgent(2)).victims.count == 1, "it never gave way")
+    }
+    fleet.put(back(.placed))
+    fleet.put(back(.running))
+    #expect(fleet.ask(urgent(2)).victims.count == 1)
+    fleet.put(VM(key: key("vm-8"), id: VMID(revision: 8), spec: away, state: .preempted))
     fleet.remove(vm: VMID(revision: 8))
     #expect(fleet.ask(urgent(2)).victims.count == 1)
   }

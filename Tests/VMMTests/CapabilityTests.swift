@@ -26,4 +26,23 @@ import VMM
     bare.interfaces.append(GuestInterface(name: InterfaceName(trusted: "san"), mac: MACAddress(bits: 2), addresses: []))
     #expect(can.flaw(in: bare)?.hasPrefix("interface san has no address") == true)
   }
+
+  /// The host tags the frames of an interface with one VLAN.
+  @Test(arguments: backends) func anInterfaceInTwoVLANsIsAFlawForEveryBackend(_ under: BackendUnderTest) {
+    let can = under.make().backend.capabilities
+    func flaw(_ vlans: UInt16?...) -> String? {
+      var order = guestOrder(1)
+      let addresses = vlans.enumerated().map { number, vlan in
+        let pool = PoolName(trusted: "p\(number)")
+        var address = GuestAddress(IPAddress("10.1.0.\(number)")!, prefixLength: 24, pool: pool)
+        address.vlan = vlan
+        return address
+      }
+      order.interfaces = [GuestInterface(name: .standard, mac: order.interfaces[0].mac, addresses: addresses)]
+      return can.flaw(in: order)
+    }
+    #expect(flaw(120) == nil && flaw(nil) == nil && flaw(120, 120) == nil && flaw(nil, 120) == nil)
+    #expect(flaw(120, 121) == flaw(120, nil, 121)?.replacing("p2", with: "p1"))
+    for word in ["eth0", "p0 (VLAN 120)", "p1 (VLAN 121)"] { #expect(flaw(120, 121)?.contains(word) == true) }
+  }
 }

@@ -83,4 +83,62 @@ import VMMSimulated
     backend.stop(VMID(raw: 1), epoch: 1, graceSeconds: 0)
     #expect(backend.phase(1) == .down)
   }
+
+  private func incoming() -> VMOrder {
+    var incoming = order(1, epoch: 2)
+    incoming.isIncoming = true
+    return incoming
+  }
+
+  @Test func whatIsTakenOverIsSilentUntilTheOtherNodeHasLetItGo() {
+    let (backend, clock) = fleet(seed: 1)
+    backend.load = SimulatedLoad(permille: 500)
+    var asked: [VMOrder] = []
+    var isFree = false
+    backend.takeOver = { order in
+      asked.append(order)
+      return isFree
+    }
+    backend.ensure(incoming())
+    #expect(backend.phase(1) == .starting && asked.isEmpty, "it is not ready to take anything over")
+    clock.now += .seconds(1)
+    #expect(backend.phase(1) == .starting && asked == [incoming()])
+    #expect(backend.observe()[0].used == nil && !backend.isHere(VMID(raw: 1)))
+    isFree = true
+    #expect(backend.phase(1) == .running && backend.isHere(VMID(raw: 1)))
+    #expect(backend.observe()[0].used != nil)
+    let count = asked.count
+    #expect(backend.phase(1) == .running && asked.count == count, "it has it")
+  }
+
+  @Test func whatCannotBeHadFailsAndSaysSo() {
+    let (backend, clock) = fleet(seed: 1)
+    backend.takeOver = { _ in false }
+    backend.ensure(incoming())
+    clock.now += .seconds(2)
+    #expect(backend.phase(1) == .starting)
+    clock.now += .seconds(2)
+    #expect(backend.phase(1) == .failed && backend.observe()[0].detail.contains("could not be had"))
+    backend.takeOver = { _ in true }
+    #expect(backend.phase(1) == .failed && !backend.isHere(VMID(raw: 1)), "and for good")
+    backend.remove(VMID(raw: 1), epoch: 2)
+    #expect(backend.observe().isEmpty)
+  }
+
+  @Test func oneThatIsStoppedWhileItComesTakesNothingOver() {
+    let (backend, clock) = fleet(seed: 1)
+    var count = 0
+    backend.takeOver = { _ in
+      count += 1
+      return true
+    }
+    backend.ensure(incoming())
+    clock.now += .seconds(1)
+    backend.stop(VMID(raw: 1), epoch: 2, graceSeconds: 0)
+    #expect(backend.phase(1) == .down && count == 0 && !backend.isHere(VMID(raw: 1)))
+    // What was never elsewhere asks nobody.
+    backend.ensure(order(2))
+    clock.now += .seconds(1)
+    #expect(backend.phase(2) == .running && count == 0 && backend.isHere(VMID(raw: 2)))
+  }
 }

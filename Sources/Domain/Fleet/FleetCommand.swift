@@ -183,7 +183,7 @@ package struct CostPolicy: Hashable, Sendable {
   /// Only this tenant's VMs; nil = everybody's.
   package var tenant: TenantName?
   /// Never those of these.
-  package var excludedTenants: [TenantName] = []
+  package var excludedTenants: Set<TenantName> = []
   /// Never those that carry one of these labels.
   package var excludedLabels = Labels.none
   /// What an hour must cost less, at least.

@@ -41,6 +41,27 @@ package struct GuestAddress: Hashable, Sendable {
   package var network: Prefix { Prefix(containing: ip, length: prefixLength) }
 }
 
+extension GuestInterface {
+  /// The VLAN that its host tags; nil = none. Addresses whose pool names none go along with the others.
+  package var vlan: UInt16? { addresses.lazy.compactMap(\.vlan).first }
+
+  /// Why no host can carry it, in words; nil = its addresses are of one VLAN.
+  package var vlanFlaw: String? {
+    guard let first = addresses.first(where: { $0.vlan != nil }),
+      let other = addresses.first(where: { $0.vlan != nil && $0.vlan != first.vlan })
+    else { return nil }
+    return GuestInterface.twoVLANs(name, (first.pool, first.vlan), (other.pool, other.vlan))
+  }
+
+  /// Says that two pools cannot serve one interface.
+  package static func twoVLANs(
+    _ name: InterfaceName, _ first: (pool: PoolName, vlan: UInt16?), _ other: (pool: PoolName, vlan: UInt16?)
+  ) -> String {
+    func text(_ one: (pool: PoolName, vlan: UInt16?)) -> String { "\(one.pool) (VLAN \(one.vlan ?? 0))" }
+    return "interface \(name) would be in pools \(text(first)) and \(text(other)), and it can be in one VLAN only"
+  }
+}
+
 extension [GuestInterface] {
   /// The first that has no address; Berth alone gives one.
   package var withoutAddress: InterfaceName? { first { $0.addresses.isEmpty }?.name }

@@ -286,6 +286,18 @@ package final class VM: Sendable {
   }
 }
 
+extension VM {
+  /// Whether it had to give way and does not run again yet, also where it has another node already. Of one that once gave
+  /// way and has to come up for another reason later the row cannot tell: it counts too, until it runs.
+  package var isAway: Bool {
+    switch state {
+    case .preempted: true
+    case .pending, .placed, .starting: preemptedAt != 0
+    case .running, .stopping, .stopped, .failed, .migrating, .lost: false
+    }
+  }
+}
+
 extension VM: Hashable {
   /// Equal in all that they say.
   package static func == (a: VM, b: VM) -> Bool {

@@ -126,11 +126,12 @@ extension Ledger {
     var wanted: [PoolName: Int] = [:]
     for interface in request.spec.interfaces {
       switch interface.source {
-      case .choose(let families, _):
+      case .choose(let families, let labels):
         if families.isEmpty || families.count > 1 && Set(families).count != families.count {
           throw .invalid("interfaces", "families must name ipv4, ipv6 or both, each once")
         }
         if interface.address != nil { throw .invalid("ip", "needs a named pool") }
+        try checkVLANs(interface, families, labels)
       case .pool(let name):
         let state = try pool(name)
         if interface.address != nil, keys.count > 1 { throw .invalid("count", "must be 1 when `ip` names the address") }
@@ -147,6 +148,33 @@ extension Ledger {
       }
       guard index.available >= AddressCount(UInt128(count)) else { throw exhausted(state, index) }
     }
+  }
+
+  /// Refuses an interface of two families for which there are pools, but nowhere two that go together. Whoever has very
+  /// many pools that do not is told by placement, node by node.
+  private func checkVLANs(
+    _ interface: VMInterface, _ families: [AddressFamily], _ labels: Labels
+  ) throws(Rejection) {
+    guard families.count == 2 else { return }
+    var looked = 0
+    var apart: (one: Pool, other: Pool)?
+    for one in tables.pools.values.lazy.map(\.pool) where looked < Limits.poolPairs {
+      looked += 1
+      guard one.family == families[0], one.labels.includes(labels) else { continue }
+      // Those that serve a place which this one serves.
+      for other in tables.byPlace[families[1]]?.pools(matching: one.topology).map(\.pool) ?? [] {
+        looked += 1
+        guard other.labels.includes(labels) else { continue }
+        if one.isInVLAN(of: other) { return }
+        // Whatever the order in which they lie, the same two are named.
+        if apart.map({ (one.name, other.name) < ($0.one.name, $0.other.name) }) ?? true { apart = (one, other) }
+      }
+    }
+    guard looked < Limits.poolPairs, let (one, other) = apart else { return }
+    throw .invalid(
+      "interfaces",
+      GuestInterface.twoVLANs(interface.name, (one.name, one.vlan), (other.name, other.vlan))
+        + ": give both pools one VLAN, choose others with pool_labels, or ask for two interfaces, one of each family")
   }
 
   private func checkAddress(_ interface: VMInterface, _ state: PoolState) throws(Rejection) {

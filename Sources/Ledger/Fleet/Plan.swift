@@ -118,20 +118,11 @@ extension Ledger {
   /// Moves one by one the running VMs that would be cheaper elsewhere and may be moved; who saves most comes first.
   private func findCheaper(_ policy: CostPolicy, _ context: Context, _ report: inout PlanReport) {
     let draft = FleetDraft(context)
-    let most = Limits.planMoves
-    let all = tables.vms(of: policy.tenant, after: nil, limit: Limits.policyVMs).filter(policy.allows)
     // Who is found is looked for once more, when those that save more have moved.
     allowWork(parts: 2)
-    var looked = 0
-    var found: [(key: VMKey, saves: Money)] = []
-    for row in all.prefix(most) {
-      guard mayLook else { break }
-      looked += 1
-      if let one = cheaper(row.key, policy, draft) { found.append((row.key, one.saves)) }
-    }
-    report.note(looked, of: all.count, "VMs that may move")
+    let found = candidates(policy, draft, &report)
     allowWork(parts: 2)
-    for (key, _) in found.sorted(by: { ($1.saves, $0.key) < ($0.saves, $1.key) }) {
+    for (vm, _) in found.sorted(by: { ($1.saves, $0.vm.key) < ($0.saves, $1.vm.key) }) {
       guard report.moveCount < policy.mostMoves else {
         report.notes.append("more would save money; the policy allows \(policy.mostMoves) moves")
         break
@@ -140,7 +131,7 @@ extension Ledger {
         report.notes.append("more may save money: one question has only so much time")
         break
       }
-      guard let (vm, placement, saves) = cheaper(key, policy, draft) else { continue }
+      guard let (placement, saves) = cheaper(vm, policy, draft) else { continue }
       fleet.fleet.remove(vm: vm.id)
       fleet.fleet.put(vm.moved(onto: placement))
       report.add(
@@ -149,12 +140,42 @@ extension Ledger {
     }
   }
 
+  /// Those that a policy lets move and that would be cheaper elsewhere, each by itself. To read a row is work too: whoever
+  /// excludes nearly everybody has to be stopped as well.
+  private func candidates(
+    _ policy: CostPolicy, _ draft: FleetDraft, _ report: inout PlanReport
+  ) -> [(vm: VM, saves: Money)] {
+    var found: [(vm: VM, saves: Money)] = []
+    var (read, looked) = (0, 0)
+    var last: VMKey?
+    while true {
+      let keys = tables.vmKeys(of: policy.tenant, after: last, limit: Limits.placementsPerEntry)
+      guard let end = keys.last else { return found }
+      last = end
+      for key in keys {
+        guard mayLook, looked < Limits.planMoves else {
+          report.notes.append(
+            "only the first \(read) VMs by tenant and name were looked at, \(looked) of which may move:"
+              + " one question has so much time")
+          return found
+        }
+        read += 1
+        fleet.fleet.spend(1)
+        if policy.excludedTenants.contains(key.tenant) { continue }
+        fleet.fleet.spend(Limits.rowWork)
+        guard let vm = vm(key, draft), policy.allows(vm) else { continue }
+        looked += 1
+        if let one = cheaper(vm, policy, draft) { found.append((vm, one.saves)) }
+      }
+    }
+  }
+
   /// Where a running VM would be cheaper, as things are in the view now; nil = it is where it should be.
   private func cheaper(
-    _ key: VMKey, _ policy: CostPolicy, _ draft: FleetDraft
-  ) -> (vm: VM, placement: Placement, saves: Money)? {
+    _ vm: VM, _ policy: CostPolicy, _ draft: FleetDraft
+  ) -> (placement: Placement, saves: Money)? {
     let hour = Prices.hour(of: draft.context.time)
-    guard let vm = vm(key, draft), vm.state == .running, vm.seat == .plain, let from = vm.node,
+    guard vm.state == .running, vm.seat == .plain, let from = vm.node,
       let now = fleet.fleet.node(from)?.prices.rates(hour: hour).hourly(vm.spec.resources), now > 0
     else { return nil }
     var question = request(for: vm, draft.context)
@@ -164,7 +185,7 @@ extension Ledger {
     else {
       return nil
     }
-    return (vm, placement, now - placement.price)
+    return (placement, now - placement.price)
   }
 
   /// Places VMs like this one until one finds no room, by itself and without driving out others.

@@ -79,9 +79,14 @@ final class PoolAddresses: AddressView {
     }
     for interface in interfaces {
       guard case .choose(let families, let labels) = interface.source else { continue }
-      for family in families {
-        if let why = shortage(family, labels, interface, segment, &taken) {
-          return "interface \(interface.name): \(why)"
+      // Of two families each pool must go together with one of the other.
+      var beside = families.count < 2 ? [] : families.map { givers($0, labels, interface, segment, taken) }
+      for (number, family) in families.enumerated() {
+        let others = beside.indices.filter { $0 != number }.map { beside[$0] }
+        let wish = Wish(family: family, labels: labels, beside: others)
+        switch shortage(wish, interface, segment, &taken) {
+        case .success(let pool): if number < beside.count { beside[number] = [pool] }
+        case .failure(let why): return "interface \(interface.name): \(why.text)"
         }
       }
     }
@@ -100,25 +105,78 @@ final class PoolAddresses: AddressView {
     return nil
   }
 
-  private func shortage(
-    _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ segment: Segment,
-    _ taken: inout [PoolName: Int]
-  ) -> String? {
+  /// What one address of an interface must be like.
+  private struct Wish {
+    let family: AddressFamily
+    let labels: Labels
+    /// For each other family of the interface the pools that may be its.
+    let beside: [[Pool]]
+  }
+
+  /// Why there is none.
+  private struct Shortage: Error {
+    let text: String
+  }
+
+  /// What an interface holds of a family already and would take over.
+  private func held(
+    _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ segment: Segment
+  ) -> Allocation? {
     let mine = held.filter { $0.interface == interface.name && $0.ip.family == family }
-    if let row = mine.first(where: { $0.manager == .vm }) {
-      return segment.names.contains(row.pool) ? nil : "\(row.ip) is of pool \(row.pool), which does not serve there"
+    if let row = mine.first(where: { $0.manager == .vm }) { return row }
+    return mine.first { row in
+      segment.names.contains(row.pool) && ledger.tables.pools[row.pool]?.pool.labels.includes(labels) == true
     }
-    for row in mine where segment.names.contains(row.pool) {
-      if ledger.tables.pools[row.pool]?.pool.labels.includes(labels) == true { return row.objection }
+  }
+
+  /// The pools from which an address of a family may be.
+  private func givers(
+    _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ segment: Segment, _ taken: [PoolName: Int]
+  ) -> [Pool] {
+    if let row = held(family, labels, interface, segment) {
+      return [ledger.tables.pools[row.pool]?.pool].compactMap(\.self)
+    }
+    return segment.pools.filter { $0.suits(family, labels) && $0.hasRoom(taken[$0.state.name] ?? 0) }.map(\.state.pool)
+  }
+
+  /// From which pool an address would be, which is taken; or why from none.
+  private func shortage(
+    _ wish: Wish, _ interface: VMInterface, _ segment: Segment, _ taken: inout [PoolName: Int]
+  ) -> Result<Pool, Shortage> {
+    let family = wish.family
+    if let row = held(family, wish.labels, interface, segment) {
+      guard segment.names.contains(row.pool), let pool = ledger.tables.pools[row.pool]?.pool else {
+        return .failure(Shortage(text: "\(row.ip) is of pool \(row.pool), which does not serve there"))
+      }
+      if row.manager != .vm, let objection = row.objection { return .failure(Shortage(text: objection)) }
+      guard pool.goes(with: wish.beside) else {
+        return .failure(Shortage(text: "\(row.ip) is of pool \(row.pool), in another VLAN than the other family"))
+      }
+      return .success(pool)
     }
     var best: Serving?
-    for pool in segment.pools where pool.suits(family, labels) && pool.hasRoom(taken[pool.state.name] ?? 0) {
+    var isApart = false
+    for pool in segment.pools where pool.suits(family, wish.labels) && pool.hasRoom(taken[pool.state.name] ?? 0) {
+      guard pool.state.pool.goes(with: wish.beside) else {
+        isApart = true
+        continue
+      }
       if let best, best.score > pool.score { break }
       if best.map({ pool.free(taken) > $0.free(taken) }) ?? true { best = pool }
     }
-    guard let best else { return "no pool that serves there has an \(family.name) address left" }
+    guard let best else {
+      let which = isApart ? "in the VLAN of the other family " : ""
+      return .failure(Shortage(text: "no pool that serves there \(which)has an \(family.name) address left"))
+    }
     taken[best.state.name, default: 0] += 1
-    return nil
+    return .success(best.state.pool)
+  }
+}
+
+extension Pool {
+  /// Whether it goes together, on one interface, with a pool of each list.
+  func goes(with lists: [[Pool]]) -> Bool {
+    lists.allSatisfy { list in list.isEmpty || list.contains { isInVLAN(of: $0) } }
   }
 }
 

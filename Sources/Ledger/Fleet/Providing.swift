@@ -33,7 +33,7 @@ extension Ledger {
     }
     for interface in vm.spec.interfaces {
       guard case .choose(let families, let labels) = interface.source else { continue }
-      for family in families { try provide(interface, family, labels, &provision, &draft) }
+      try provide(interface, families, labels, &provision, &draft)
     }
     if !held.isEmpty { carry(vm, &draft) }
   }
@@ -61,21 +61,61 @@ extension Ledger {
     take(over: &provision.plan, provision.vm, &draft)
   }
 
+  /// Addresses of all families of an interface, from pools that go together.
   private func provide(
-    _ interface: VMInterface, _ family: AddressFamily, _ labels: Labels, _ provision: inout Provision,
+    _ interface: VMInterface, _ families: [AddressFamily], _ labels: Labels, _ provision: inout Provision,
     _ draft: inout FleetDraft
   ) throws(Rejection) {
-    let mine = provision.held.filter { row in
+    let place = provision.place
+    let held = families.map { family in mine(family, labels, interface, provision) }
+    var pools: [[Pool]] = []
+    for (number, family) in families.enumerated() where families.count > 1 {
+      pools.append(
+        held[number].first.map { [tables.pools[$0.pool]?.pool].compactMap(\.self) } ?? givers(family, place, labels))
+    }
+    for (number, family) in families.enumerated() {
+      let beside = pools.indices.filter { $0 != number }.map { pools[$0] }
+      if let row = held[number].first {
+        guard tables.pools[row.pool]?.pool.goes(with: beside) ?? true else { throw isApart(interface, row.pool) }
+        try adopt(held[number], interface, provision.vm, &draft)
+        continue
+      }
+      let request = request(interface, .choose([family], place, labels), provision.vm)
+      let wanted = Wanted(topology: place, labels: labels, request: request, beside: beside)
+      try choose(family, wanted, [], draft.context, &provision.plan)
+      if number < pools.count, let given = provision.plan.grants.last?.allocation.pool {
+        pools[number] = [tables.pools[given]?.pool].compactMap(\.self)
+      }
+      take(over: &provision.plan, provision.vm, &draft)
+    }
+  }
+
+  /// What an interface holds of a family and keeps: first what is the VM's already.
+  private func mine(
+    _ family: AddressFamily, _ labels: Labels, _ interface: VMInterface, _ provision: Provision
+  ) -> [Allocation] {
+    let found = provision.held.filter { row in
       guard row.interface == interface.name, row.ip.family == family else { return false }
       if row.manager == .vm { return true }
       guard let pool = tables.pools[row.pool]?.pool else { return false }
       return pool.labels.includes(labels) && pool.topology.match(provision.place) != nil
     }
-    if !mine.isEmpty { return try adopt(mine, interface, provision.vm, &draft) }
-    let request = request(interface, .choose([family], provision.place, labels), provision.vm)
-    let wanted = Wanted(topology: provision.place, labels: labels, request: request)
-    try choose(family, wanted, [], draft.context, &provision.plan)
-    take(over: &provision.plan, provision.vm, &draft)
+    return found.filter { $0.manager == .vm } + found.filter { $0.manager != .vm }
+  }
+
+  /// The pools that could give an address now.
+  private func givers(_ family: AddressFamily, _ place: Topology, _ labels: Labels) -> [Pool] {
+    let there = tables.byPlace[family]?.pools(matching: place).map(\.pool) ?? []
+    return there.filter { pool in
+      pool.enabled && pool.labels.includes(labels) && indexes[pool.name].map { $0.available > .zero } ?? false
+    }
+  }
+
+  private func isApart(_ interface: VMInterface, _ pool: PoolName) -> Rejection {
+    .invalid(
+      "interfaces",
+      "\(interface.name) holds an address of pool \(pool), which is in another VLAN than all that the other family could"
+        + " be from: release it, or give the pools one VLAN")
   }
 
   private func request(_ interface: VMInterface, _ source: AllocateRequest.Source, _ vm: VM) -> AllocateRequest {

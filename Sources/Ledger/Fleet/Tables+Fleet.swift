@@ -24,6 +24,11 @@ extension Tables {
 
   /// VMs in order of their keys, of one tenant or all, after `after`, at most `limit`.
   package func vms(of tenant: TenantName?, after: VMKey?, limit: Int) -> [VM] {
+    vmKeys(of: tenant, after: after, limit: limit).compactMap { vm($0) }
+  }
+
+  /// Their keys alone, without reading a row.
+  func vmKeys(of tenant: TenantName?, after: VMKey?, limit: Int) -> [VMKey] {
     guard let fleet else { return [] }
     var start = after
     var isInclusive = false
@@ -31,10 +36,9 @@ extension Tables {
       let first = VMKey(tenant: tenant, name: VMName(trusted: ""))
       if after.map({ $0 < first }) ?? true { (start, isInclusive) = (first, true) }
     }
-    let keys = fleet.keys.keys(from: start, inclusive: isInclusive, limit: limit) {
+    return fleet.keys.keys(from: start, inclusive: isInclusive, limit: limit) {
       tenant == nil || $0.tenant == tenant
     }
-    return keys.compactMap { vm($0) }
   }
 
   /// The entry that last changed what a node is to do: its row, or which VMs it has, or one of them. After a start, of a

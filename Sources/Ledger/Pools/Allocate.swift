@@ -36,6 +36,8 @@ extension Ledger {
     let topology: Topology
     let labels: Labels
     let request: AllocateRequest
+    /// For each other family of the interface the pools that its address may be from: they must go together.
+    var beside: [[Pool]] = []
   }
 
   private func check(_ request: AllocateRequest) throws(Rejection) {
@@ -111,7 +113,7 @@ extension Ledger {
         field: "topology")
     }
     var candidates = Heap<Ranked>()
-    for state in matching where state.pool.enabled {
+    for state in matching where state.pool.enabled && state.pool.goes(with: wanted.beside) {
       candidates.push(Ranked(state: state, score: state.pool.topology.match(topology) ?? 0, free: free(state)))
     }
     var refusal: Rejection?
@@ -124,6 +126,9 @@ extension Ledger {
         plan = before
         if refusal?.code != .poolExhausted { refusal = error.code == .poolExhausted ? error : refusal ?? error }
       }
+    }
+    if refusal == nil, matching.contains(where: { !$0.pool.goes(with: wanted.beside) }) {
+      throw .invalid("interfaces", "no \(family.name) pool that serves there is in the VLAN of the other family's")
     }
     throw refusal
       ?? Rejection(.poolDisabled, "every \(family.name) pool that matches is disabled: `berth pool enable NAME`")

@@ -7,18 +7,10 @@ internal import VMM
 internal import VMMSimulated
 
 /// The machines of a host and its packet filter, as the contract of backends wants them: whoever is ended at once says
-/// nothing from then on, even if it does not go down; whoever comes from another host stops there before it goes on here.
+/// nothing from then on, even if it does not go down.
 final class HostVMs: VMBackend {
-  /// How long one that comes waits for the other host.
-  static let patience: Duration = .seconds(3)
-
   let machines: SimulatedVMs
   private(set) var muted: Set<VMID> = []
-  /// Those that come, and since when.
-  private var coming: [VMID: Duration] = [:]
-  /// Takes a machine over from where it runs; false if it cannot be had now.
-  var takeOver: (ObservedVM) -> Bool = { _ in false }
-  var clock: () -> Duration = { .zero }
   /// Told of each machine that is ended at once.
   private let ends: (ObservedVM) -> Void
   private let note: (String) -> Void
@@ -31,22 +23,7 @@ final class HostVMs: VMBackend {
   var capabilities: VMCapabilities { machines.capabilities }
   var quietFor: Duration? { machines.quietFor }
 
-  func observe() -> [ObservedVM] {
-    machines.observe().map { machine in
-      guard let since = coming[machine.id] else { return machine }
-      guard machine.phase == .running else { return machine }
-      if takeOver(machine) {
-        coming[machine.id] = nil
-        return machine
-      }
-      if clock() < since + HostVMs.patience { return ObservedVM(machine.order, .starting) }
-      machines.stop(machine.id, epoch: machine.epoch, graceSeconds: 0)
-      return ObservedVM(machine.order, .failed, detail: "it could not be had from the other node")
-    }
-  }
-
-  /// Whether a machine is here, and not still with another host.
-  func isHere(_ machine: ObservedVM) -> Bool { coming[machine.id] == nil }
+  func observe() -> [ObservedVM] { machines.observe() }
 
   /// It has gone to another host.
   func hand(over machine: ObservedVM) {
@@ -59,15 +36,14 @@ final class HostVMs: VMBackend {
   func remove(_ id: VMID, epoch: UInt64) { machines.remove(id, epoch: epoch) }
 
   func ensure(_ order: VMOrder) {
-    guard !machines.observe().contains(where: { $0.id == order.id && $0.phase != .prepared }) else { return }
+    guard !machines.watch().contains(where: { $0.id == order.id && $0.phase != .prepared }) else { return }
     muted.remove(order.id)
-    coming[order.id] = order.isIncoming ? clock() : nil
     note("brings up \(order.key.name) at \(order.epoch)")
     machines.ensure(order)
   }
 
   func stop(_ id: VMID, epoch: UInt64, graceSeconds: UInt32) {
-    let machine = machines.observe().first { $0.id == id && $0.epoch == epoch && $0.phase.isUp }
+    let machine = machines.watch().first { $0.id == id && $0.epoch == epoch && $0.phase.isUp }
     note("brings down VM \(id.raw) at \(epoch) within \(graceSeconds) s")
     if graceSeconds == 0, let machine, muted.insert(id).inserted { ends(machine) }
     machines.stop(id, epoch: epoch, graceSeconds: graceSeconds)
@@ -136,8 +112,8 @@ final class Host {
   func speakers(_ now: Int64) -> [ObservedVM] {
     guard let vms, sleepsUntil <= now else { return [] }
     let hasLease = leaseEnd.map { agentTime(now) < $0 } ?? false
-    return vms.machines.observe().filter { machine in
-      guard machine.phase.isUp, !vms.muted.contains(machine.id), vms.isHere(machine) else { return false }
+    return vms.machines.watch().filter { machine in
+      guard machine.phase.isUp, !vms.muted.contains(machine.id), vms.machines.isHere(machine.id) else { return false }
       return hasLease || !(loop?.agent.isLeased(machine) ?? (machine.order.failover == .restart))
     }
   }

@@ -65,18 +65,17 @@ final class Hosts {
         world.saw("a host cut a VM whose lease had ended")
       }
     }
-    host.vms?.clock = { [unowned host, unowned world] in host.time(world.now) }
-    host.vms?.takeOver = { [unowned self, unowned host] machine in takeOver(machine, to: host) }
+    machines.takeOver = { [unowned self, unowned host] order in takeOver(order, to: host) }
     host.leaseEnd = nil
     start(host)
   }
 
   /// The host that has a machine lets it go if its agent knows of this placement, and no other.
-  private func takeOver(_ machine: ObservedVM, to host: Host) -> Bool {
+  private func takeOver(_ order: VMOrder, to host: Host) -> Bool {
     guard host.sleepsUntil <= world.now else { return false }
     for other in all where other !== host && isAway(other) == nil {
-      guard let vms = other.vms, other.loop?.agent.mayHandOver(machine.id, to: machine.epoch) == true,
-        let there = other.speakers(world.now).first(where: { $0.id == machine.id && $0.phase == .running })
+      guard let vms = other.vms, other.loop?.agent.mayHandOver(order.id, to: order.epoch) == true,
+        let there = other.speakers(world.now).first(where: { $0.id == order.id && $0.phase == .running })
       else { continue }
       vms.hand(over: there)
       plan(other)

@@ -134,6 +134,22 @@ import Testing
     #expect(desk.vm("a").duty(of: nodeName("n1")) == .stop(graceSeconds: 30))
   }
 
+  /// Or nobody would miss it: a VM that runs on a node of which nothing is heard is never started elsewhere.
+  @Test(arguments: [true, false]) func aVMThatComesBackToASilentNodeIsLost(isFenced: Bool) {
+    let desk = house()
+    desk.create("a")
+    desk.run("a")
+    desk.ask(.fleet(.migrateVM(vmKey("a"), to: nodeName("n2"))))
+    desk.ask(.fleet(.nodesLost([nodeName("n1")])))
+    #expect(desk.vm("a").state == .migrating)
+    if isFenced { desk.ask(.fleet(.fenceNode(nodeName("n2")))) } else { desk.report("a", .failed) }
+    #expect(desk.vm("a").state == .lost && desk.vm("a").node == nodeName("n1") && desk.vm("a").leaving == nil)
+    #expect(desk.vm("a").why.contains("node n1 is lost"), "\(desk.vm("a").why)")
+    desk.node("n1")
+    desk.report("a", .running)
+    #expect(desk.vm("a").state == .running, "it ran all the time")
+  }
+
   /// What would not fit a row is refused before it is in the log, where nobody could read it any more.
   @Test func aVMTooLargeForARowIsRefused() {
     let desk = house()

@@ -82,12 +82,14 @@ extension Ledger {
   }
 
   /// The move is off: the VM is again where it was, at a placement of its own. While the node that it went to may have
-  /// it, it leaves that, and is started nowhere.
+  /// it, it leaves that, and is started nowhere. Nobody knows what runs on a node that has fallen silent meanwhile.
   func goBack(_ vm: VM, to source: NodeName, leaving: NodeName? = nil, _ why: String, _ draft: inout FleetDraft) {
     let context = draft.context
+    let isHeard = carries(source)
     guard
       let back = vm.moved(
-        to: .running, node: source, leaving: leaving, why: "did not move: \(why)", revision: context.revision,
+        to: isHeard ? .running : .lost, node: source, leaving: leaving,
+        why: "did not move: \(why)" + (isHeard ? "" : "; node \(source) is lost"), revision: context.revision,
         at: context.time)
     else { preconditionFailure("\(vm.key) cannot go back from \(vm.state)") }
     put(back, &draft)

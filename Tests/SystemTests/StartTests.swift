@@ -135,12 +135,14 @@ import Wire
   @Test func theSoftLimitOfDescriptorsIsRaisedToTheHardOne() throws {
     let berth = try Berth(temporary.file("data"), ulimit: "-Sn 64")
     #expect(try connections(100, to: berth).served == 100)
+    #expect(berth.stop() == .exited(0))
     #expect(!berth.errors.contains("ulimit"), "\(berth.errors)")
   }
 
   @Test func withFewDescriptorsItServesFewerConnectionsAndSaysSo() throws {
     let berth = try Berth(temporary.file("data"), ulimit: "-n 320")
-    #expect(berth.errors.contains("64 connections are served at a time: the process may have 320 descriptors"))
+    #expect(
+      eventually { berth.errors.contains("64 connections are served at a time: the process may have 320 descriptors") })
     let told = try connections(100, to: berth)
     #expect(told.served == 64 && told.refused == 36, "who is over the number is told so: \(told)")
     #expect(try eventually { try berth.allocate("vm-1").ip == "172.16.0.2" }, "when they have gone")

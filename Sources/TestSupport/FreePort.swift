@@ -11,6 +11,16 @@ package func freePort() -> UInt16 {
   }
 }
 
+/// The first port for `cluster.sh`: its three nodes take this and the next two, its members of etcd six at 10,000 and
+/// 11,000 above. None of them is one of `freePort`'s, or somebody else's by the time that they start.
+package func freeClusterPort() -> UInt16 {
+  while true {
+    let first = 10_000 + freePort() % 300 * 3
+    let all = [0, 10_000, 11_000].flatMap { above in (0..<3).map { first + above + $0 } }
+    if all.allSatisfy(canBeTaken) { return first }
+  }
+}
+
 private let ports: Range<UInt16> = 23_000..<32_700
 private let next = Atomic<UInt64>(.random(in: 0..<UInt64(ports.count)))
 

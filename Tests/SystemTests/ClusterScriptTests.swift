@@ -17,14 +17,10 @@ struct ClusterScriptTests {
     }
   }
 
-  /// Where the script may begin: it takes three ports from there, and six from ten thousand above. All lie below those
-  /// of `freePort`.
-  private func freeBase() -> UInt16 { 10_000 + freePort() % 1_000 }
-
   @Test func s3_45_theClusterOfTheFirstTryTakesAWriteAndLeavesNoProcess() throws {
     let place = TemporaryDirectory()
     let directory = place.file("cluster")
-    let base = freeBase()
+    let base = freeClusterPort()
     defer { for name in processes(in: directory) { _ = Int32(name).map { kill($0, SIGKILL) } } }
     let script = try ChildProcess(
       "bash", ["\(Repository.root)/Tests/scripts/cluster.sh", Berth.binary],

@@ -147,8 +147,7 @@ struct FleetClusterTests {
   /// `make cluster FLEET=1`, as a new user tries it.
   @Test func s3_45_theClusterOfTheFirstTryBringsAFleetAndLeavesNoProcess() throws {
     let place = TemporaryDirectory()
-    let port = freePort()
-    let base = port < 40_000 ? port : port - 20_000
+    let base = freeClusterPort()
     let marks = [place.path, "127.0.0.1:\(base)"]
     func processes() -> [String] {
       Files.names(in: "/proc").filter { name in

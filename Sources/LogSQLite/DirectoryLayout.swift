@@ -115,6 +115,8 @@ final class DirectoryLock: Sendable {
 
   /// Room for any process number and any mark.
   private static let length = 32
+  /// Of any process number.
+  private static let digits = 10
 
   /// What the process before left.
   let found: Mark
@@ -169,9 +171,12 @@ final class DirectoryLock: Sendable {
     }
   }
 
-  /// Always as long, so that it covers what was there before.
+  /// Always as long, and the mark always at the same place: it covers what was there before, and of a write that is torn
+  /// the mark is the old one, the new one, or a mixture of the two.
   static func text(pid: Int, _ mark: Mark) -> [UInt8] {
-    let text = "pid \(pid)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
+    let number = String(pid)
+    let padding = String(repeating: "0", count: max(0, digits - number.utf8.count))
+    let text = "pid \(padding)\(number)\n" + (mark == .closed ? "" : "\(mark.rawValue)\n")
     return Array(text.utf8) + Array(repeating: UInt8(ascii: "\n"), count: max(0, length - text.utf8.count))
   }
 
@@ -179,10 +184,15 @@ final class DirectoryLock: Sendable {
     content(of: (try? file.read(at: 0, count: length)) ?? [])
   }
 
-  /// A torn second line is no `closing`: the log was not being emptied yet.
   static func content(of text: [UInt8]) -> (pid: Int?, mark: Mark) {
     let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
     let pid = lines.first.flatMap { $0.hasPrefix("pid ") ? Int($0.dropFirst(4)) : nil }
-    return (pid, lines.dropFirst().first.map { Mark(rawValue: String($0)) ?? .open } ?? .closed)
+    return (pid, lines.dropFirst().first.map { mark(of: String($0)) } ?? .closed)
+  }
+
+  /// What is left of `closing` at its end was being written over, because the log was closed. Any other torn mark is no
+  /// `closing`: the log was not being emptied yet.
+  private static func mark(of text: String) -> Mark {
+    Mark(rawValue: text) ?? (Mark.closing.rawValue.hasSuffix(text) ? .closing : .open)
   }
 }

@@ -126,6 +126,24 @@ import Testing
     }
   }
 
+  /// Wherever a write of a mark is torn, the next start sees the mark before it or the one that it was to become: a log
+  /// that was closed is not taken for one that must be there.
+  @Test func aTornMarkIsTheOldOneOrTheNewOne() {
+    let steps: [(DirectoryLock.Mark, DirectoryLock.Mark)] = [
+      (.closed, .closed), (.closed, .open), (.open, .open), (.open, .closing), (.closing, .closing), (.closing, .open),
+      (.closing, .closed)
+    ]
+    for (before, after) in [(4_194_304, 1), (1, 4_194_304), (32_768, 999), (99, 100), (28_449, 28_449)] {
+      for (old, new) in steps {
+        let (there, text) = (DirectoryLock.text(pid: before, old), DirectoryLock.text(pid: after, new))
+        for count in 0...text.count {
+          let mark = DirectoryLock.content(of: Array(text[..<count]) + there.dropFirst(count)).mark
+          #expect(mark == old || mark == new, "\(count) bytes of \(before) \(old), then \(after) \(new): \(mark)")
+        }
+      }
+    }
+  }
+
   @Test func everyNewLogHasAnIdentityOfItsOwn() throws {
     let other = TemporaryDirectory()
     let first = try DataDirectory.open(place.path, .readWrite(create: true))

@@ -111,11 +111,14 @@ struct Call: Sendable {
     return name
   }
 
-  /// A query parameter that is a name of what is there already, perhaps by an earlier, wider rule.
-  func storedName<N: Name>(_ parameter: String, _ type: N.Type = N.self) throws(Problem) -> N? {
-    guard let text = request.query(parameter) else { return nil }
-    guard let name = N(stored: text) else { throw .invalid(parameter, "must be 1 to \(N.maxBytes) bytes") }
-    return name
+  /// The interface that a query names; what is there already may be of an earlier, wider rule.
+  func interface() throws(Problem) -> InterfaceName? {
+    guard let text = request.query("interface") else { return nil }
+    guard InterfaceName.acceptedOnce(text) else {
+      throw .invalid(
+        "interface", "must be 1 to \(InterfaceName.maxBytes) printable ASCII characters without '/' or space")
+    }
+    return InterfaceName(trusted: text)
   }
 
   /// A query parameter that is a whole number.

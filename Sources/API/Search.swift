@@ -76,7 +76,7 @@ struct AllocationFilter: Sendable {
   init(_ call: Call) throws(Problem) {
     owner = try call.name("owner")
     tenant = try call.visibility.tenant(named: call.name("tenant"))
-    interface = try call.storedName("interface")
+    interface = try call.interface()
     hostname = try call.name("hostname")
     node = try call.name("node")
     labels = try call.labelFilter()
@@ -201,7 +201,7 @@ private func firstPool(_ engine: Engine, after: PoolName?) -> PoolName? {
   let visibility = call.visibility
   let target = ReleaseTarget.owner(
     try visibility.tenant(named: call.name("tenant")) ?? .standard, owner,
-    pool: try visibility.pool(named: call.name("pool")), interface: try call.storedName("interface"))
+    pool: try visibility.pool(named: call.name("pool")), interface: try call.interface())
   try call.submit(.release(target)) { outcome in
     guard case .released(let grants) = outcome else { unexpected(outcome) }
     var out = JSONWriter(capacity: 64 + 480 * grants.count)

@@ -144,8 +144,12 @@ package struct InterfaceName: Name {
   package static let maxBytes = 15
   /// Whether `text` follows the rule.
   package static func accepts(_ text: String) -> Bool {
-    (1...15).contains(text.utf8.count) && ![".", "..", "all", "default"].contains(text)
-      && text.utf8.allSatisfy { (33...126).contains($0) && $0 != 37 && $0 != 47 && $0 != 58 }
+    acceptedOnce(text) && ![".", "..", "all", "default"].contains(text)
+      && text.utf8.allSatisfy { $0 != 37 && $0 != 58 }
+  }
+  /// Whether a row may have it: by the rule or by the wider one before it.
+  package static func acceptedOnce(_ text: String) -> Bool {
+    (1...maxBytes).contains(text.utf8.count) && text.utf8.allSatisfy { (33...126).contains($0) && $0 != 47 }
   }
   /// The interface of requests that name none.
   package static let standard = InterfaceName(trusted: "eth0")

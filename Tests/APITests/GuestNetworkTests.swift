@@ -133,6 +133,9 @@ private final class NotingVMs: VMBackend {
     let query = name.replacing("%", with: "%25")
     #expect(try house.get("/api/v1/allocations?owner=a&interface=\(query)")["items.0.ip"] == nil)
     try house.delete("/api/v1/allocations?owner=a&interface=\(query)", expect: 404)
+    for never in ["%C3%97", "a%2Fb", "a%20b", "1234567890123456"] {
+      try house.get("/api/v1/allocations?interface=\(never)", expect: 400)
+    }
   }
 
   @Test func whoHasNoAddressYetHasNoConfigurationAndWhoHasNoNetworkAnEmptyOne() throws {

@@ -212,8 +212,8 @@ final class Loop: @unchecked Sendable {
     sendAll()
   }
 
-  /// While bodies take more than half of their room, those are given up that would need longest for the rest, so that
-  /// nobody fills it slowly and shuts the others out. Each has had the time of a head.
+  /// While bodies take more than half of their room, those of this loop are given up that would need longest for the rest,
+  /// so that nobody fills it slowly and shuts the others out. Each has had the time of a head.
   private func expireBodies() {
     let most = state.options.bodyRoom / 2
     guard state.bodies.bytes > most else { return }

@@ -59,6 +59,11 @@ package struct Topology: Hashable, Sendable {
 extension Pool {
   /// Whether addresses of both can be on one interface: they name no two VLANs.
   package func isInVLAN(of other: Pool) -> Bool { vlan == nil || other.vlan == nil || vlan == other.vlan }
+
+  /// Whether it goes together, on one interface, with a pool of each list that is not empty.
+  package func goes(with lists: [[Pool]]) -> Bool {
+    lists.allSatisfy { list in list.isEmpty || list.contains { isInVLAN(of: $0) } }
+  }
 }
 
 /// What of the address space a pool covers; remembered so that a change can be rolled back.

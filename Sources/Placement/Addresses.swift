@@ -81,16 +81,12 @@ package struct PoolRoom: AddressView {
             pools[$0].family == family && pools[$0].labels.includes(labels) && hasRoom($0, taken)
           }
         }
-        for (place, family) in families.enumerated() {
-          let found = chosen[place].first { number in
-            chosen.enumerated().allSatisfy { other, list in
-              other == place || list.isEmpty || list.contains { pools[$0].isInVLAN(of: pools[number]) }
-            }
-          }
-          guard let found else {
+        for (number, family) in families.enumerated() {
+          let beside = chosen.indices.filter { $0 != number }.map { chosen[$0].map { pools[$0] } }
+          guard let found = chosen[number].first(where: { pools[$0].goes(with: beside) }) else {
             return "interface \(interface.name): no pool that serves there has an \(family.name) address left"
           }
-          chosen[place] = [found]
+          chosen[number] = [found]
           taken.append(found)
         }
       }

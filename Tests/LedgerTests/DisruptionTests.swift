@@ -48,4 +48,25 @@ import Testing
     desk.schedule()
     #expect(desk.vm("second").state == .placed && desk.vm(stays).node != nodeName("n1"))
   }
+
+  /// Or the plan promises a place that nobody will get.
+  @Test func whoIsDrivenOutInAPlanIsAwayInIt() {
+    let desk = Desk()
+    desk.node("n0") { $0.topology = Topology(datacenter: "east") }
+    for name in ["x", "y"] {
+      desk.create(name, cpus: 4) { ($0.interfaces, $0.priority) = ([], 900) }
+      desk.run(name)
+    }
+    desk.node("n1") { $0.topology = Topology(datacenter: "west") }
+    for name in ["a", "b"] {
+      member(desk, name, on: "n1")
+      desk.run(name)
+    }
+    let before = desk.ledger.fleet.fleet.fingerprint()
+    guard case .fleet(.plan(let report)) = desk.ask(.fleet(.plan(.lose(datacenter: "east")))) else {
+      return #expect(Bool(false))
+    }
+    #expect(report.moves.count == 2 && report.unplaced == 1 && report.moves.flatMap(\.victims).count == 1)
+    #expect(desk.ledger.fleet.fleet.fingerprint() == before, "and only in it")
+  }
 }

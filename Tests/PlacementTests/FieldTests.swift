@@ -395,6 +395,27 @@ import Testing
     #expect(refused.explanation.text.contains("no pool that serves there has an ipv4 address left"))
   }
 
+  @Test func bothFamiliesOfAnInterfaceComeFromPoolsThatGoTogether() throws {
+    func pool(_ cidr: String, _ datacenter: String, vlan: UInt16?) throws -> (pool: Pool, available: Int) {
+      let name = PoolName(trusted: "\(datacenter)-\(cidr.contains(":") ? "v6" : "v4")")
+      return (
+        Pool(
+          name: name, extent: Extent(cidr: try Prefix(parsing: cidr), gateway: nil), vlan: vlan,
+          topology: Topology(datacenter: datacenter)), 5
+      )
+    }
+    var fleet = two()
+    let both = spec { $0.interfaces = [VMInterface(source: .choose([.ipv4, .ipv6], .none))] }
+    for (vlan, node) in [(20, "b"), (10, "a"), (nil, "a")] as [(UInt16?, String)] {
+      let pools = try [
+        pool("10.1.0.0/24", "d1", vlan: 10), pool("fd00:1::/64", "d1", vlan: vlan),
+        pool("10.2.0.0/24", "d2", vlan: 10), pool("fd00:2::/64", "d2", vlan: nil)
+      ]
+      fleet.addresses = PoolRoom(pools, places: [place("d1", "z1", "r1"), place("d2", "z2", "r2")])
+      #expect(fleet.ask(both).node == node, "with VLAN \(String(describing: vlan))")
+    }
+  }
+
   @Test func theTenantsNumberOnANodeHolds() {
     var fleet = two()
     var request = PlacementRequest(key("new"), spec())

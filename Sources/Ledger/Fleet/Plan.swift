@@ -79,7 +79,7 @@ extension Ledger {
     case .preempt(let found, let victims):
       placement = found
       gone = victims.map(\.key)
-      for victim in victims { fleet.fleet.remove(vm: victim.id) }
+      for victim in victims { driveOut(victim.key, victim.id, draft) }
     }
     fleet.fleet.put(vm.moved(onto: placement))
     let hour = Prices.hour(of: draft.context.time)
@@ -87,6 +87,15 @@ extension Ledger {
     return PlanReport.Move(
       vm: vm.key, from: from, to: placement.node, victims: gone, saves: (old ?? placement.price) - placement.price,
       why: placement.explanation.firstLines(1))
+  }
+
+  /// Takes a VM's room in the view alone; its groups count it as away, as they would.
+  private func driveOut(_ key: VMKey, _ id: VMID, _ draft: FleetDraft) {
+    let (revision, time) = (draft.context.revision, draft.context.time)
+    guard let gone = vm(key, draft)?.moved(to: .preempted, node: nil, why: "", revision: revision, at: time) else {
+      return fleet.fleet.remove(vm: id)
+    }
+    fleet.fleet.put(gone)
   }
 
   private func add(_ like: Node, _ count: Int, _ context: Context, _ report: inout PlanReport) throws(Rejection) {
@@ -245,6 +254,7 @@ extension VM {
   func moved(onto placement: Placement) -> VM {
     VM(
       key: key, id: id, spec: spec, state: .placed, node: placement.node,
-      standby: standby == placement.node ? nil : standby, seat: placement.seat, epoch: epoch + 1)
+      standby: standby == placement.node ? nil : standby, seat: placement.seat, epoch: epoch + 1,
+      preemptedAt: preemptedAt)
   }
 }

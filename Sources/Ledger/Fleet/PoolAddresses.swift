@@ -173,13 +173,6 @@ final class PoolAddresses: AddressView {
   }
 }
 
-extension Pool {
-  /// Whether it goes together, on one interface, with a pool of each list.
-  func goes(with lists: [[Pool]]) -> Bool {
-    lists.allSatisfy { list in list.isEmpty || list.contains { isInVLAN(of: $0) } }
-  }
-}
-
 extension PoolAddresses.Serving {
   fileprivate func suits(_ family: AddressFamily, _ labels: Labels) -> Bool {
     gives && state.family == family && index.available > .zero

@@ -81,9 +81,10 @@ extension EtcdMachine {
   /// The fence of every write of who leads. The number alone is not enough: an etcd that came back from a backup gives
   /// the same revisions anew, and another campaign may have got this one.
   func epochStands(_ epoch: UInt64) -> [EtcdCompare] {
-    let created = EtcdCompare.created(keys.epoch, Int64(epoch))
-    guard let holder = lead.holder, holder.created == Int64(epoch) else { return [created] }
-    return [created, .has(keys.epoch, holder.campaign.value)]
+    guard let holder = lead.holder, holder.created == Int64(epoch) else {
+      preconditionFailure("a write of epoch \(epoch), which this node does not hold")
+    }
+    return [.created(keys.epoch, holder.created), .has(keys.epoch, holder.campaign.value)]
   }
 
   func loseHistory(_ kv: EtcdKeyValue?) {

@@ -23,10 +23,10 @@ extension PlantedBug {
     ofTheProtocol("acknowledges before the append", .ackBeforeAppend),
     ofTheProtocol("trusts keepalives", .trustKeepalive), ofTheProtocol("ignores gaps of a watch", .ignoreWatchGap),
     ofTheProtocol("reads without a write as a barrier", .plainBarrier),
-    ofTheProtocol("joins a barrier under way", .joinBarrier, 6), ofTheProtocol("no witness", .noWitness, 48),
+    ofTheProtocol("joins a barrier under way", .joinBarrier, 6), ofTheProtocol("no witness", .noWitness, 52),
     ofTheProtocol("no check of the chain", .noChainCheck),
     ofTheProtocol("takes an old read for news", .staleResolve, 50),
-    ofTheProtocol("takes its own batch for another's", .refuseOwn, 11),
+    ofTheProtocol("takes its own batch for another's", .refuseOwn, 25),
     ofTheProtocol("trims too far", .trimTooFar), ofTheProtocol("believes a full store", .believeFull)
   ]
 

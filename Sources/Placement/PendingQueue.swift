@@ -39,8 +39,22 @@ package struct PendingQueue {
   /// How many wait.
   package var count: Int { known.count }
 
-  /// Who waits, in no order that means anything.
-  package var keys: [VMKey] { Array(known.keys) }
+  /// Of all who wait, ready or resting, the most important: by priority, then who came first.
+  package func mostImportant(_ most: Int) -> [VMKey] {
+    var found: [Item] = []
+    func keepBest() {
+      found.sort { ($1.priority, $0.order, $0.key) < ($0.priority, $1.order, $1.key) }
+      found.removeLast(max(0, found.count - most))
+    }
+    func look(at item: Item) {
+      found.append(item)
+      if found.count >= 2 * most + 64 { keepBest() }
+    }
+    for items in ready.values { for line in items.values { line.forEach(look) } }
+    for rest in resting.values { look(at: rest.item) }
+    keepBest()
+    return found.map(\.key)
+  }
 
   /// Whether somebody is to be tried now.
   package var hasReady: Bool { !priorities.isEmpty }

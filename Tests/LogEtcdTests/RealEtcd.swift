@@ -133,6 +133,9 @@ final class TestNode: @unchecked Sendable {
   /// Begins to append entries in this node's epoch.
   func begin(_ entries: [[UInt8]]) { begin(next(entries, epoch: epoch ?? 0)) }
 
+  /// Whether an append was sent again.
+  var hasResent: Bool { log.status.counters.contains { $0.name == "appends_resent" && $0.count > 0 } }
+
   /// Steps until `condition` holds; false when it does not in time.
   func until(_ deadline: Duration = .seconds(20), _ condition: () -> Bool) -> Bool {
     eventually(deadline: deadline) {

@@ -1,5 +1,6 @@
 import Domain
 import Placement
+import TestSupport
 import Testing
 
 /// Who waits, and who is next.
@@ -42,6 +43,24 @@ import Testing
     // Back from its rest it stands before those who came later.
     queue.add(key("later"), priority: 500, order: 99)
     #expect(next(&queue, time) == "big" && next(&queue, time) == "later" && queue.count == 0)
+  }
+
+  @Test func theMostImportantAreToldWhetherTheyRestOrNot() {
+    var random = SeededRandom(announcedAs: "who waits")
+    var queue = PendingQueue()
+    var all: [(priority: UInt16, order: UInt64)] = []
+    for order in 0..<1_000 as Range<UInt64> {
+      all.append((UInt16.random(in: 0..<20, using: &random), order))
+      let tenant = "t\(Int.random(in: 0..<5, using: &random))"
+      queue.add(key("v\(order)", tenant: tenant), priority: all[Int(order)].priority, order: order)
+    }
+    for _ in 0..<300 {
+      if let item = queue.next(at: 0, share: { _ in 0 }), !random.oneIn(3) { queue.refused(item, at: 0) }
+    }
+    let sorted = all.sorted { ($1.priority, $0.order) < ($0.priority, $1.order) }.map { "v\($0.order)" }
+    for most in [0, 1, 10, 468, 999, 1_000, 5_000] {
+      #expect(queue.mostImportant(most).map(\.name.text) == Array(sorted.prefix(most)), "of \(most)")
+    }
   }
 
   @Test func freeRoomWakesAll() {

@@ -112,16 +112,17 @@ extension Ledger {
       fleet.fleet.put(node)
     }
     let draft = FleetDraft(context)
-    let waiting = fleet.queue.keys.compactMap { vm($0, draft) }.filter(\.waits)
+    let waiting = fleet.queue.mostImportant(Limits.planMoves)
     var looked = 0
-    for vm in waiting.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).prefix(Limits.planMoves) {
+    for key in waiting {
       guard mayLook else { break }
       looked += 1
+      guard let vm = vm(key, draft), vm.waits else { continue }
       var question = request(for: vm, context)
       question.mayPreempt = false
       report.add(tryOn(vm, question, from: nil, draft))
     }
-    report.note(looked, of: waiting.count, "VMs that wait")
+    report.note(looked, of: fleet.queue.count, "VMs that wait")
   }
 
   /// Moves one by one the running VMs that would be cheaper elsewhere and may be moved; who saves most comes first.

@@ -9,6 +9,9 @@ TEST_PACKAGES := etcd-server
 SOURCES := Sources Tests Benchmarks Package.swift
 # A test run that takes longer than this hangs.
 TEST_SECONDS ?= 1800
+# As many tests at a time as there are threads for them: else all begin at once, and the time that each may take is spent in
+# line. What this variable means to `swift test` is not promised; one that does not know it runs the tests all the same.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= $(shell nproc)
 # The shipped binary: Swift's runtime and the C libraries inside, symbols outside.
 RELEASE := BERTH_STATIC=1 swift build -c release --product berth --static-swift-stdlib --scratch-path .build -Xlinker -s
 

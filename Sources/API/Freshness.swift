@@ -83,11 +83,13 @@ final class SharedCall: Sendable {
   let ownKey: String?
   /// How often it was passed on and came back, because this node led by then.
   let returns: Int
+  /// Whether it may have been done when it was passed on.
+  let isDoubtful: Bool
   /// A call that came back so often meets one change of leaders after the other, and is told so.
   static let mostReturns = 3
 
-  init(_ endpoint: Endpoint, ownKey: String? = nil, returns: Int = 0) {
-    (self.endpoint, self.ownKey, self.returns) = (endpoint, ownKey, returns)
+  init(_ endpoint: Endpoint, ownKey: String? = nil, returns: Int = 0, isDoubtful: Bool = false) {
+    (self.endpoint, self.ownKey, self.returns, self.isDoubtful) = (endpoint, ownKey, returns, isDoubtful)
   }
 }
 

@@ -38,13 +38,14 @@ extension Call {
     if let key { headers.append(("idempotency-key", key)) }
     let asked = PassedRequest(
       method: request.method.rawValue, target: target ?? request.target, headers: headers,
-      body: request.body.isEmpty ? nil : request.body, changes: isCommand)
+      body: request.body.isEmpty ? nil : request.body, changes: isCommand, isDoubtful: shared.isDoubtful)
     let isTaken = cluster.pass(asked) { end in
       switch end {
       case .answered(let answer): if !keep(answer) { reply.send(Response(answer)) }
-      case .here:
+      case .here(let isCertain):
         var call = self
-        call.shared = SharedCall(shared.endpoint, ownKey: key, returns: shared.returns + 1)
+        call.shared = SharedCall(
+          shared.endpoint, ownKey: key, returns: shared.returns + 1, isDoubtful: !isCertain)
         let again = call
         reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))

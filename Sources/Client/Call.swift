@@ -74,8 +74,9 @@ package struct Call: Sendable {
     var headers = headers + [("Accept", "application/json, text/event-stream")]
     if let key { headers.append(("Idempotency-Key", key)) }
     if let token { headers.append(("Authorization", "Bearer \(token)")) }
+    // A write is repeated by `Attempts`, which has to know of every try that may have been done.
     return ClientRequest(
-      method.rawValue, target, headers: headers, body: body, timeout: timeout, mayRepeat: true)
+      method.rawValue, target, headers: headers, body: body, timeout: timeout, mayRepeat: method == .get)
   }
 
   /// All but the unreserved characters of RFC 3986 as `%XX`.

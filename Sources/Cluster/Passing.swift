@@ -19,14 +19,16 @@ package struct PassedRequest: Sendable {
   package let changes: Bool
   /// Whether one try is enough.
   package let isOnce: Bool
+  /// Whether it may have been done already, when it was passed on before.
+  package let isDoubtful: Bool
 
   /// Joins the parts.
   package init(
     method: String, target: String, headers: [(name: String, value: String)], body: [UInt8]?, changes: Bool,
-    isOnce: Bool = false
+    isOnce: Bool = false, isDoubtful: Bool = false
   ) {
     (self.method, self.target, self.headers, self.body) = (method, target, headers, body)
-    (self.changes, self.isOnce) = (changes, isOnce)
+    (self.changes, self.isOnce, self.isDoubtful) = (changes, isOnce, isDoubtful)
   }
 }
 
@@ -47,8 +49,8 @@ package struct PassedAnswer: Sendable {
 package enum PassEnd: Sendable {
   /// The leader's answer.
   case answered(PassedAnswer)
-  /// This node leads now: let it decide, under the same idempotency key.
-  case here
+  /// This node leads now: let it decide, under the same idempotency key; whether it is certain that nothing was done yet.
+  case here(isCertain: Bool)
   /// Nobody led for too long, or did not take it; certainly nothing was done.
   case noLeader(Leader?)
   /// Nobody knows whether it was done.
@@ -82,13 +84,15 @@ package struct PassAttempts: Sendable {
   private let changes: Bool
   private let isOnce: Bool
   private var tries = 0
-  private var mayHaveHappened = false
+  private var mayHaveHappened: Bool
 
   /// Whether certainly nothing was done so far.
   package var isCertain: Bool { !mayHaveHappened }
 
-  /// Starts before the first try.
-  package init(changes: Bool, isOnce: Bool) { (self.changes, self.isOnce) = (changes, isOnce) }
+  /// Starts before the first try; `isDoubtful` = it may have been done before that.
+  package init(changes: Bool, isOnce: Bool, isDoubtful: Bool = false) {
+    (self.changes, self.isOnce, mayHaveHappened) = (changes, isOnce, isDoubtful)
+  }
 
   /// The next step, by who leads as this node sees it.
   package func next(_ leadership: Leadership, isTimeLeft: Bool) -> Step {
@@ -199,13 +203,14 @@ final class PassingThreads: @unchecked Sendable {
   }
 
   private func run(_ job: Job) -> PassEnd {
-    var attempts = PassAttempts(changes: job.request.changes, isOnce: job.request.isOnce)
+    let asked = job.request
+    var attempts = PassAttempts(changes: asked.changes, isOnce: asked.isOnce, isDoubtful: asked.isDoubtful)
     var isFirst = true
     while true {
       let isTimeLeft = MonotonicTime.now < job.deadline && !lock.withLock { isStopping }
       let known = leadership()
       switch attempts.next(known, isTimeLeft: isTimeLeft) {
-      case .here: return .here
+      case .here: return .here(isCertain: attempts.isCertain)
       case .wait: pause()
       case .giveUp(isCertain: true):
         if case .following(let leader) = known { return .noLeader(leader) }
@@ -232,7 +237,9 @@ final class PassingThreads: @unchecked Sendable {
     let left = Duration.nanoseconds(max(1, job.deadline - .now))
     let request = ClientRequest(
       job.request.method, job.request.target, headers: job.request.headers, body: job.request.body,
-      timeout: min(left, options.attempt + .seconds((job.request.body?.count ?? 0) >> 20)), mayRepeat: true)
+      timeout: min(left, options.attempt + .seconds((job.request.body?.count ?? 0) >> 20)),
+      // Of every try that may have been done `attempts` has to know.
+      mayRepeat: !job.request.changes)
     do throws(HTTPClientFault) {
       let response = try place.send(request)
       let answer = PassedAnswer(status: response.status, headers: response.headers, body: response.body)

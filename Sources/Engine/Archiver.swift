@@ -7,12 +7,17 @@ internal import Platform
 /// buffer; until then it is tried again and again.
 // Unchecked because `lock` guards `shared`, and the rest belongs to the archiver's thread.
 final class Archiver: @unchecked Sendable {
-  /// So many batches may wait.
-  static let limit = 16_384
+  /// So many batches may wait: more than etcd ever keeps, so that who catches up does not stumble here.
+  static let limit = 65_536
+  /// And so many bytes of them, those in hand included.
+  static let limitBytes = 256 << 20
   private static let patience = Duration.milliseconds(500)
 
   private struct Shared {
     var waiting: [StoredBatch] = []
+    var bytes = 0
+    /// One was not taken: those after it can never be appended.
+    var isOver = false
     var archived: LogHead
     var isStopping = false
     var failure: String?
@@ -37,10 +42,16 @@ final class Archiver: @unchecked Sendable {
     thread = Thread(name: "berth-archive") { self.run() }
   }
 
-  /// Takes the next batch; false when too many wait.
+  /// Takes the next batch; false when too many wait, and from then on.
   func add(_ stored: StoredBatch) -> Bool {
-    lock.withLock {
-      guard shared.waiting.count < Archiver.limit else { return false }
+    let bytes = stored.batch.encodedBytes
+    return lock.withLock {
+      let hasRoom = shared.waiting.count < Archiver.limit && shared.bytes + bytes <= Archiver.limitBytes
+      guard hasRoom, !shared.isOver else {
+        shared.isOver = true
+        return false
+      }
+      shared.bytes += bytes
       shared.waiting.append(stored)
       if shared.waiting.count == 1 { changed.broadcast() }
       return true
@@ -94,6 +105,7 @@ final class Archiver: @unchecked Sendable {
         let head = log.head
         lock.withLock {
           shared.archived = head
+          shared.bytes -= batch.encodedBytes
           changed.broadcast()
         }
         onArchived(head)

@@ -280,7 +280,10 @@ package final class Core {
   }
 
   /// Calls `done` once everything acknowledged anywhere before now is published here, or that cannot be known.
-  package func wait(barrier: (UInt64) -> Void, _ done: @escaping (BarrierEnd) -> Void) { barrier(barriers.add(done)) }
+  package func wait(barrier: (UInt64) -> Void, _ done: @escaping (BarrierEnd) -> Void) {
+    if case .lost(let why) = leadership { return done(.failed(why)) }
+    barrier(barriers.add(done))
+  }
 
   // MARK: Ends
 

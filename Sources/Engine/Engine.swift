@@ -391,6 +391,8 @@ package final class Engine: @unchecked Sendable {
   }
 
   private func stepped() {
+    // Who is lost decides nothing more: it must not keep the epoch from those who could.
+    if case .lost = core.leadership { return }
     if case .shared(let log, _, _) = medium { log.stepped() }
   }
 

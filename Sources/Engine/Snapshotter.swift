@@ -127,6 +127,8 @@ private struct Image {
   }
 
   func finish(_ logID: SHA256Digest, _ sequence: UInt64, _ revision: Revision) -> SnapshotImage? {
+    // What was given up has not all chunks, and no end.
+    guard bytes.count <= SnapshotImage.maxBytes else { return nil }
     let whole = bytes + encoder.finish(logID: logID, sequence: sequence, revision: revision)
     return whole.count <= SnapshotImage.maxBytes ? SnapshotImage(anchor: anchor, bytes: whole) : nil
   }

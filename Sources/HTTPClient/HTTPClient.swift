@@ -102,6 +102,7 @@ package final class HTTPClient: @unchecked Sendable {
     _ bytes: [UInt8], _ request: ClientRequest, on connection: inout ClientConnection?, _ way: ClientTLS.Way?,
     until deadline: MonotonicTime
   ) throws(HTTPClientFault) -> AnswerHead {
+    var wasSent = false
     if let used = connection {
       do throws(HTTPClientFault) {
         return try used.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
@@ -109,11 +110,17 @@ package final class HTTPClient: @unchecked Sendable {
         let isSafe = request.mayRepeat || !error.wasSent
         guard used.isSilent, error.kind != .timedOut, isSafe else { throw error }
         pool.noteDead()
+        wasSent = error.wasSent
       }
     }
-    let fresh = try connect(way, until: deadline)
-    connection = fresh
-    return try fresh.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
+    do throws(HTTPClientFault) {
+      let fresh = try connect(way, until: deadline)
+      connection = fresh
+      return try fresh.exchange(bytes, isHead: request.method == "HEAD", until: deadline)
+    } catch {
+      // The first try may have been done all the same.
+      throw wasSent ? error.afterSending : error
+    }
   }
 
   private func connect(

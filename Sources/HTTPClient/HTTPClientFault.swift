@@ -36,6 +36,9 @@ package struct HTTPClientFault: Error, Hashable, Sendable, CustomStringConvertib
     self.sentence = sentence
   }
 
+  /// The same of a request that had left on another connection before.
+  var afterSending: HTTPClientFault { HTTPClientFault(kind, wasSent: true, sentence, tls: tls) }
+
   /// The sentence, and whether the request may have had an effect.
   package var description: String {
     "\(sentence)\(wasSent ? "; the request was sent, its outcome is unknown" : "; the request was not sent")"

@@ -110,7 +110,7 @@ package final class Socket: @unchecked Sendable {
         throw TLSFault("no TLS connection: \(reason)", session?.trouble ?? .other)
       }
       guard wait(toSend: progress == .wantsSend, until: deadline) else {
-        throw TLSFault("the TLS handshake took too long")
+        throw TLSFault("the TLS handshake took too long", .silent)
       }
     }
   }

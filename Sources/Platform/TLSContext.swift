@@ -13,6 +13,8 @@ package struct TLSFault: Error, Hashable, Sendable, CustomStringConvertible {
     case outOfDate
     /// The peer does not take our certificate, or that there is none.
     case turnedDown
+    /// The peer was silent for too long: it may be busy, or stopped for a while.
+    case silent
     /// Anything else.
     case other
   }

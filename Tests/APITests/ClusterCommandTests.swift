@@ -51,6 +51,19 @@ struct ClusterCommandTests {
     try town.allocate(town.leader, "a", headers: [("Berth-Forwarded", "x")])
   }
 
+  /// It decides nothing any more, and whoever could must not wait for it.
+  @Test func aNodeThatIsLostByItselfDoesNotLead() throws {
+    let town = try Town(2)
+    town.leader.log.lose("its archive cannot keep up")
+    try #require(eventually { if case .lost = town.leader.engine.leadership { true } else { false } })
+    for round in 0..<8 {
+      try #require(eventually { town.cluster.leading != nil })
+      town.cluster.depose(epoch: town.cluster.leading!.epoch)
+      #expect(eventually { town.cluster.leading?.node == "node-1" }, "round \(round)")
+    }
+    try town.allocate(town.follower, "a")
+  }
+
   @Test func withoutALeaderACommandWaitsAndThenSaysSo() throws {
     let town = try Town(2, patience: .milliseconds(300))
     for node in town.nodes { node.log.allow(toLead: false) }

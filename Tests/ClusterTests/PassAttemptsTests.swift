@@ -41,6 +41,13 @@ struct PassAttemptsTests {
     #expect(attempts().next(.leading(epoch: 4), isTimeLeft: true) == .here)
   }
 
+  @Test func whatMayHaveBeenDoneBeforeIsInDoubtFromTheBeginning() {
+    let tries = Tries(PassAttempts(changes: true, isOnce: false, isDoubtful: true))
+    #expect(!tries.isFinal(.answered(status: 503, code: "storage_full")))
+    #expect(tries.next(.following(nil), isTimeLeft: false) == .giveUp(isCertain: false))
+    #expect(tries.isFinal(.answered(status: 201, code: nil)))
+  }
+
   @Test func aFormerLeadersRefusalIsNoAnswer() {
     let tries = attempts()
     #expect(!tries.isFinal(.answered(status: 503, code: "no_leader")))

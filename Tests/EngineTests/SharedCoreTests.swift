@@ -443,6 +443,11 @@ private let logID = SHA256Digest(of: Array("shared".utf8))
     #expect(why.contains("differs"))
     follower.allocate("x")
     #expect(follower.answers.value.last?.unavailable == .lost(why))
+    let ends = Guard<[BarrierEnd]>([])
+    follower.core.wait(barrier: { _ in Issue.record("a barrier that nobody hears of") }) { end in
+      ends.change { $0.append(end) }
+    }
+    #expect(ends.value == [.failed(why)], "reads are told at once")
   }
 
   @Test func anUnknownEndOverASharedLogIsToldAndTheNodeGoesOn() {

@@ -1,5 +1,6 @@
 import HTTPClient
 import Platform
+import TestSupport
 import Testing
 
 private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -51,6 +52,25 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
       #expect(try client.send(ClientRequest("POST", "/", body: [0x31], mayRepeat: true)).text == "ok")
       #expect(client.metrics.created == 2)
     }
+  }
+
+  /// The commonest fault of all: who was asked is killed before it answers.
+  @Test func aRepeatThatIsRefusedDoesNotUndoTheFirstTry() throws {
+    let peer = Shared<ScriptedPeer?>(nil)
+    let made = ScriptedPeer { _, connection in
+      _ = connection.request()
+      connection.write(ok)
+      _ = connection.request()
+      peer.withLock { $0 }?.stopListening()
+    }
+    peer.withLock { $0 = made }
+    let client = HTTPClient(made.endpoint)
+    #expect(try client.send(ClientRequest("GET", "/")).text == "ok")
+    let fault = fault(outcome(client, ClientRequest("POST", "/", body: [0x31], mayRepeat: true)))
+    #expect(fault?.kind == .notConnected && fault?.wasSent == true, "\(String(describing: fault))")
+    client.closeIdle()
+    peer.withLock { $0 = nil }
+    made.stop()
   }
 
   @Test func aRequestThatDidNotLeaveCompletelyMayBeSentAgainWhateverItIs() throws {

@@ -100,6 +100,9 @@ final class ScriptedPeer: @unchecked Sendable {
       })
   }
 
+  /// From now on whoever connects is refused.
+  func stopListening() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
   /// Stops accepting and waits for the scripts; the client's connections must be closed before.
   func stop() {
     shutdown(descriptor, Int32(SHUT_RDWR))

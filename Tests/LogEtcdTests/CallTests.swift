@@ -52,4 +52,13 @@ import Testing
     }
     server.drain()
   }
+
+  /// It may be stopped for a moment, or starting beside others: that is waited for, like one that is not there yet.
+  @Test func anEtcdThatIsSilentIsNoReasonToEnd() throws {
+    let listener = try Listener(host: "127.0.0.1", port: 0)
+    defer { listener.stop() }
+    let door = EtcdDoor(try ClientTLS(authorities: nil, own: nil))
+    let found = door.look([.tcp(host: "127.0.0.1", port: listener.address.port)])
+    #expect(!found.isShut && found.troubles.isEmpty, "\(found)")
+  }
 }

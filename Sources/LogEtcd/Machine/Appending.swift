@@ -71,7 +71,10 @@ extension EtcdMachine {
       if options.flaws.contains(.believeFull) { return endFlight(.refused(.storageFull)) }
       self.flight!.wasFull = true
       sync.isWanted = true
-    case .error(let error) where error.meaning == .invalid: endFlight(.refused(.readOnly("etcd: \(error.message)")))
+    case .error(let error) where error.meaning == .invalid:
+      // Says nothing about an attempt before this one, which another member may have taken.
+      guard !flight.hadUnknown else { return retry(sent, after: EtcdTiming.fullPause) }
+      endFlight(.refused(.readOnly("etcd: \(error.message)")))
     default: appendMissed(sent)
     }
   }

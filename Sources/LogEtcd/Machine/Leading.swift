@@ -94,6 +94,9 @@ extension EtcdMachine {
   /// Waits a random time before it tries, longer after each defeat.
   func campaignLater(after pause: Int64 = 0) {
     guard lead.epochHeld == nil else { return }
+    // Or the end of an earlier try is taken for that of the next, which has another nonce.
+    forget(.grant)
+    forget(.campaign)
     lead.role = .follower
     let bound = min(EtcdTiming.campaignDelay << Int64(min(lead.losses, 8)), EtcdTiming.campaignDelayMost)
     lead.campaignAt = now + pause + random.upTo(bound)

@@ -65,6 +65,8 @@ extension EtcdMachine {
     let first = here.kvs.first.flatMap { keys.sequence(of: $0.key) }
     let last = newest.kvs.first.flatMap { keys.sequence(of: $0.key) } ?? 0
     noteEpoch(epoch.kvs.first, at: header.revision, quietly: true)
+    // The epoch may have told that this is another history.
+    guard phase == .opening else { return }
     if start.sequence == 0 {
       guard first == nil || first == 1 else { return beginBootstrap(at: header.revision, after: 0) }
       return opened(start, headRevision: metaCreated, at: header.revision, epoch: epoch.kvs.first)

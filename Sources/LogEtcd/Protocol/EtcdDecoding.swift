@@ -120,7 +120,7 @@ extension JSONReader {
       switch key {
       case "cluster_id": header.cluster = try reader.uint64()
       case "member_id": header.member = try reader.uint64()
-      case "revision": header.revision = try reader.int64()
+      case "revision": header.revision = try reader.revision()
       default: _ = try reader.value()
       }
     }
@@ -154,8 +154,8 @@ extension JSONReader {
       switch key {
       case "key": kv.key = String(decoding: try reader.base64(), as: UTF8.self)
       case "value": kv.value = try reader.base64()
-      case "create_revision": kv.created = try reader.int64()
-      case "mod_revision": kv.modified = try reader.int64()
+      case "create_revision": kv.created = try reader.revision()
+      case "mod_revision": kv.modified = try reader.revision()
       case "lease": kv.lease = try reader.int64()
       default: _ = try reader.value()
       }
@@ -189,6 +189,13 @@ extension JSONReader {
   private mutating func int64() throws(JSONFault) -> Int64 {
     guard try next() == .string else { return try integer() }
     guard let value = Int64(try string()) else { throw invalid("not a number of 64 bits") }
+    return value
+  }
+
+  /// A revision as etcd counts them: never negative, and with room to count on.
+  private mutating func revision() throws(JSONFault) -> Int64 {
+    let value = try int64()
+    guard (0...Int64.max / 2).contains(value) else { throw invalid("not a revision") }
     return value
   }
 

@@ -94,7 +94,8 @@ final class EtcdCalls: @unchecked Sendable {
       if request != .version || !isShut(endpoint) { tell(EtcdDoor.Trouble(answer), of: endpoint) }
       return .success(answer)
     } catch {
-      if let trouble = error.tls {
+      // Who is silent may only be slow: that is nothing to repair, and no reason not to begin.
+      if let trouble = error.tls, trouble != .silent {
         tell(.tls(trouble, error.sentence), of: endpoint)
       } else if error.kind == .malformedAnswer {
         tell(.foreign(error.sentence), of: endpoint)

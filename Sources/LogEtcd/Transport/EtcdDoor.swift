@@ -53,7 +53,8 @@ package struct EtcdDoor: Sendable {
       case .tls(.turnedDown, let what):
         "etcd at \(endpoint) does not take this node's certificate (\(what)): give one of the CA in etcd's "
           + "--trusted-ca-file with --etcd-cert and --etcd-key"
-      case .tls(.other, let what): "no TLS with etcd at \(endpoint) (\(what)): is that port one of https?"
+      case .tls(.silent, let what), .tls(.other, let what):
+        "no TLS with etcd at \(endpoint) (\(what)): is that port one of https?"
       }
     }
   }

@@ -25,7 +25,7 @@ package struct PendingQueue {
   package static let longestRest: LogTime = 60_000_000
 
   /// Waiting, by priority and tenant, in order.
-  private var ready: [UInt16: [TenantName: [Item]]] = [:]
+  private var ready: [UInt16: [TenantName: Line]] = [:]
   private var priorities: [UInt16] = []
   private var resting: [VMKey: (item: Item, until: LogTime)] = [:]
   private var known: [VMKey: UInt16] = [:]
@@ -50,7 +50,7 @@ package struct PendingQueue {
       found.append(item)
       if found.count >= 2 * most + 64 { keepBest() }
     }
-    for items in ready.values { for line in items.values { line.forEach(look) } }
+    for lines in ready.values { for line in lines.values { line.all.forEach(look) } }
     for rest in resting.values { look(at: rest.item) }
     keepBest()
     return found.map(\.key)
@@ -79,8 +79,8 @@ package struct PendingQueue {
     wake(at: time)
     for priority in priorities {
       var best: (item: Item, share: UInt64)?
-      for (tenant, items) in ready[priority] ?? [:] {
-        guard let item = items.first else { continue }
+      for tenant in Array((ready[priority] ?? [:]).keys) {
+        guard let item = ready[priority]?[tenant]?.first() else { continue }
         let share = share(tenant)
         if best.map({ (share, item.order, item.key) < ($0.share, $0.item.order, $0.item.key) }) ?? true {
           best = (item, share)
@@ -118,7 +118,7 @@ package struct PendingQueue {
 
   /// Takes one out that is to be tried, as `next` does; nil = it rests, or does not wait.
   package mutating func take(_ key: VMKey) -> Item? {
-    guard let priority = known[key], let item = ready[priority]?[key.tenant]?.last(where: { $0.key == key }) else {
+    guard let priority = known[key], let item = ready[priority]?[key.tenant]?.all.last(where: { $0.key == key }) else {
       return nil
     }
     drop(priority, key.tenant) { $0.key == key }
@@ -173,23 +173,54 @@ package struct PendingQueue {
     if ready[item.priority] == nil {
       priorities.insert(item.priority, at: priorities.firstIndex { $0 < item.priority } ?? priorities.count)
     }
-    var items = ready[item.priority, default: [:]][item.key.tenant] ?? []
-    var (low, high) = (0, items.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if (items[middle].order, items[middle].key) < (item.order, item.key) { low = middle + 1 } else { high = middle }
-    }
-    items.insert(item, at: low)
-    ready[item.priority, default: [:]][item.key.tenant] = items
+    ready[item.priority, default: [:]][item.key.tenant, default: Line()].add(item)
   }
 
   private mutating func drop(_ priority: UInt16, _ tenant: TenantName, _ isIt: (Item) -> Bool) {
-    guard var items = ready[priority]?[tenant], let place = items.firstIndex(where: isIt) else { return }
+    guard ready[priority]?[tenant]?.remove(isIt) == true, ready[priority]?[tenant]?.isEmpty == true else { return }
     ready[priority]?[tenant] = nil
-    items.remove(at: place)
-    if !items.isEmpty { ready[priority]?[tenant] = items }
     guard ready[priority]?.isEmpty == true else { return }
     ready[priority] = nil
     priorities.removeAll { $0 == priority }
+  }
+
+  /// Those of one tenant and priority who wait, put in order when somebody asks who is first: a lost datacenter brings
+  /// thousands at once.
+  private struct Line {
+    /// Those before `start` have gone.
+    private var items: [Item] = []
+    private var start = 0
+    private var isSorted = true
+
+    var all: ArraySlice<Item> { items[start...] }
+    var isEmpty: Bool { start == items.count }
+
+    mutating func add(_ item: Item) {
+      if let last = all.last, Line.isBefore(item, last) { isSorted = false }
+      items.append(item)
+    }
+
+    mutating func first() -> Item? {
+      if !isSorted { items[start...].sort(by: Line.isBefore) }
+      isSorted = true
+      return all.first
+    }
+
+    /// Takes out the first that is meant; false when there is none.
+    mutating func remove(_ isIt: (Item) -> Bool) -> Bool {
+      guard let place = all.firstIndex(where: isIt) else { return false }
+      if place > start {
+        items.remove(at: place)
+        return true
+      }
+      start += 1
+      if 2 * start > items.count {
+        items.removeFirst(start)
+        start = 0
+      }
+      return true
+    }
+
+    private static func isBefore(_ a: Item, _ b: Item) -> Bool { (a.order, a.key) < (b.order, b.key) }
   }
 }

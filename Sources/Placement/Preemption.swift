@@ -122,18 +122,21 @@ extension Fleet {
     if let last = vms.preemptedAt[Int32(slot)], asked.request.time - last < Limits.preemptionRest { return nil }
     var group: Int32 = -1
     var budget: Int32 = 0
+    var members: [Int32] = []
     if vms.rules[slot] >= 0, let rules = rules[Int(vms.rules[slot])] {
       for rule in asked.rules?.rules ?? []
       where !rule.isAnti && rule.weight == nil && rules.members.contains(rule.group) {
         return nil
       }
+      members = rules.members
       if let most = rules.maxDisrupted, let first = rules.members.first {
         (group, budget) = (first, most - groups[Int(first)].disrupted)
         if budget <= 0 { return nil }
       }
     }
     let loss = Loss(asked.request.spec.preemption, priority: vms.priority[slot], price: price(ofVM: slot))
-    return VictimSearch.Item(slot: slot, loss: loss, frees: need(slot, node), group: group, budget: budget)
+    return VictimSearch.Item(
+      slot: slot, loss: loss, frees: need(slot, node), group: group, budget: budget, members: members)
   }
 
   /// What an hour of a VM costs where it is.

@@ -39,9 +39,11 @@ struct VictimSearch {
     let slot: Int
     let loss: Loss
     let frees: Amounts
-    /// The group whose budget it would use, and how much of that is left.
+    /// The group whose budget holds for it, and how much of that is left; -1 = none.
     let group: Int32
     let budget: Int32
+    /// All its groups: of each of them one more would be away.
+    let members: [Int32]
   }
 
   static let stepsMax = 4_096
@@ -105,10 +107,12 @@ struct VictimSearch {
 
   /// Whether one more may go: by its own budget, and by that of each that goes with it.
   private func isWithinBudget(_ item: Item, _ set: [Item]) -> Bool {
-    if item.group < 0 { return true }
-    var (count, least) = (Int32(0), item.budget)
-    for other in set where other.group == item.group { (count, least) = (count + 1, min(least, other.budget)) }
-    return count < least
+    if item.members.isEmpty { return true }
+    func isKept(_ one: Item) -> Bool {
+      guard one.group >= 0, item.members.contains(one.group) else { return true }
+      return set.reduce(1) { $0 + ($1.members.contains(one.group) ? 1 : 0) } <= one.budget
+    }
+    return isKept(item) && set.allSatisfy(isKept)
   }
 
   private mutating func descend(_ place: Int, _ deficit: Amounts, _ loss: Loss) {

@@ -121,4 +121,17 @@ import Testing
     pass(desk, seconds: 270)
     #expect(desk.vm("a").state == .preempted && desk.vm("a").why.contains("taken back"))
   }
+
+  /// Ordinary upkeep: one node after the other is emptied, and the second while it still takes what the first had.
+  @Test func whoArrivesOnANodeThatDrainsByThenIsSentOn() {
+    let desk = Desk()
+    for name in ["n1", "n2", "n3"] { desk.node(name) }
+    run(desk, "a", on: "n1")
+    desk.ask(.fleet(.migrateVM(vmKey("a"), to: nodeName("n2"))))
+    desk.ask(.fleet(.setNode(nodeName("n2"), .draining)))
+    desk.schedule()
+    desk.report("a", .running)
+    desk.schedule()
+    #expect(desk.vm("a").state == .migrating && desk.vm("a").leaving == nodeName("n2"), "\(desk.vm("a"))")
+  }
 }

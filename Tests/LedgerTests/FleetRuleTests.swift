@@ -26,6 +26,32 @@ import Testing
 
   // MARK: Quotas
 
+  /// Until then nobody has counted what tenants hold, and what comes with it in one batch must know it.
+  @Test func theVeryFirstQuotaCountsWhatWasGivenBeforeIt() throws {
+    let desk = Desk()
+    let pool = desk.pool("web", "10.1.0.0/24")
+    for name in ["a", "b"] { _ = desk.give(pool, name) }
+    let before = desk.tables.revision
+    func decide(_ command: Command) -> Ledger.Decision {
+      revision += 1
+      return desk.ledger.decide(
+        Submission(command, actor: "t", requestID: "r", asked: "", idempotency: nil, dryRun: false),
+        Ledger.Context(revision: revision, time: desk.time, seed: 1))
+    }
+    var revision = before
+    var quota = Quota(tenant: .standard)
+    quota[.addresses] = 1
+    #expect(decide(.fleet(.setQuota(quota))).entry != nil)
+    func allocate(_ owner: String) -> Outcome {
+      decide(.allocate(AllocateRequest(.pool(pool), holder: Holder(owner: OwnerName(trusted: owner))))).outcome
+    }
+    #expect(allocate("c").refusal?.code == .quotaExceeded)
+    #expect(decide(.release(.address(AllocationTarget(pool: pool, ip: ip("10.1.0.2"))))).entry != nil)
+    #expect(allocate("c").refusal?.code == .quotaExceeded, "one is held still")
+    #expect(decide(.release(.address(AllocationTarget(pool: pool, ip: ip("10.1.0.3"))))).entry != nil)
+    #expect(allocate("c").refusal == nil)
+  }
+
   /// Who waits for room counts as if it had some: or a quota would hold only as long as there is room.
   @Test func whoWaitsForRoomIsCountedToo() {
     let desk = house(nodes: 0)

@@ -396,6 +396,45 @@ import Testing
     #expect(again { $0.custom = [CustomAmount(licence, 3)] }.refusal == nil)
   }
 
+  /// Pinned to more processors than one part has, it has its own without being bound to a part.
+  @Test func aNodeKeepsTheProcessorsOfAPinnedVMThatSpansItsParts() {
+    let desk = Desk()
+    func parts(_ from: Int) -> [NUMANode] {
+      [from, from + 4].map { NUMANode(cpus: CPUSet($0..<$0 + 4), memory: 16_384) }
+    }
+    desk.node("n1") { $0.numa = parts(0) }
+    desk.create("wide", cpus: 6, memory: 1) { ($0.isPinned, $0.interfaces) = (true, []) }
+    #expect(desk.vm("wide").seat.numa == nil && !desk.vm("wide").seat.cpus.isEmpty)
+    guard var node = desk.tables.node(nodeName("n1")) else { return #expect(Bool(false)) }
+    node.numa = parts(8)
+    let refusal = desk.ask(.fleet(.registerNode(node))).refusal
+    #expect(refusal?.detail.contains("processors of their own") == true, "\(String(describing: refusal))")
+  }
+
+  /// Or it would be tried for ever, and nobody behind it.
+  @Test func victimsTooLargeForOneEntryAreNoRoomAndHoldUpNobody() {
+    let desk = Desk()
+    desk.node("n1", cpus: 64, memory: 64)
+    let long = String(repeating: "x", count: 50)
+    let labels = Labels((0..<32).map { ("label-\($0)-\(long)", long + long) })!
+    for number in 0..<64 {
+      desk.create("soft-\(number)", cpus: 1, memory: 0) {
+        ($0.priority, $0.isPreemptible, $0.interfaces, $0.labels) = (100, true, [], labels)
+        ($0.image, $0.kernel) = (String(repeating: "i", count: 1_000), String(repeating: "k", count: 1_000))
+        $0.resources.memory = 64
+      }
+    }
+    desk.ask(.fleet(.setNode(nodeName("n1"), .cordoned)))
+    let boss = desk.create("boss", cpus: 64, memory: 1) { ($0.priority, $0.interfaces) = (900, []) }
+    #expect(boss.vms.first?.vm.state == .pending)
+    desk.create("small", cpus: 1, memory: 1) { ($0.priority, $0.interfaces) = (50, []) }
+    desk.node("n2", cpus: 1)
+    desk.ask(.fleet(.setNode(nodeName("n1"), .ready)))
+    desk.schedule()
+    #expect(desk.vm("boss").state == .pending && desk.vm("small").state == .placed)
+    #expect(desk.vm("soft-0").state == .placed)
+  }
+
   @Test func aDryRunTellsWhereAndChangesNothing() {
     let desk = house()
     let told = desk.create("a", dryRun: true)

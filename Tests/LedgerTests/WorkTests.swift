@@ -137,6 +137,25 @@ import Testing
     ledger.prepareFleet { steps += 1 }
     #expect(steps == 2 * rows, "once is enough")
   }
+
+  /// A datacenter that falls silent has thousands of nodes, and is told of every few seconds.
+  @Test func nodesWhoseLeasesHaveEndedAreLookedAtInPartsAndOnce() {
+    let desk = house(nodes: 4)
+    for number in 0..<32 {
+      desk.create("vm-\(number)", cpus: 1, memory: 1) { $0.interfaces = [] }
+      desk.run("vm-\(number)")
+    }
+    let names = (0..<4).map { nodeName("n\($0)") }
+    desk.ask(.fleet(.nodesLost(names)))
+    desk.ledger.workMost = 8 * Limits.rowWork
+    let before = desk.ledger.work
+    desk.ask(.fleet(.leasesEnded(names)))
+    #expect(desk.ledger.work - before < 2 * 8 * Limits.rowWork && !desk.ledger.fleet.unmoved.isEmpty)
+    desk.schedule()
+    #expect(desk.ledger.fleet.unmoved.isEmpty)
+    desk.ask(.fleet(.leasesEnded(names)))
+    #expect(desk.ledger.fleet.unmoved.isEmpty)
+  }
 }
 
 extension VM {

@@ -257,9 +257,7 @@ struct Model {
   private func isWithinBudgets(_ gone: [VM]) -> Bool {
     for vm in gone {
       guard let most = vm.spec.maxDisrupted, let group = vm.spec.groups.first else { continue }
-      let same = gone.filter {
-        $0.key.tenant == vm.key.tenant && $0.spec.groups.first == group && $0.spec.maxDisrupted != nil
-      }
+      let same = gone.filter { $0.key.tenant == vm.key.tenant && $0.spec.groups.contains(group) }
       if same.count > Int(most) { return false }
     }
     return true

@@ -145,6 +145,12 @@ import Testing
     }
   }
 
+  /// A budget says how many of the group may be away, and not how many of those that have one.
+  @Test func whoHasNoBudgetCountsForThatOfItsGroupAllTheSame() {
+    var fleet = full([100, 200]) { ($0.groups, $0.maxDisrupted) = ([group("g")], $0.priority == 200 ? 1 : nil) }
+    #expect(fleet.ask(urgent(4)).isPending && fleet.ask(urgent(2)).victims == ["vm-1"])
+  }
+
   @Test func whomTheRequestMustBeWithStays() {
     var fleet = full([100, 200]) { if $0.priority == 100 { $0.groups = [group("friend")] } }
     let friend = urgent { $0.affinity = [AffinityRule(isAnti: false, group: group("friend"))] }

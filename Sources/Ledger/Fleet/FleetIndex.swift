@@ -47,6 +47,8 @@ final class FleetIndex {
   let addresses: PoolAddresses
   /// How many effects of the batch were looked at for addresses, and what they come to.
   private var counted: (effects: Int, byTenant: [TenantName: Int]) = (0, [:])
+  /// What tenants hold before a fleet's rows are durable; nil = not asked for in this batch.
+  private var uncounted: [TenantName: Quota.Usage]?
 
   /// From what is durable; nothing of the fleet is pending.
   init(_ tables: Tables, _ ledger: Ledger, stepped: () -> Void = {}) {
@@ -93,8 +95,9 @@ final class FleetIndex {
     if let new { mayBeUnsettled(new) }
     if let name = new?.node, reclaiming[name] != nil { reclaiming[name] = 0 }
     for name in [old?.node, new?.node].compactMap(\.self) where draining[name] != nil {
-      // Whoever comes up on a draining node is to leave it; who could not rests.
-      if new?.state == .running, old?.state != .migrating { draining[name]?.next = 0 }
+      // Whoever comes up on a draining node, or has arrived there, is to leave it; who could not rests.
+      let isThere = new?.state == .running && new?.node == name
+      if isThere, old?.state != .migrating || old?.node == name { draining[name]?.next = 0 }
     }
   }
 
@@ -173,8 +176,8 @@ final class FleetIndex {
   /// The leases of a lost node have ended.
   func end(_ name: NodeName) {
     guard fleet.node(name)?.state == .lost else { return }
-    ended.insert(name)
-    unmoved.insert(name)
+    // It is told every few seconds. Who comes there later, or was not moved, is noted by itself.
+    if ended.insert(name).inserted { unmoved.insert(name) }
   }
 
   // MARK: Tenants and capacity
@@ -221,7 +224,18 @@ final class FleetIndex {
   }
 
   /// Nothing is pending any more.
-  func batchEnded() { counted = (0, [:]) }
+  func batchEnded() {
+    counted = (0, [:])
+    uncounted = nil
+  }
+
+  /// What a tenant uses of what is durable. Before the first row of a fleet is, nobody has counted: it is done once for
+  /// the batch.
+  func durableUsage(of tenant: TenantName, _ tables: Tables) -> Quota.Usage {
+    if tables.fleet != nil { return tables.usage(of: tenant) }
+    if uncounted == nil { uncounted = Tables.addresses(tables.rows) }
+    return uncounted?[tenant] ?? Quota.Usage()
+  }
 
   /// Pools were made, changed or deleted.
   func poolsChanged() {

@@ -108,11 +108,15 @@ extension Ledger {
   /// Starts elsewhere what was on lost nodes whose leases have ended: those nodes have cut it off themselves.
   func moveFromEnded(_ draft: inout FleetDraft) {
     for name in fleet.unmoved.sorted() {
+      guard mayGoOn(draft) else { return }
       var vms = fleet.fleet.residents(of: name).filter { $0.role == .home }.compactMap { vm($0.key, draft) }
       vms += (fleet.leaving[name] ?? [:]).values.sorted().compactMap { vm($0, draft) }
-      // The most important first, then the oldest.
-      for key in vms.sorted(by: { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }).map(\.key) {
-        guard mayGoOn(draft) else { return }
+      fleet.fleet.spend(Limits.rowWork * UInt64(vms.count))
+      vms = vms.filter(\.isLeased)
+      // The most important first, then the oldest; one at least, or a node of many would never be done.
+      vms.sort { ($1.spec.priority, $0.id) < ($0.spec.priority, $1.id) }
+      for (number, key) in vms.map(\.key).enumerated() {
+        guard number == 0 || mayGoOn(draft) else { return }
         // One before it may have driven it out.
         guard let vm = vm(key, draft), vm.isLeased else { continue }
         if vm.node == name {

@@ -106,7 +106,7 @@ extension Ledger {
         used[place] += Int(amount)
       }
       for item in vm.spec.custom { custom[item.name, default: 0] += UInt64(item.amount) }
-      if vm.seat.numa != nil, node.numa != old.numa || node.physical.cpu < old.physical.cpu {
+      if vm.seat.numa != nil || vm.seat.cpus != .none, node.numa != old.numa || node.physical.cpu < old.physical.cpu {
         throw refuse("some have processors of their own there")
       }
       if !devices.isSuperset(of: vm.seat.devices) { throw refuse("would lack a device that one of them has") }

@@ -86,6 +86,10 @@ extension Ledger {
     }
     let before = usage(of: vm.key.tenant, draft)
     let gone = victims.compactMap { self.vm($0.key, draft) }.compactMap { giveWay($0, to: vm, &draft) }
+    // An entry that is too large is refused as a whole, and would be tried again and again.
+    guard gone.isEmpty || draft.bytes <= Limits.effectBytes / 2 else {
+      throw Rejection(.noPlacement, "the \(victims.count) VMs that would have to give way are too much for one entry")
+    }
     let context = draft.context
     guard
       let placed = vm.moved(
@@ -147,7 +151,7 @@ extension Ledger {
   func usage(of tenant: TenantName, _ draft: FleetDraft) -> Quota.Usage {
     guard fleet.quotas[tenant] != nil else { return Quota.Usage() }
     var usage = fleet.book[tenant]
-    let durable = Int(tables.usage(of: tenant)[.addresses])
+    let durable = Int(fleet.durableUsage(of: tenant, tables)[.addresses])
     let pending = fleet.pendingAddresses(of: tenant, overlay) + (draft.addresses[tenant] ?? 0)
     usage[.addresses] = UInt64(durable + pending)
     return usage

@@ -125,7 +125,7 @@ extension Tables {
   }
 
   /// How many addresses each tenant has.
-  private static func addresses(_ rows: borrowing RowTable) -> [TenantName: Quota.Usage] {
+  static func addresses(_ rows: borrowing RowTable) -> [TenantName: Quota.Usage] {
     var usage: [TenantName: Quota.Usage] = [:]
     rows.forEach { page, row in
       guard page[row.lowerBound] == AllocationView.tag, let view = try? AllocationView(page, row) else { return }

@@ -30,7 +30,7 @@ enum Move {
     if let pid = directory.servedBy { throw LogFault.locked(path: options.directory, pid: pid) }
     let whole = try Migration.read(directory.reader(), directory.snapshots)
     try EtcdSeed(way.endpoints, prefix: options.prefix, door: way.door).write(whole.image, newest: whole.newest)
-    return try inScratch { scratch in
+    return try ScratchDirectory.with("berth-migrate") { scratch in
       let found = try Migration.join(log(options, way), ArchiveDirectory(scratch), keep: false)
       return tell(whole.stateHash, found.stateHash, options.directory, "etcd", whole.revision, io)
     }
@@ -65,19 +65,6 @@ enum Move {
 
   private static func log(_ options: MigrateOptions, _ way: EtcdWay) -> EtcdLog {
     way.log(node: "migrate-\(CurrentProcess.id)", url: "", prefix: options.prefix)
-  }
-
-  private static func inScratch(_ body: (String) throws -> Int32) throws -> Int32 {
-    let path = "/tmp/berth-migrate-\(CurrentProcess.id)"
-    defer { remove(path) }
-    return try body(path)
-  }
-
-  /// What is left over of a directory in /tmp harms nobody.
-  private static func remove(_ path: String) {
-    guard (try? FileSystem.kind(of: path)) == .directory else { return _ = try? FileSystem.remove(path) }
-    for name in (try? FileSystem.list(path)) ?? [] { remove("\(path)/\(name)") }
-    _ = try? FileSystem.removeDirectory(path)
   }
 
   private static func tell(

@@ -1,4 +1,6 @@
+import Glibc
 import Platform
+import TestSupport
 import Testing
 
 @Suite struct FileTests {
@@ -45,6 +47,48 @@ import Testing
     try FileSystem.remove(path + "/a/y")
     try FileSystem.remove(path + "/a/y")
     for name in ["/a/b", "/a", ""] { try FileSystem.removeDirectory(path + name) }
+  }
+
+  @Test func aScratchDirectoryHasANameOfItsOwnAndGoesWithAllInIt() throws {
+    let place = TemporaryDirectory()
+    let paths = try (0..<2).map { _ in
+      try ScratchDirectory.with("work", in: place.path) { path in
+        var status = stat()
+        #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o700)
+        try FileSystem.makeDirectory(path + "/deep/er")
+        _ = try File(path + "/deep/file", .createNew)
+        return path
+      }
+    }
+    #expect(paths[0] != paths[1] && !paths[0].contains("\(ThisProcess.id)"))
+    #expect(try FileSystem.list(place.path).isEmpty)
+  }
+
+  @Test func aScratchDirectoryIsNeverOneThatIsThere() throws {
+    let place = TemporaryDirectory()
+    for name in ["directory", "link"] {
+      let planted = place.file(name)
+      if name == "link" { symlink("/nowhere", planted) } else { mkdir(planted, 0o777) }
+      let fault = #expect(throws: FileFault.self) { try ScratchDirectory.make(planted) }
+      #expect(fault?.description == "cannot make directory \(planted): File exists")
+    }
+  }
+
+  /// A local user's link in it must not cost the operator what it leads to.
+  @Test func removingATreeRemovesLinksAndKeepsWhatTheyLeadTo() throws {
+    let (place, mine) = (TemporaryDirectory(), TemporaryDirectory())
+    _ = try File(mine.file("log.db"), .createNew)
+    let tree = place.file("tree")
+    try FileSystem.makeDirectory(tree)
+    symlink(mine.path, tree + "/x")
+    symlink(mine.file("log.db"), tree + "/y")
+    symlink("/nowhere", tree + "/z")
+    try ScratchDirectory.removeTree(tree)
+    #expect(try FileSystem.list(place.path).isEmpty)
+    #expect(try FileSystem.list(mine.path) == ["log.db"])
+    symlink(mine.path, tree)
+    try ScratchDirectory.removeTree(tree)
+    #expect(try FileSystem.list(place.path).isEmpty && FileSystem.list(mine.path) == ["log.db"])
   }
 
   @Test(arguments: [0, 1, 1000, 1 << 20]) func compressionGivesBackWhatItTook(size: Int) {

@@ -47,6 +47,8 @@ package final class DataDirectory: Sendable {
   package let created: Bool
   /// True when the process before did not end in good order.
   package let crashed: Bool
+  /// What others could read until this opening closed it to them.
+  package let wereOpen: [String]
   private let writable: SQLiteLog?
 
   /// Opens the directory, checks what can be checked quickly, and takes the lock unless it is read-only.
@@ -79,9 +81,11 @@ package final class DataDirectory: Sendable {
     // Between the first look and the lock another process may have made the log.
     let exists = try layout.survey() == .log
     if !exists, let head { try layout.createLog(head) }
+    let wereOpen = try layout.closeToOthers()
     try layout.prepareWriteAheadFile(
       crashed: exists && lock.crashed, mayBeGone: lock.found == .closing, durability)
-    return try DataDirectory(layout, lock: lock, created: !exists, retention: retention, durability)
+    return try DataDirectory(
+      layout, lock: lock, created: !exists, wereOpen: wereOpen, retention: retention, durability)
   }
 
   private init(_ layout: DirectoryLayout, servedBy: Int?) throws(LogFault) {
@@ -90,15 +94,17 @@ package final class DataDirectory: Sendable {
     self.servedBy = servedBy
     created = false
     crashed = servedBy == nil ? try DirectoryLock.wasLeftOpen(layout) : false
-    writable = nil
+    (writable, wereOpen) = (nil, [])
   }
 
   private init(
-    _ layout: DirectoryLayout, lock: DirectoryLock, created: Bool, retention: Retention, _ durability: Durability
+    _ layout: DirectoryLayout, lock: DirectoryLock, created: Bool, wereOpen: [String], retention: Retention,
+    _ durability: Durability
   ) throws(LogFault) {
     path = layout.path
     servedBy = nil
     self.created = created
+    self.wereOpen = wereOpen
     crashed = lock.crashed
     snapshots = try SnapshotDirectory(layout.file(DirectoryLayout.snapshots), writable: true)
     let log = try SQLiteLog(

@@ -54,6 +54,22 @@ struct DirectoryLayout: Sendable {
     return name.hasPrefix("\(DirectoryLayout.log)-") || name.hasPrefix(DirectoryLayout.history)
   }
 
+  /// Closes to others what is ours of the directory and the databases in it; returns what was open.
+  ///
+  /// The directory first: who may not enter it cannot exchange a file for a link meanwhile.
+  func closeToOthers() throws(LogFault) -> [String] {
+    let databases = [DirectoryLayout.log, DirectoryLayout.history].flatMap { name in
+      ["", "-wal", "-shm"].map { name + $0 }
+    }
+    // "/." leads to the directory itself where its name is a link.
+    let paths = [file(".")] + (databases + [DirectoryLayout.snapshots]).map(file)
+    return try onFiles { () throws(FileFault) in
+      var closed: [String] = []
+      for path in paths where try FileSystem.closeToOthers(path) { closed.append(path) }
+      return closed
+    }
+  }
+
   /// Makes log.db so that it is there whole or not at all.
   func createLog(_ head: LogHead) throws(LogFault) {
     let new = file(DirectoryLayout.newLog)

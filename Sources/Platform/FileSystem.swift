@@ -64,6 +64,21 @@ package enum FileSystem {
     try syncName(of: path)
   }
 
+  /// Takes from everybody but its owner what they may do with a file or directory that is ours; true when there was
+  /// something to take. What is absent, a link, or somebody else's stays.
+  package static func closeToOthers(_ path: String) throws(FileFault) -> Bool {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else {
+      let fault = FileFault("look at", path)
+      guard fault.isAbsent else { throw fault }
+      return false
+    }
+    let isPlain = berth_is_directory(status.st_mode) != 0 || berth_is_regular(status.st_mode) != 0
+    guard isPlain, status.st_uid == geteuid(), status.st_mode & 0o077 != 0 else { return false }
+    guard unsafe chmod(path, status.st_mode & 0o700) == 0 else { throw FileFault("close to others", path) }
+    return true
+  }
+
   /// Gives `old` the name `new`, replacing what was there; durable once the directory is synced.
   package static func rename(_ old: String, to new: String) throws(FileFault) {
     guard unsafe CLinux.rename(old, new) == 0 else { throw FileFault("rename", old) }

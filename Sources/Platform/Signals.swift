@@ -80,6 +80,9 @@ package enum CurrentProcess {
   /// Its id.
   package static var id: Int { Int(getpid()) }
 
+  /// What it and its children make from now on is for its owner alone, also what a library makes.
+  package static func keepFilesPrivate() { umask(0o077) }
+
   /// How many processors it may use.
   package static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 

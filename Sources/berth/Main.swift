@@ -11,6 +11,8 @@ import Platform
 @main
 enum Main {
   static func main() {
+    // SQLite makes its files as the system lets it.
+    CurrentProcess.keepFilesPrivate()
     let environment = CurrentProcess.environment
     let handlers = Handlers(
       version: BerthAPI.version,

@@ -84,6 +84,7 @@ struct Serve {
     do throws(LogFault) {
       directory = try DataDirectory.open(settings.dataDirectory, .readWrite(create: true))
     } catch { throw Complaint("\(error)", code: 70) }
+    tellWhatWasOpen(directory)
     let metrics = Metrics()
     let late = LateServer()
     let engine = try openEngine(directory, metrics, late)
@@ -96,6 +97,13 @@ struct Serve {
     late.arrived(server)
     server.start()
     return Parts(directory: directory, engine: engine, api: api, server: server, oneTimeToken: oneTimeToken)
+  }
+
+  /// Whoever lets others read on purpose should know why they cannot any more.
+  func tellWhatWasOpen(_ directory: DataDirectory) {
+    guard !directory.wereOpen.isEmpty else { return }
+    let paths = directory.wereOpen.joined(separator: ", ")
+    logger.log(.warn, "others could read what holds all rows and now cannot any more: \(paths)")
   }
 
   func engineOptions(_ metrics: Metrics, _ late: LateServer) -> EngineOptions {

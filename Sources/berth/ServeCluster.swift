@@ -29,6 +29,7 @@ extension Serve {
     let late = LateServer()
     let engine = try joinedEngine(log, archive, engineOptions(metrics, late))
     guard let directory = archive.directory else { preconditionFailure("joined without an archive") }
+    tellWhatWasOpen(directory)
     let cluster = ClusterNode(engine, try part(wish, links), metrics)
     let keeper = TokenKeeper(settings.dataDirectory, engine)
     let api = try openAPI(directory, engine, metrics, try security(doors, keeper, links), cluster)

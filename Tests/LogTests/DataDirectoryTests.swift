@@ -19,11 +19,44 @@ import Testing
     let directory = try DataDirectory.open(place.path + "/deep/er", .readWrite(create: true))
     defer { directory.log.close() }
     #expect(directory.created && !directory.crashed)
-    for name in ["", "/snapshots", "/log.db", "/LOCK"] {
-      var status = stat()
-      #expect(stat(directory.path + name, &status) == 0)
-      if name != "/log.db" { #expect(status.st_mode & 0o077 == 0, "\(name)") }
-    }
+    for name in ["", "/snapshots", "/log.db", "/LOCK"] { #expect(mode(directory.path + name) & 0o077 == 0, "\(name)") }
+  }
+
+  private func mode(_ path: String) -> mode_t {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+  }
+
+  @Test func whatOthersMayReadIsClosedToThemWhenItIsOpenedToServe() throws {
+    #expect(fault() == nil)
+    let names = ["log.db", "log.db-wal", "history.db", "snapshots"].map(place.file)
+    try Damage.write([], to: place.file("history.db"))
+    chmod(place.path, 0o755)
+    for name in names { chmod(name, name.hasSuffix("snapshots") ? 0o755 : 0o644) }
+    // As a directory on another volume is often named.
+    let link = TemporaryDirectory()
+    try FileSystem.makeDirectory(link.path)
+    symlink(place.path, link.file("data"))
+    let directory = try DataDirectory.open(link.file("data"), .readWrite(create: false))
+    directory.log.close()
+    #expect(mode(place.path) == 0o700 && mode(place.file("snapshots")) == 0o700)
+    for name in ["log.db", "log.db-wal", "history.db"] { #expect(mode(place.file(name)) == 0o600, "\(name)") }
+    #expect(directory.wereOpen.count == 5, "\(directory.wereOpen)")
+    #expect(directory.wereOpen.contains(link.file("data") + "/log.db"))
+    let again = try DataDirectory.open(place.path, .readWrite(create: false))
+    again.log.close()
+    #expect(again.wereOpen.isEmpty)
+  }
+
+  @Test func whatALinkLeadsToKeepsItsMode() throws {
+    let other = TemporaryDirectory()
+    try FileSystem.makeDirectory(other.path)
+    try Damage.write([1], to: other.file("theirs"))
+    chmod(other.file("theirs"), 0o644)
+    #expect(fault() == nil)
+    symlink(other.file("theirs"), place.file("history.db"))
+    #expect(fault() == nil)
+    #expect(mode(other.file("theirs")) == 0o644)
   }
 
   @Test func aSecondProcessIsRefusedAndToldWhoServes() throws {

@@ -44,6 +44,24 @@ import Wire
     #expect(eventually { second.errors.contains("--network") && second.errors.contains("172.16.0.0/24") })
   }
 
+  /// Whatever the shell's mask and the directory's mode: what SQLite makes holds all tenants' rows.
+  @Test func theFilesOfADirectoryThatOthersMayEnterAreForTheirOwnerAlone() throws {
+    let data = temporary.file("data")
+    mkdir(data, 0o755)
+    chmod(data, 0o755)
+    let berth = try ChildProcess(
+      "sh", ["-c", "umask 0 && exec \"$0\" serve --data-dir \"$1\" --port 0", Berth.binary, data])
+    #expect(eventually { berth.output.contains("berth serves ") }, "\(berth.errors)")
+    for name in ["", "/log.db", "/log.db-wal", "/log.db-shm", "/history.db", "/LOCK", "/snapshots"] {
+      var status = stat()
+      #expect(eventually { stat(data + name, &status) == 0 }, "\(name)")
+      #expect(status.st_mode & 0o077 == 0, "\(name): \(String(status.st_mode, radix: 8))")
+    }
+    #expect(berth.errors.contains("others could read") && berth.errors.contains(data), "\(berth.errors)")
+    berth.kill(SIGTERM)
+    #expect(berth.waitForExit() == .exited(0))
+  }
+
   @Test func aSecondProcessOnTheDirectoryIsRefusedNamingTheFirst() throws {
     let first = try Berth(temporary.file("data"))
     let second = try Berth.run(["serve", "--data-dir", temporary.file("data"), "--port", "0"])

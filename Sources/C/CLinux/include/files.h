@@ -7,6 +7,7 @@
 static inline int berth_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 
 static inline int berth_is_directory(mode_t mode) { return S_ISDIR(mode); }
+static inline int berth_is_regular(mode_t mode) { return S_ISREG(mode); }
 
 // A lock of the open file description: gone with the last descriptor, seen by other opens in the same process too.
 static inline int berth_lock(int fd) {

@@ -25,15 +25,23 @@ enum Move {
   }
 
   private static func into(_ options: MigrateOptions, _ io: CommandIO) throws -> Int32 {
-    let way = try way(options, io)
     let directory = try DataDirectory.open(options.directory, .readOnly)
     if let pid = directory.servedBy { throw LogFault.locked(path: options.directory, pid: pid) }
+    // Who serves it from now on would acknowledge writes that are in no cluster.
+    let hold = try DirectoryHold(options.directory)
+    let way = try way(options, io)
     let whole = try Migration.read(directory.reader(), directory.snapshots)
     try EtcdSeed(way.endpoints, prefix: options.prefix, door: way.door).write(whole.image, newest: whole.newest)
-    return try ScratchDirectory.with("berth-migrate") { scratch in
-      let found = try Migration.join(log(options, way), ArchiveDirectory(scratch), keep: false)
-      return tell(whole.stateHash, found.stateHash, options.directory, "etcd", whole.revision, io)
+    let found = try ScratchDirectory.with("berth-migrate") { scratch in
+      try Migration.join(log(options, way), ArchiveDirectory(scratch), keep: false)
     }
+    guard try hold.isUndisturbed(since: whole.image.anchor) else {
+      throw Complaint(
+        "\(options.directory) was served while it was moved, and etcd lacks what it has acknowledged since: stop its"
+          + " server, remove \(options.prefix) from etcd or name another with --etcd-prefix, and migrate again",
+        code: 70)
+    }
+    return tell(whole.stateHash, found.stateHash, options.directory, "etcd", whole.revision, io)
   }
 
   private static func outOf(_ options: MigrateOptions, _ io: CommandIO) throws -> Int32 {

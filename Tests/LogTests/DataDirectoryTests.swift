@@ -81,6 +81,43 @@ import Testing
     #expect(try other.reader().head() == server.log.head)
   }
 
+  @Test func whoHoldsADirectoryToReadItKeepsServersOutAndLeavesItAsItWas() throws {
+    let server = try DataDirectory.open(place.path, .readWrite(create: true))
+    #expect(throws: LogFault.locked(path: place.path, pid: ThisProcess.id)) { try DirectoryHold(place.path) }
+    fill(server.log, 2)
+    let head = server.log.head
+    let crashed = TemporaryDirectory()
+    try Damage.copy(place.path, to: crashed.path)
+    server.log.close()
+    for (path, isCrashed) in [(place.path, false), (crashed.path, true)] {
+      var hold: DirectoryHold? = try DirectoryHold(path)
+      #expect(throws: LogFault.locked(path: path, pid: ThisProcess.id)) {
+        try DataDirectory.open(path, .readWrite(create: true))
+      }
+      #expect(try hold?.isUndisturbed(since: head) == true)
+      hold = nil
+      let after = try DataDirectory.open(path, .readWrite(create: false))
+      #expect(after.crashed == isCrashed && after.log.head == head)
+      after.log.close()
+    }
+  }
+
+  @Test func whereThereIsNoLockToHoldAServerThatCameMeanwhileIsSeenAtTheEnd() throws {
+    let first = try DataDirectory.open(place.path, .readWrite(create: true))
+    fill(first.log, 2)
+    let head = first.log.head
+    first.log.close()
+    try FileSystem.remove(place.file("LOCK"))
+    let hold = try DirectoryHold(place.path)
+    #expect(try hold.isUndisturbed(since: head) && FileSystem.kind(of: place.file("LOCK")) == .absent)
+    let server = try DataDirectory.open(place.path, .readWrite(create: false))
+    #expect(try !hold.isUndisturbed(since: head), "it runs")
+    fill(server.log, 1)
+    server.log.close()
+    #expect(try !hold.isUndisturbed(since: head), "it has written and ended")
+    #expect(try hold.isUndisturbed(since: server.log.head))
+  }
+
   @Test func nothingIsMadeWhereNobodyAskedForIt() throws {
     #expect(fault(.readWrite(create: false)) == .noLog(path: place.path))
     #expect(fault(.readOnly) == .noLog(path: place.path))

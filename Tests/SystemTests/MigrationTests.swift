@@ -1,0 +1,39 @@
+import Glibc
+import Platform
+import TestSupport
+import Testing
+
+/// `berth cluster migrate` beside a server; with a real etcd it is in ClusterTests.
+@Suite(.timeLimit(.minutes(5))) struct MigrationTests {
+  let temporary = TemporaryDirectory()
+
+  /// A directory with one address in it, which nobody serves.
+  private func made() throws -> String {
+    let data = temporary.file("data")
+    let berth = try Berth(data)
+    #expect(try berth.allocate("vm-1").status == 201)
+    #expect(berth.stop() == .exited(0))
+    return data
+  }
+
+  @Test func whileADirectoryIsMovedIntoEtcdNoServerStartsOnIt() throws {
+    let data = try made()
+    // An etcd that takes connections and never answers.
+    let etcd = try Listener(host: "127.0.0.1", port: 0)
+    let migrate = try ChildProcess(
+      Berth.binary, ["cluster", "migrate", "--from", data, "--to", "etcd://127.0.0.1:\(etcd.address.port)"])
+    let held = eventually {
+      let lock = (try? File(data + "/LOCK", .read).read(at: 0, count: 32)) ?? []
+      return String(decoding: lock, as: UTF8.self).contains("\(migrate.pid)\n")
+    }
+    #expect(held, "\(migrate.errors)")
+    migrate.kill(SIGSTOP)
+    let refused = try Berth.run(["serve", "--data-dir", data, "--port", "0"])
+    #expect(refused.status == .exited(70) && refused.errors.contains("in use by process \(migrate.pid)"), "\(refused)")
+    migrate.kill(SIGKILL)
+    _ = migrate.waitForExit()
+    etcd.stop()
+    let after = try Berth(data)
+    #expect(try after.get("/api/v1/ip/vm-1").status == 200)
+  }
+}

@@ -26,6 +26,8 @@ package enum LogFault: Error, Hashable, Sendable {
   case foreignDirectory(path: String, names: [String])
   /// Files that never stand alone stand alone.
   case missingLog(path: String, besides: [String])
+  /// What is there may be a part of a log: a migration into it has not ended.
+  case unfinishedMigration(path: String)
   /// No log here, and nobody asked for a new one.
   case noLog(path: String)
   /// The system refused.
@@ -56,6 +58,8 @@ extension LogFault: CustomStringConvertible {
     case .foreignDirectory(let path, let names):
       "\(path) is not a data directory of Berth: it holds \(LogFault.list(names))"
     case .missingLog(let path, let besides): "\(path)/log.db is gone but \(LogFault.list(besides)) is there"
+    case .unfinishedMigration(let path):
+      "a migration from etcd into \(path) has not ended: what is there may lack the end of the log"
     case .noLog(let path): "\(path) holds no log"
     case .io(let operation, let detail): "cannot \(operation): \(detail)"
     }
@@ -73,6 +77,8 @@ extension LogFault: CustomStringConvertible {
     case .locked: "stop that process or name another directory with --data-dir"
     case .notADirectory: "name a directory with --data-dir"
     case .missingLog: "put log.db back, or a backup of the whole directory"
+    case .unfinishedMigration:
+      "repeat `berth cluster migrate --from etcd://... --to DIR`, or name another directory with --data-dir"
     case .noLog: "check --data-dir, or start `berth serve` to create one"
     case .io: "check the disk, its free space and the permissions"
     }

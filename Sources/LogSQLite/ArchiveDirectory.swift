@@ -9,19 +9,54 @@ internal import Platform
 package final class ArchiveDirectory: Archive, @unchecked Sendable {
   private let layout: DirectoryLayout
   private let retention: Retention
+  private let ofMigration: Bool
   private let lock = Lock()
   private var open: DataDirectory?
 
   /// Opens what is there; an archive whose node never came to a state of its own is moved aside.
-  package init(_ path: String, retention: Retention = .standard) throws(LogFault) {
-    layout = DirectoryLayout(path)
+  package convenience init(_ path: String, retention: Retention = .standard) throws(LogFault) {
+    try self.init(path, retention, ofMigration: false)
+  }
+
+  private init(_ path: String, _ retention: Retention, ofMigration: Bool) throws(LogFault) {
+    layout = DirectoryLayout(path, ofMigration: ofMigration)
     self.retention = retention
+    self.ofMigration = ofMigration
+    try layout.refuseUnfinishedMigration()
     if try onFiles({ () throws(FileFault) in try FileSystem.kind(of: marker) }) == .other {
       try ArchiveDirectory.moveAside(path)
       try onFiles { () throws(FileFault) in try FileSystem.remove(marker) }
     }
     guard try layout.survey() == .log else { return }
-    open = try DataDirectory.open(path, .readWrite(create: false), retention: retention, durability: .archive)
+    open = try DataDirectory.open(
+      path, .readWrite(create: false), retention: retention, durability: .archive, ofMigration: ofMigration)
+  }
+
+  /// Takes an empty directory, or what an interrupted migration has left, for a migration out of a cluster. A mark says
+  /// so until `endMigration`: whoever serves a log without its end would give addresses out twice.
+  package static func migrating(into path: String) throws(LogFault) -> ArchiveDirectory {
+    let layout = DirectoryLayout(path, ofMigration: true)
+    let mark = layout.file(DirectoryLayout.migrating)
+    if try onFiles({ () throws(FileFault) in try FileSystem.kind(of: mark) }) == .other { try moveAside(path) }
+    let archive = try ArchiveDirectory(path, .standard, ofMigration: true)
+    if let directory = archive.directory {
+      directory.log.close()
+      throw .foreignDirectory(path: path, names: [DirectoryLayout.log])
+    }
+    try onFiles { () throws(FileFault) in
+      try FileSystem.makeDirectory(path)
+      try File(mark, .create).sync()
+      try FileSystem.syncDirectory(path)
+    }
+    return archive
+  }
+
+  /// What is there was found equal to the cluster's: from now on it is a log like any other.
+  package func endMigration() throws(LogFault) {
+    try onFiles { () throws(FileFault) in
+      try FileSystem.remove(layout.file(DirectoryLayout.migrating))
+      try FileSystem.syncDirectory(layout.path)
+    }
   }
 
   private var marker: String { layout.file(DirectoryLayout.joining) }
@@ -50,7 +85,8 @@ package final class ArchiveDirectory: Archive, @unchecked Sendable {
           try FileSystem.syncDirectory(layout.path)
         }
       }
-      open = try DataDirectory.open(layout.path, .fresh(head), retention: retention, durability: .archive)
+      open = try DataDirectory.open(
+        layout.path, .fresh(head), retention: retention, durability: .archive, ofMigration: ofMigration)
     }
   }
 

@@ -51,11 +51,13 @@ package final class DataDirectory: Sendable {
   package let wereOpen: [String]
   private let writable: SQLiteLog?
 
-  /// Opens the directory, checks what can be checked quickly, and takes the lock unless it is read-only.
+  /// Opens the directory, checks what can be checked quickly, and takes the lock unless it is read-only. Nobody but the
+  /// migration itself (`ofMigration`) opens what a migration has not ended.
   package static func open(
-    _ path: String, _ mode: Mode, retention: Retention = .standard, durability: Durability = .log
+    _ path: String, _ mode: Mode, retention: Retention = .standard, durability: Durability = .log,
+    ofMigration: Bool = false
   ) throws(LogFault) -> DataDirectory {
-    let layout = DirectoryLayout(path)
+    let layout = DirectoryLayout(path, ofMigration: ofMigration)
     switch mode {
     case .readOnly:
       guard try layout.survey() == .log else { throw .noLog(path: path) }

@@ -9,6 +9,8 @@ struct DirectoryLayout: Sendable {
   static let history = "history.db"
   /// Says that a node of a cluster began here and has no snapshot of its own yet.
   static let joining = "JOINING"
+  /// Says that a migration fills the directory from a cluster and has not found both equal yet.
+  static let migrating = "MIGRATING"
   /// What was moved aside is in directories that begin so.
   static let aside = "aside-"
   /// How the names begin of everything that belongs to one log.
@@ -21,8 +23,10 @@ struct DirectoryLayout: Sendable {
   }
 
   let path: String
+  private let ofMigration: Bool
 
-  init(_ path: String) { self.path = path }
+  /// `ofMigration` is the one who may open what a migration has not ended.
+  init(_ path: String, ofMigration: Bool = false) { (self.path, self.ofMigration) = (path, ofMigration) }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
@@ -33,17 +37,29 @@ struct DirectoryLayout: Sendable {
     case .other: throw .notADirectory(path: path)
     case .directory: break
     }
+    try refuseUnfinishedMigration()
     let names = try onFiles { () throws(FileFault) in try FileSystem.list(path) }
     if names.contains(DirectoryLayout.log) { return .log }
     var mine: [String] = []
     for name in names where try isRemainder(name) { mine.append(name) }
     guard mine.isEmpty else { throw .missingLog(path: path, besides: mine) }
-    let harmless = [DirectoryLayout.lock, DirectoryLayout.snapshots, DirectoryLayout.joining, "lost+found"]
+    let harmless = [
+      DirectoryLayout.lock, DirectoryLayout.snapshots, DirectoryLayout.joining, DirectoryLayout.migrating, "lost+found"
+    ]
     let foreign = names.filter { name in
       !harmless.contains(name) && !name.hasPrefix(DirectoryLayout.newLog) && !name.hasPrefix(DirectoryLayout.aside)
     }
     guard foreign.isEmpty else { throw .foreignDirectory(path: path, names: foreign) }
     return .empty
+  }
+
+  /// A fault when a migration into the directory has not ended and it is not that one which asks.
+  func refuseUnfinishedMigration() throws(LogFault) {
+    guard !ofMigration else { return }
+    let mark = file(DirectoryLayout.migrating)
+    if try onFiles({ () throws(FileFault) in try FileSystem.kind(of: mark) }) == .other {
+      throw .unfinishedMigration(path: path)
+    }
   }
 
   /// True for what only a log leaves behind.

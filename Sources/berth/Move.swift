@@ -50,18 +50,16 @@ enum Move {
     guard try log.reader().head().sequence > 0 else {
       throw EngineFault.log("the log in etcd is empty: there is nothing to move")
     }
-    let archive = try ArchiveDirectory(options.directory)
-    guard archive.log == nil else {
-      throw LogFault.foreignDirectory(path: options.directory, names: ["log.db"])
-    }
+    let archive = try ArchiveDirectory.migrating(into: options.directory)
     let found = try Migration.join(log, archive, keep: true)
     // As the next `berth serve --data-dir` will read it.
-    let directory = try DataDirectory.open(options.directory, .readWrite(create: false))
+    let directory = try DataDirectory.open(options.directory, .readWrite(create: false), ofMigration: true)
     defer { directory.log.close() }
     if try directory.reader().oldest()?.revision != 1, try directory.snapshots.list().isEmpty {
       throw EngineFault.log("a log that does not begin with its first entry needs a snapshot, and none was made")
     }
     let whole = try Migration.read(directory.reader(), directory.snapshots)
+    if found.stateHash == whole.stateHash { try archive.endMigration() }
     return tell(found.stateHash, whole.stateHash, "etcd", options.directory, whole.revision, io)
   }
 

@@ -118,6 +118,38 @@ import Testing
     #expect(try hold.isUndisturbed(since: server.log.head))
   }
 
+  @Test func whatAMigrationHasNotEndedIsOpenedByNobodyAndMayBeBegunAnew() throws {
+    for sequence in [0, 41] as [UInt64] {
+      let place = TemporaryDirectory()
+      let head = LogHead(
+        logID: SHA256Digest(of: [9]), sequence: sequence, hash: SHA256Digest(of: [8]), nextRevision: sequence + 1,
+        time: 5)
+      let unfinished = LogFault.unfinishedMigration(path: place.path)
+      for turn in 1...2 {
+        let archive = try ArchiveDirectory.migrating(into: place.path)
+        #expect(archive.log == nil)
+        #expect(throws: unfinished) { try DataDirectory.open(place.path, .readWrite(create: true)) }
+        try archive.begin(after: head)
+        fill(try #require(archive.log), 2)
+        if sequence > 0 && turn == 2 { try archive.settle() }
+        try #require(archive.log).close()
+        for mode in [.readWrite(create: true), .readWrite(create: false), .readOnly] as [DataDirectory.Mode] {
+          #expect(throws: unfinished) { try DataDirectory.open(place.path, mode) }
+        }
+        #expect(throws: unfinished) { try ArchiveDirectory(place.path) }
+        #expect(try FileSystem.list(place.path).contains("aside-1") == (turn == 2))
+        if turn == 2 { try archive.endMigration() }
+      }
+      let whole = try DataDirectory.open(place.path, .readWrite(create: false))
+      #expect(whole.log.head.sequence == sequence + 2)
+      whole.log.close()
+      #expect(throws: LogFault.foreignDirectory(path: place.path, names: ["log.db"])) {
+        try ArchiveDirectory.migrating(into: place.path)
+      }
+      #expect(try !FileSystem.list(place.path).contains("MIGRATING"), "a whole log stays one")
+    }
+  }
+
   @Test func nothingIsMadeWhereNobodyAskedForIt() throws {
     #expect(fault(.readWrite(create: false)) == .noLog(path: place.path))
     #expect(fault(.readOnly) == .noLog(path: place.path))

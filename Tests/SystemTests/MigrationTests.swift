@@ -16,6 +16,19 @@ import Testing
     return data
   }
 
+  @Test func whatAMigrationHasLeftUnfinishedIsNotServed() throws {
+    let data = try made()
+    _ = try File(data + "/MIGRATING", .createNew)
+    let cluster = ["--etcd", "http://127.0.0.1:1", "--node", "a", "--port", "4711"]
+    for arguments in [["--port", "0"], cluster] {
+      let refused = try Berth.run(["serve", "--data-dir", data] + arguments)
+      #expect(refused.status == .exited(70), "\(refused)")
+      #expect(refused.errors.contains("has not ended") && refused.errors.contains("repeat `berth cluster migrate"))
+    }
+    try FileSystem.remove(data + "/MIGRATING")
+    #expect(try Berth(data).get("/api/v1/ip/vm-1").status == 200)
+  }
+
   @Test func whileADirectoryIsMovedIntoEtcdNoServerStartsOnIt() throws {
     let data = try made()
     // An etcd that takes connections and never answers.

@@ -98,10 +98,22 @@ package final class ArchiveDirectory: Archive, @unchecked Sendable {
   /// Makes all that was appended survive the loss of power.
   package func flush() throws(LogFault) { try directory?.flush() }
 
+  /// As `moveAside`, for a node that is to begin anew: once nothing is left there, an interrupted migration has left
+  /// nothing either.
+  package static func clear(_ path: String) throws(LogFault) -> String? {
+    let place = try moveAside(path)
+    if place != nil {
+      try onFiles { () throws(FileFault) in
+        try FileSystem.remove(DirectoryLayout(path).file(DirectoryLayout.migrating))
+      }
+    }
+    return place
+  }
+
   /// Moves all of a directory's files into `aside-N` inside it, N = 1, 2, ...; returns where they are, nil when there
   /// was nothing. The directory must not be served.
   @discardableResult
-  package static func moveAside(_ path: String) throws(LogFault) -> String? {
+  static func moveAside(_ path: String) throws(LogFault) -> String? {
     let layout = DirectoryLayout(path)
     let held = try DirectoryLock.holder(layout)
     guard held == nil else { throw .locked(path: path, pid: held) }

@@ -11,7 +11,7 @@ import Platform
 enum Move {
   static func rejoin(_ directory: String, _ io: CommandIO) -> Int32 {
     attempt(io) { () throws in
-      guard let place = try ArchiveDirectory.moveAside(directory) else {
+      guard let place = try ArchiveDirectory.clear(directory) else {
         say("\(directory) holds nothing of Berth: the node's next start fetches everything from the cluster", io)
         return 0
       }

@@ -25,8 +25,10 @@ import Testing
       #expect(refused.status == .exited(70), "\(refused)")
       #expect(refused.errors.contains("has not ended") && refused.errors.contains("repeat `berth cluster migrate"))
     }
-    try FileSystem.remove(data + "/MIGRATING")
-    #expect(try Berth(data).get("/api/v1/ip/vm-1").status == 200)
+    // The refusal of a node names this way out as well.
+    let cleared = try Berth.run(["cluster", "rejoin", "--data-dir", data, "--yes"])
+    #expect(cleared.status == .exited(0) && cleared.output.contains("aside-1"), "\(cleared)")
+    #expect(try Berth(data).get("/api/v1/ip/vm-1").status == 404)
   }
 
   @Test func whileADirectoryIsMovedIntoEtcdNoServerStartsOnIt() throws {

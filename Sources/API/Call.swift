@@ -61,8 +61,8 @@ struct Call: Sendable {
   /// What was asked, without a body for whoever has read that and waits for long.
   var request: Request
   let reply: Reply
-  /// Who asks.
-  let principal: Principal
+  /// Who asks, as the door judged it last.
+  var principal: Principal
   /// What only a node of a cluster has to remember of it.
   var shared: SharedCall?
 

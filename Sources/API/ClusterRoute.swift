@@ -17,7 +17,8 @@ let clusterEndpoints: [Endpoint] = [
     method: .post, pattern: "/api/v1/cluster/depose", id: "deposeLeader", tag: "cluster", permission: .clusterWrite,
     summary: "End the leadership of the node that leads; the nodes choose again at once.",
     answers: [.init(200, "It is ended.", Schemas.deposed)],
-    refusals: [.init(404, "not_clustered"), .init(503, "no_leader")], isLocal: true, handler: deposeLeader),
+    refusals: [.init(404, "not_clustered"), .init(503, "no_leader", "not_caught_up")], isLocal: true,
+    isBehindBarrier: true, handler: deposeLeader),
   Endpoint(
     method: .post, pattern: "/api/v1/cluster/nodes", id: "reportNode", tag: "cluster", permission: .clusterReport,
     summary: "What a node tells the leader of itself, once a second; for nodes alone.", body: Schemas.clusterNode,

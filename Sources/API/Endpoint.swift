@@ -41,6 +41,8 @@ struct Endpoint: Sendable {
   var passing: (@Sendable (Call) throws(Problem) -> Void)?
   /// Whether it is about this node and not about what is stored.
   var isLocal = false
+  /// Whether it waits for a barrier although it is local: nobody judges its caller who knows more than this node.
+  var isBehindBarrier = false
   /// Answers a call, now or later, or says why not.
   let handler: @Sendable (Call) throws(Problem) -> Void
 

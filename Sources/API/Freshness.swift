@@ -6,11 +6,17 @@ internal import Ledger
 internal import Log
 
 /// Where and when a call is answered: alone at once; in a cluster reads behind a barrier, commands at the leader.
+///
+/// The door judges by what this node knows. Whatever a call waits for here, a barrier or a revision, may bring that its
+/// token was revoked: so it passes the door again after each wait, and nobody is answered with what is newer than that.
 extension Call {
   /// Answers the call, now or later, or says why not.
   func enter(_ endpoint: Endpoint) throws(Problem) {
-    if endpoint.isLocal { return try endpoint.handler(self) }
     let isShared = api.engine.isShared
+    if endpoint.isLocal {
+      guard endpoint.isBehindBarrier, isShared else { return try endpoint.handler(self) }
+      return pass(endpoint) { (call) throws(Problem) in try endpoint.handler(call) }
+    }
     if isShared, case .lost(let why) = api.engine.leadership { throw Problem(Unavailable.lost(why)) }
     let wish = endpoint.isRead ? try freshness() : Freshness()
     if endpoint.isCommand || endpoint.asksWriter {
@@ -23,12 +29,26 @@ extension Call {
     let asksLeader = endpoint.asksLeader || endpoint.asksLeaderFor.map { request.query($0) == "true" } == true
     if asksLeader, isShared, !wish.isStale, !api.engine.leadership.decides { return try passOn() }
     guard endpoint.isRead, isShared, !wish.isStale else { return try wait(until: wish.least, endpoint) }
+    pass(endpoint) { (call) throws(Problem) in try call.wait(until: wish.least, endpoint) }
+  }
+
+  /// Goes on behind a barrier, with the call as the door judges it then.
+  private func pass(_ endpoint: Endpoint, _ then: @escaping @Sendable (Call) throws(Problem) -> Void) {
     api.engine.barrier { end in
       switch end {
-      case .passed: reply.resume { answer { () throws(Problem) in try wait(until: wish.least, endpoint) } }
-      case .failed(let why): refuse(.notCaughtUp("this node cannot tell whether it is up to date: \(why)"))
+      case .passed: reply.resume { answer { () throws(Problem) in try then(try judgedAgain(endpoint)) } }
+      case .failed(let why):
+        let why = "this node cannot tell whether it is up to date: \(why)"
+        refuse(endpoint.isRead ? .notCaughtUp(why) : .notCaughtUpToAct(why))
       }
     }
+  }
+
+  /// The call after it has waited: its caller may have lost what let it in.
+  private func judgedAgain(_ endpoint: Endpoint) throws(Problem) -> Call {
+    var call = self
+    call.principal = try api.admit(endpoint, request)
+    return call
   }
 
   /// How fresh a read must be.
@@ -55,7 +75,7 @@ extension Call {
       guard isHere else {
         return refuse(.notCaughtUp("revision \(least) is not here yet, the newest is \(api.engine.status.revision)"))
       }
-      reply.resume { answer { () throws(Problem) in try endpoint.handler(self) } }
+      reply.resume { answer { () throws(Problem) in try endpoint.handler(try judgedAgain(endpoint)) } }
     }
     if !isTaken { throw .busy }
   }
@@ -66,7 +86,14 @@ extension Call {
     guard revision > 0, request.query("consistency") != "stale", api.engine.readableRevision < revision else {
       return try body()
     }
-    caller.whenReadable(upTo: revision, at: revision) { reply.resume { answer(body) } }
+    caller.whenReadable(upTo: revision, at: revision) {
+      reply.resume {
+        answer { () throws(Problem) in
+          if let shared { _ = try judgedAgain(shared.endpoint) }
+          try body()
+        }
+      }
+    }
   }
 
   /// Runs what answers; a problem is an answer.
@@ -114,5 +141,10 @@ extension Problem {
     Problem(
       503, "not_caught_up", "\(why): repeat this, ask another node, or take what is here with consistency=stale",
       retryAfter: 1)
+  }
+
+  /// The same of what changes something, which nothing stale can stand for.
+  fileprivate static func notCaughtUpToAct(_ why: String) -> Problem {
+    Problem(503, "not_caught_up", "\(why): repeat this, or ask another node", retryAfter: 1)
   }
 }

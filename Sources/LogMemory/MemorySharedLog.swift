@@ -136,6 +136,7 @@ package final class MemorySharedLog: SharedLog, @unchecked Sendable {
   private var waiting: [@Sendable (MemorySharedLog) -> Void] = []
   private var faults: [SharedFault] = []
   private var barrierFaults = 0
+  private var barriersAsked = 0
   private var shown: LogHead
   private var isHeld = false
   private var mayLead = true
@@ -165,6 +166,9 @@ package final class MemorySharedLog: SharedLog, @unchecked Sendable {
   /// Makes the next barriers fail.
   package func failBarriers(_ count: Int) { lock.withLock { barrierFaults = count } }
 
+  /// How many barriers were asked for.
+  package var barriers: Int { lock.withLock { barriersAsked } }
+
   /// Tells the node that the log has lost history.
   package func lose(_ why: String) { queue(.lost(why)) }
 
@@ -189,6 +193,7 @@ package final class MemorySharedLog: SharedLog, @unchecked Sendable {
   package func barrier(_ number: UInt64) {
     let fails = lock.withLock { () -> Bool in
       defer { barrierFaults = max(0, barrierFaults - 1) }
+      barriersAsked += 1
       return barrierFaults > 0
     }
     cluster.barrier(number, self, fails: fails)

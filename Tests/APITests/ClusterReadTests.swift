@@ -104,4 +104,76 @@ struct ClusterReadTests {
     #expect(try house.get("/api/v1/ip/stats?min_revision=99", expect: 503)["code"] == "not_caught_up")
     #expect(try house.get("/api/v1/cluster", expect: 404)["code"] == "not_clustered")
   }
+
+  /// Asks a follower that hears nothing for now, and lets it hear once the question waits for its barrier.
+  private func ask(_ town: Town, _ method: String, _ target: String, key: String? = nil) throws -> Int? {
+    let log = town.follower.log
+    let before = log.barriers
+    let found = Collected<Int>()
+    let headers = key.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? []
+    let reader = Thread(name: "reader") {
+      _ = try? found.add(town.call(town.follower, method, target, headers: headers).status)
+    }
+    let waited = eventually { log.barriers > before }
+    log.hold(false)
+    reader.join()
+    #expect(waited, "it asked for a barrier")
+    return found.all.first
+  }
+
+  /// A town that knows an administrator's token, and one that is revoked where the follower has not heard of it.
+  private func revoked(_ role: String) throws -> (town: Town, key: String) {
+    let town = try Town()
+    let path = "/api/v1/tokens"
+    let admin = try town.call(town.leader, "POST", path, #"{"role":"cluster-admin"}"#, expect: 201)["token"] ?? ""
+    let asAdmin = [(name: "Authorization", value: "Bearer \(admin)")]
+    let key =
+      try town.call(
+        town.leader, "POST", path, #"{"role":"\#(role)"}"#, headers: asAdmin, expect: 201)["token"] ?? ""
+    let bearer = [(name: "Authorization", value: "Bearer \(key)")]
+    try #require(eventually { town.follower.engine.status.revision == town.leader.engine.status.revision })
+    try town.call(town.follower, "GET", "/api/v1/ip/stats", headers: bearer, expect: 200)
+    town.follower.log.hold(true)
+    try town.call(town.leader, "DELETE", "\(path)/\(publicHalf(key))", headers: asAdmin, expect: 200)
+    try town.call(town.leader, "GET", "/api/v1/ip/stats", headers: bearer, expect: 401)
+    try town.call(town.follower, "GET", "/api/v1/ip/stats?consistency=stale", headers: bearer, expect: 200)
+    return (town, key)
+  }
+
+  @Test(arguments: ["/api/v1/ip/stats", "/api/v1/history?owner=vm", "/api/v1/events?since=0"])
+  func aReadWhoseBarrierBringsTheEndOfItsTokenIsRefused(target: String) throws {
+    let (town, key) = try revoked("viewer")
+    #expect(try ask(town, "GET", target, key: key) == 401)
+  }
+
+  @Test func aReadWhoseBarrierBringsTheFirstTokenIsNotAnonymousAnyMore() throws {
+    let town = try Town()
+    town.follower.log.hold(true)
+    try town.call(town.leader, "POST", "/api/v1/tokens", #"{"role":"cluster-admin"}"#, expect: 201)
+    #expect(try ask(town, "GET", "/api/v1/ip/stats") == 401)
+  }
+
+  @Test func aReadThatWaitsForARevisionBehindTheEndOfItsTokenIsRefused() throws {
+    let (town, key) = try revoked("viewer")
+    let newest = town.leader.engine.status.revision
+    let target = "/api/v1/ip/stats?consistency=stale&min_revision=\(newest)"
+    let found = Collected<Int>()
+    // So that a connection is the question's own, and shows that it has come.
+    town.follower.client.closeIdle()
+    try #require(eventually { town.follower.server.metrics.open == 0 })
+    let reader = Thread(name: "reader") {
+      let headers = [(name: "Authorization", value: "Bearer \(key)")]
+      _ = try? found.add(town.call(town.follower, "GET", target, headers: headers).status)
+    }
+    #expect(eventually { town.follower.server.metrics.open == 1 })
+    town.follower.log.hold(false)
+    reader.join()
+    #expect(found.all == [401])
+  }
+
+  @Test func whoseTokenIsRevokedDeposesNobodyAtANodeThatLags() throws {
+    let (town, key) = try revoked("cluster-admin")
+    #expect(try ask(town, "POST", "/api/v1/cluster/depose", key: key) == 401)
+    #expect(town.leader.engine.leadership.decides && town.cluster.leading?.epoch == 1)
+  }
 }

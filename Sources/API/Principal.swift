@@ -71,6 +71,7 @@ enum Principal: Sendable {
         token.scope, seesTokens: seesTokens && token.scope == .global, agent: token.role == .agent ? .anyNode : nil,
         token: token.id, expiresAt: token.expiresAt)
     case .certificate(.agent(let name)): return Visibility(.global, agent: .node(name))
+    case .anonymous: return Visibility(.global, seesTokens: seesTokens, isAnonymous: true)
     default: return Visibility(.global, seesTokens: seesTokens)
     }
   }
@@ -130,6 +131,8 @@ package struct Visibility: Hashable, Sendable {
   /// The token that it comes from; it ends with it.
   let token: TokenID?
   let expiresAt: LogTime?
+  /// Whether it is that of nobody in particular; it ends with the first token.
+  let isAnonymous: Bool
 
   /// Everything, for ever.
   package static let all = Visibility(.global, seesTokens: true)
@@ -138,7 +141,8 @@ package struct Visibility: Hashable, Sendable {
   enum AgentView: Hashable, Sendable { case anyNode, node(NodeName) }
 
   init(
-    _ scope: Scope, seesTokens: Bool = false, agent: AgentView? = nil, token: TokenID? = nil, expiresAt: LogTime? = nil
+    _ scope: Scope, seesTokens: Bool = false, agent: AgentView? = nil, token: TokenID? = nil,
+    expiresAt: LogTime? = nil, isAnonymous: Bool = false
   ) {
     switch scope {
     case .global: (tenant, pool) = (nil, nil)
@@ -146,6 +150,7 @@ package struct Visibility: Hashable, Sendable {
     case .pool(let name): (tenant, pool) = (nil, name)
     }
     (self.seesTokens, self.agent, self.token, self.expiresAt) = (seesTokens, agent, token, expiresAt)
+    self.isAnonymous = isAnonymous
   }
 
   /// Whether nothing is hidden.
@@ -219,7 +224,7 @@ extension Row {
 extension Visibility {
   /// Whether what it comes from still lets in.
   func isAlive(_ tokens: TokenRegister) -> Bool {
-    guard let token else { return true }
+    guard let token else { return !isAnonymous || tokens.isEmpty }
     return tokens.token(token) != nil && !(expiresAt.map { $0 <= tokens.time } ?? false)
   }
 

@@ -34,6 +34,27 @@ import Wire
     #expect(me.list("permissions").count == 32)
   }
 
+  @Test func anAnonymousStreamEndsWhenTheFirstTokenIsMade() throws {
+    let house = try House()
+    let heard = Shared("")
+    let isOver = Shared(false)
+    let listener = Thread(name: "listener") {
+      let request = ClientRequest("GET", "/api/v1/events?since=0", headers: [], body: nil)
+      _ = try? house.client.stream(request) { _, piece in
+        heard.withLock { $0 += String(decoding: piece, as: UTF8.self) }
+        return heard.withLock { !$0.contains("the-end") }
+      }
+      isOver.withLock { $0 = true }
+    }
+    try house.post("/api/v1/ip/allocate", #"{"vm_id":"early"}"#, expect: 201)
+    #expect(eventually { heard.withLock { $0.contains("early") } })
+    let key = try firstToken(house)
+    #expect(eventually { isOver.withLock { $0 } }, "it ends although nothing more happens")
+    try house.call("POST", "/api/v1/ip/allocate", #"{"vm_id":"the-end"}"#, key: key, expect: 201)
+    listener.join()
+    #expect(heard.withLock { !$0.contains("token_created") && !$0.contains("the-end") })
+  }
+
   @Test func aTokenIsShownOnceListedWithoutItsSecretAndRevoked() throws {
     let house = try House()
     let admin = try firstToken(house)

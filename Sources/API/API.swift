@@ -59,7 +59,7 @@ package final class BerthAPI: Sendable {
     log = LogAccess(name: "berth-log") { () throws(LogFault) in try engine.reader() }
     let feed = EventFeed(
       published: { engine.readableRevision }, newest: { engine.status.revision },
-      isAlive: { $0.isAlive(engine.tokens) }
+      isAlive: { $0.isAlive(engine.tokens, wall: security.wall()) }
     ) {
       () throws(LogFault) in try engine.reader()
     }

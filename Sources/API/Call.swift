@@ -46,10 +46,13 @@ extension BerthAPI {
     var headers: [(String, String)] = []
     if let seconds = problem.retryAfter { headers.append(("Retry-After", "\(seconds)")) }
     if problem.status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
-    return Response(
+    var response = Response(
       status: problem.status, contentType: "application/problem+json", headers: headers,
       stamp: .init("Berth-Revision", revision ?? engine.read { $0.revision }),
       body: problem.encoded(title: problem.title))
+    // A new connection begins with the certificate that its client has by then.
+    response.endsConnection = problem.code == Problem.endedCertificate.code
+    return response
   }
 }
 

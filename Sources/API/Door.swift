@@ -39,6 +39,8 @@ package struct Security: Sendable {
   package var signer: AgentSigner?
   /// The clock of the back-off.
   package var now: @Sendable () -> MonotonicTime = { .now }
+  /// Microseconds since 1970, by which certificates end: the clock by which handshakes judge them.
+  package var wall: @Sendable () -> Int64 = { WallClock.microseconds }
 
   /// Loopback, no token needed while there is none.
   package init() {}
@@ -117,8 +119,13 @@ extension BerthAPI {
       passedOn: request.header(Call.named))
   }
 
-  /// Turns away what only a node may say from those who are none, and what is meant for another cluster.
+  /// Turns away whose certificate has ended, what only a node may say from those who are none, and what is meant for
+  /// another cluster.
   private func checkPeer(_ endpoint: Endpoint, _ request: Request) throws(Problem) {
+    // The handshake looked at it once, and a connection may be kept for as long as there is something to ask.
+    if request.certificate?.hasEnded(at: security.wall()) == true {
+      throw deny(.endedCertificate, "certificate_ended", .nobody, endpoint, request)
+    }
     if case .node = request.identity, let list = security.nodeAuthorities,
       request.certificate?.authority.map(list.contains) != true
     {
@@ -236,6 +243,11 @@ extension BerthAPI {
   }
 }
 
+extension PeerCertificate {
+  /// Whether it is good no more, at a time in microseconds since 1970.
+  fileprivate func hasEnded(at wall: Int64) -> Bool { wall / 1_000_000 > endsAt }
+}
+
 extension Request {
   /// Who the connection's certificate says that it is of.
   fileprivate var identity: CertificateIdentity? {
@@ -297,6 +309,9 @@ extension Problem {
     401, "unauthorized", "this server wants a token: `berth login`, or send `Authorization: Bearer TOKEN`")
   static let wrongToken = Problem(
     401, "unauthorized", "the token is not valid here: it is wrong, expired or revoked, or the server is another one")
+  static let endedCertificate = Problem(
+    401, "certificate_ended",
+    "the certificate that this connection began with has ended: connect anew with one that is good")
   /// Reasons of refusals that are counted as a peer's where they are found.
   fileprivate static let countedAlready = ["another_ca", "forged_principal", "passed_on"]
   static let forgedPrincipal = Problem(

@@ -175,7 +175,7 @@ struct OpenAPI {
 
   private static func common(_ endpoint: Endpoint) -> [Endpoint.Refused] {
     var common: [Endpoint.Refused] = [
-      .init(400, "invalid_field", "bad_request", "token_in_url"), .init(401, "unauthorized"),
+      .init(400, "invalid_field", "bad_request", "token_in_url"), .init(401, "unauthorized", "certificate_ended"),
       .init(403, "forbidden", "outside_scope", "forged_principal", "unknown_certificate"),
       .init(429, "too_many_failures"), .init(408, "request_timeout"),
       .init(414, "uri_too_long"),

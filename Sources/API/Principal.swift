@@ -4,6 +4,7 @@ package import Domain
 internal import Engine
 internal import HTTPServer
 internal import Ledger
+internal import Platform
 
 /// Who asks, once it is known.
 enum Principal: Sendable {
@@ -133,6 +134,8 @@ package struct Visibility: Hashable, Sendable {
   let expiresAt: LogTime?
   /// Whether it is that of nobody in particular; it ends with the first token.
   let isAnonymous: Bool
+  /// The last second, since 1970, of the certificate that its connection began with; it ends with that.
+  var certificateEndsAt: Int64?
 
   /// Everything, for ever.
   package static let all = Visibility(.global, seesTokens: true)
@@ -222,8 +225,9 @@ extension Row {
 }
 
 extension Visibility {
-  /// Whether what it comes from still lets in.
-  func isAlive(_ tokens: TokenRegister) -> Bool {
+  /// Whether what it comes from still lets in; `wall` in microseconds since 1970.
+  func isAlive(_ tokens: TokenRegister, wall: Int64) -> Bool {
+    if let certificateEndsAt, wall / 1_000_000 > certificateEndsAt { return false }
     guard let token else { return !isAnonymous || tokens.isEmpty }
     return tokens.token(token) != nil && !(expiresAt.map { $0 <= tokens.time } ?? false)
   }
@@ -255,7 +259,11 @@ extension Principal {
 /// How handlers keep to the scope of their caller.
 extension Call {
   /// What the caller may see.
-  var visibility: Visibility { principal.visibility }
+  var visibility: Visibility {
+    var visibility = principal.visibility
+    visibility.certificateEndsAt = request.certificate?.endsAt
+    return visibility
+  }
 
   /// The tenant of requests that name none.
   var ownTenant: TenantName { if case .tenant(let name) = principal.scope { name } else { .standard } }

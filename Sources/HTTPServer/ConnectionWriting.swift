@@ -6,7 +6,7 @@ internal import Wire
 extension Connection {
   /// Writes the answer to the current request; the caller has claimed its ticket or is the server itself.
   func answer(_ response: Response) {
-    let keeps = current.keepsAlive && !loop.isDraining
+    let keeps = current.keepsAlive && !loop.isDraining && !response.endsConnection
     let hasBody = current.method != .head && response.status != 204 && response.status != 304
     append(response, framing: .length(response.body.count), keepsAlive: keeps, withBody: hasBody)
     let bytes = hasBody ? response.body.count : 0

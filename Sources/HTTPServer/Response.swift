@@ -10,6 +10,8 @@ package struct Response: Sendable {
   package var stamp: Stamp?
   /// The body.
   package var body: [UInt8]
+  /// Whether the connection ends with it, whatever its client wished.
+  package var endsConnection = false
 
   /// A header whose value is a number.
   package struct Stamp: Sendable {

@@ -161,6 +161,8 @@ package final class PeerCertificate: Sendable {
   package let fingerprint: SHA256Digest
   /// SHA-256 of the CA that it leads to, by which one CA is told from another.
   package let authority: SHA256Digest?
+  /// The last second, since 1970, in which it is good.
+  package let endsAt: Int64
 
   /// At most this many names of a kind are read.
   package static let namesMax = 64
@@ -173,6 +175,7 @@ package final class PeerCertificate: Sendable {
     uris = names.uris
     dnsNames = names.dns
     fingerprint = unsafe Self.fingerprint(certificate)
+    endsAt = unsafe Int64(berth_x509_ends(certificate))
     self.authority = unsafe authority.map { unsafe Self.fingerprint($0) }
   }
 

@@ -51,7 +51,7 @@ private func getPastAddress(
 ) throws(Problem) {
   guard let time = Instant.parse(text) else { throw .invalid("at", "must be \(Instant.rule)") }
   let visibility = call.visibility
-  let isTaken = call.api.history.matches(ip, at: time) { result in
+  let isTaken = call.api.history.matches(ip, at: time, of: call.principal.payer) { result in
     switch result {
     case .success(let found):
       let matches = found.filter { network == nil || $0.pool.network == network }.prefix(matchesLimit)

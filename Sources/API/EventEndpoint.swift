@@ -48,7 +48,8 @@ let eventEndpoints: [Endpoint] = [
     handler: { (call) throws(Problem) in
       try call.afterLog { () throws(Problem) in
         try call.api.history.answer(
-          call.request, call.visibility, send: { call.send($0, revision: call.api.engine.status.revision) },
+          call.request, call.visibility, of: call.principal.payer,
+          send: { call.send($0, revision: call.api.engine.status.revision) },
           refuse: { call.refuse($0) })
       }
     })

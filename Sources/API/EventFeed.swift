@@ -19,6 +19,8 @@ internal import Synchronization
 package struct EventOptions: Sendable {
   /// The most subscribers at a time.
   package var maxSubscribers = 1_000
+  /// Of those, the most of one tenant or one pool, however many tokens it has. Who may see the whole is not counted apart.
+  package var maxSubscribersEach = 250
   /// A comment is sent when nothing else was for this long.
   package var keepAlive: Duration = .seconds(15)
   /// A reader that takes nothing for this long while much waits for it is dropped.
@@ -32,6 +34,8 @@ package struct EventOptions: Sendable {
 package enum EventRefusal: Hashable, Sendable {
   /// As many listen as may.
   case full
+  /// As many listen as may of this tenant, or this pool.
+  case fullOf(String)
   /// Its revision is above the newest, which is given.
   case ahead(Revision)
   /// What comes after its revision is trimmed; the oldest at hand is given.
@@ -62,8 +66,21 @@ package final class EventFeed: @unchecked Sendable {
   private struct Shared {
     var newcomers: [Newcomer] = []
     var members = 0
+    /// Of those, by whose share they take.
+    var sharers: [String: Int] = [:]
     var published: Revision
     var isStopping = false
+
+    mutating func join(_ sharer: String?) {
+      members += 1
+      if let sharer { sharers[sharer, default: 0] += 1 }
+    }
+
+    mutating func leave(_ sharer: String?) {
+      members -= 1
+      guard let sharer, let count = sharers[sharer] else { return }
+      sharers[sharer] = count > 1 ? count - 1 : nil
+    }
   }
 
   private let options: EventOptions
@@ -109,11 +126,13 @@ package final class EventFeed: @unchecked Sendable {
   ) {
     // Asked for here, because whoever was just answered may come before the feeder has heard of it.
     let revision = published()
+    let sharer = filter.visibility.sharer
     let refusal = lock.withLock { () -> EventRefusal? in
       shared.published = max(shared.published, revision)
       if shared.isStopping { return .stopping }
       if shared.members >= options.maxSubscribers { return .full }
-      shared.members += 1
+      if let sharer, shared.sharers[sharer, default: 0] >= options.maxSubscribersEach { return .fullOf(sharer) }
+      shared.join(sharer)
       shared.newcomers.append(Newcomer(filter: filter, since: since, accept: accept, refuse: refuse))
       changed.signal()
       return nil
@@ -171,7 +190,7 @@ package final class EventFeed: @unchecked Sendable {
 
   private func admit(_ newcomer: Newcomer, _ published: Revision) {
     if let refusal = refusal(of: newcomer, published) {
-      lock.withLock { shared.members -= 1 }
+      lock.withLock { shared.leave(newcomer.filter.visibility.sharer) }
       return newcomer.refuse(refusal)
     }
     // Before the answer: whoever has that may write, and is to hear of it.
@@ -223,14 +242,19 @@ package final class EventFeed: @unchecked Sendable {
   /// Drops who takes nothing, forgets who has gone, and greets who has heard nothing for long.
   private func prune(_ published: Revision) {
     let now = MonotonicTime.now
-    let before = subscribers.count
     for index in subscribers.indices {
       if subscribers[index].isStalled(now, limit: options.stallLimit) { subscribers[index].sink.drop() }
       if !isAlive(subscribers[index].filter.visibility) { subscribers[index].sink.close() }
       subscribers[index].keepAlive(now, every: options.keepAlive, at: published)
     }
-    subscribers.removeAll { !$0.sink.isOpen }
+    var gone: [String?] = []
+    subscribers.removeAll { subscriber in
+      // Asked once: it may close at any time.
+      if subscriber.sink.isOpen { return false }
+      gone.append(subscriber.filter.visibility.sharer)
+      return true
+    }
     if subscribers.isEmpty { pages = [] }
-    if subscribers.count < before { lock.withLock { shared.members -= before - subscribers.count } }
+    if !gone.isEmpty { lock.withLock { for sharer in gone { shared.leave(sharer) } } }
   }
 }

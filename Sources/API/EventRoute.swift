@@ -52,6 +52,10 @@ extension EventRefusal {
     switch self {
     case .full:
       Problem(503, "too_many_subscribers", "As many listen as may: try again later.", retryAfter: 5)
+    case .fullOf(let sharer):
+      Problem(
+        503, "too_many_subscribers", "As many listen as may of \(sharer): end a stream, or try again later.",
+        retryAfter: 5)
     case .ahead(let newest):
       Problem(
         409, "revision_ahead",

@@ -12,6 +12,8 @@ package final class History: @unchecked Sendable {
   // Unchecked because the compiler cannot see the rule: `view` belongs to the thread of `access`.
   /// How many questions may wait.
   private static let questions = 256
+  /// Of one tenant, or of one of those who may ask about all.
+  static let questionsEach = 32
 
   private let engine: Engine
   private let index: any HistoryIndex
@@ -24,7 +26,7 @@ package final class History: @unchecked Sendable {
     (self.engine, self.index) = (engine, index)
     let revision = engine.readableRevision
     let open: @Sendable () throws(LogFault) -> any BatchReader = { () throws(LogFault) in try engine.reader() }
-    access = LogAccess(name: "berth-past", limit: History.questions, open)
+    access = LogAccess(name: "berth-past", limit: History.questions, mostEach: History.questionsEach, open)
     follower = HistoryFollower(index, published: revision, warn: warn, open)
     engine.onPublish { [follower] in follower.notify($0) }
   }
@@ -39,12 +41,13 @@ package final class History: @unchecked Sendable {
     index.close()
   }
 
-  /// Finds intervals of ownership: a page and where the next one begins. False when too many questions wait.
+  /// Finds intervals of ownership: a page and where the next one begins. False when too many questions wait, or too many
+  /// of this `asker`.
   package func intervals(
-    _ query: HistoryQuery,
+    _ query: HistoryQuery, of asker: String? = nil,
     then: @escaping @Sendable (Result<(items: [OwnershipInterval], next: HistoryPlace?), HistoryFault>) -> Void
   ) -> Bool {
-    ask(then) { (history, view) throws(HistoryFault) in
+    ask(asker, then) { (history, view) throws(HistoryFault) in
       var search = try HistoryIntervals(view, query) { history.present($0) }
       let next = try search.page()
       return (search.items, next)
@@ -52,20 +55,21 @@ package final class History: @unchecked Sendable {
   }
 
   /// Finds what an address was at a time, in every routing domain that had a pool for it. False when too many
-  /// questions wait.
+  /// questions wait, or too many of this `asker`.
   package func matches(
-    _ ip: IPAddress, at time: LogTime, then: @escaping @Sendable (Result<[PastMatch], HistoryFault>) -> Void
+    _ ip: IPAddress, at time: LogTime, of asker: String? = nil,
+    then: @escaping @Sendable (Result<[PastMatch], HistoryFault>) -> Void
   ) -> Bool {
-    ask(then) { (history, view) throws(HistoryFault) in
+    ask(asker, then) { (history, view) throws(HistoryFault) in
       try HistoryPast(view, at: time, history.presentRows).matches(ip)
     }
   }
 
   private func ask<T>(
-    _ then: @escaping @Sendable (Result<T, HistoryFault>) -> Void,
+    _ asker: String?, _ then: @escaping @Sendable (Result<T, HistoryFault>) -> Void,
     _ body: @escaping @Sendable (History, HistoryView) throws(HistoryFault) -> T
   ) -> Bool {
-    access.perform { cursor in
+    access.perform(asker: asker) { cursor in
       let view = self.view ?? HistoryView(cursor, self.index)
       self.view = view
       do throws(HistoryFault) {

@@ -7,11 +7,11 @@ internal import Wire
 extension History {
   /// `GET /api/v1/history`: hands a page of intervals to `send`, or throws or calls `refuse` with why not.
   package func answer(
-    _ request: Request, _ visibility: Visibility = .all, send: @escaping @Sendable ([UInt8]) -> Void,
-    refuse: @escaping @Sendable (Problem) -> Void
+    _ request: Request, _ visibility: Visibility = .all, of asker: String? = nil,
+    send: @escaping @Sendable ([UInt8]) -> Void, refuse: @escaping @Sendable (Problem) -> Void
   ) throws(Problem) {
     let query = try HistoryQuery(request, visibility)
-    let isTaken = intervals(query) { result in
+    let isTaken = intervals(query, of: asker) { result in
       switch result {
       case .success(let page):
         let list = Page(page.items, next: page.next.map { Cursor($0.text) })

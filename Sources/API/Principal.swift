@@ -156,6 +156,9 @@ package struct Visibility: Hashable, Sendable {
     self.isAnonymous = isAnonymous
   }
 
+  /// Whose share of what all share it takes; nil = those who may see the whole, whom nobody counts apart.
+  var sharer: String? { tenant.map { "tenant \($0)" } ?? pool.map { "pool \($0)" } }
+
   /// Whether nothing is hidden.
   var isWhole: Bool { tenant == nil && pool == nil && seesTokens }
 

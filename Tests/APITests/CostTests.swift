@@ -1,4 +1,5 @@
 import APITypes
+import Addressing
 import Domain
 import Engine
 import HTTPClient
@@ -158,6 +159,35 @@ import Wire
     isFree.withLock { $0 = true }
     for thread in asking + [next] { thread.join() }
     #expect(answers.all.sorted() == [200, 200, 200, 200, 200, 503])
+  }
+
+  @Test func oneTenantsQuestionsAboutThePastDoNotShutOutTheOthers() throws {
+    let house = try House()
+    let boss = try house.key(.clusterAdmin)
+    let (acme, other) = (try house.key(.viewer, .tenant(.acme)), try house.key(.viewer, .tenant(.acme)))
+    // The thread that answers is held fast.
+    let (isHeld, isFree) = (Shared(false), Shared(false))
+    let isTaken = house.api.history.matches(IPAddress("172.16.0.9")!, at: WallClock.microseconds) { _ in
+      isHeld.withLock { $0 = true }
+      _ = eventually { isFree.withLock { $0 } }
+    }
+    #expect(isTaken && eventually { isHeld.withLock { $0 } })
+    let answers = Collected<Int>()
+    let asking = (0...History.questionsEach).map { number in
+      Thread(name: "acme") {
+        let target = number % 3 == 0 ? "addresses/172.16.0.9?at=2026-01-01T00:00:00Z" : "history?owner=a"
+        let heard = try? house.call("GET", "/api/v1/\(target)", key: number % 2 == 0 ? acme : other)
+        answers.add(heard?.status ?? 0)
+      }
+    }
+    #expect(eventually { answers.all == [503] }, "with whichever of its tokens: \(answers.all)")
+    let next = Thread(name: "boss") {
+      let heard = try? house.call("GET", "/api/v1/history?owner=a", key: boss)
+      answers.add(heard?.status == 200 ? 1 : 0)
+    }
+    isFree.withLock { $0 = true }
+    for thread in asking + [next] { thread.join() }
+    #expect(answers.all.count { $0 == 503 } == 1 && answers.all.contains(1), "\(answers.all)")
   }
 
   @Test func s3_74_aVMThatUsesLittleIsNamedWithASmallerSizeAndWhatItSaves() throws {

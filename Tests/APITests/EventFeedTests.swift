@@ -97,6 +97,43 @@ import Wire
     bench.stop()
   }
 
+  @Test func oneTenantsListenersDoNotShutOutTheOthers() throws {
+    let house = try HistoryBench()
+    let log = house.log
+    var options = EventOptions()
+    (options.maxSubscribers, options.maxSubscribersEach) = (5, 2)
+    let feed = EventFeed(published: { house.revision }, options: options) { () throws(LogFault) in try log.reader() }
+    let refusals = Collected<EventRefusal>()
+    func listen(_ scope: Scope, since: Revision? = nil) -> Sink {
+      let sink = Sink()
+      var filter = EventFilter()
+      filter.visibility = Visibility(scope)
+      feed.subscribe(filter, since: since, accept: { sink }, refuse: { refusals.add($0) })
+      return sink
+    }
+    let acme = Scope.tenant(.acme)
+    let first = [listen(acme), listen(acme)]
+    _ = listen(acme)
+    #expect(refusals.all == [.fullOf("tenant acme")] && EventRefusal.fullOf("").problem.code == "too_many_subscribers")
+    for scope in [Scope.tenant(TenantName(trusted: "rival")), .pool(.own), .global] { _ = listen(scope) }
+    #expect(refusals.all.count == 1, "others have room")
+    _ = listen(.global)
+    #expect(refusals.all.last == .full)
+    // Who leaves makes room for his own.
+    first[0].close()
+    #expect(
+      eventually {
+        feed.notify(house.revision)
+        return feed.subscriberCount == 4
+      })
+    _ = listen(acme, since: 99)
+    #expect(eventually { refusals.all.last == .ahead(house.revision) && feed.subscriberCount == 4 })
+    _ = listen(acme)
+    #expect(refusals.all.count == 3 && feed.subscriberCount == 5)
+    feed.stop()
+    house.engine.stop()
+  }
+
   @Test func aReaderThatReadsNothingIsDroppedAndDelaysNobody() throws {
     let bench = try EventBench { $0.stallLimit = .milliseconds(200) }
     let slow = try bench.listen("?since=0", receiveBuffer: 4_096)
@@ -175,6 +212,7 @@ import Wire
 /// Takes everything at once.
 private final class Sink: EventSink {
   private let text = Shared("")
+  private let isClosed = Shared(false)
 
   /// The revisions of the events so far, in the order in which they came.
   var ids: [Revision] {
@@ -189,7 +227,7 @@ private final class Sink: EventSink {
   }
 
   var waiting: Int { 0 }
-  var isOpen: Bool { true }
-  func close() {}
+  var isOpen: Bool { isClosed.withLock { !$0 } }
+  func close() { isClosed.withLock { $0 = true } }
   func drop() {}
 }

@@ -43,11 +43,11 @@ import Testing
       authorities: trusted, own: try issue(authority, "host-1", "berth://agent/host-1"))
     let client = HTTPClient(.tcp(host: "localhost", port: server.port), tls: context)
     defer { client.closeIdle() }
-    let (heard, isOver) = (Shared(""), Shared(false))
+    let (heard, isOver, isEnough) = (Shared(""), Shared(false), Shared(false))
     let listener = Thread(name: "listener") {
       _ = try? client.stream(ClientRequest("GET", "/api/v1/events?since=0")) { _, piece in
         heard.withLock { $0 += String(decoding: piece, as: UTF8.self) }
-        return true
+        return !isEnough.withLock { $0 }
       }
       isOver.withLock { $0 = true }
     }
@@ -61,6 +61,7 @@ import Testing
     #expect(refused.status == 401 && refused["code"] == "certificate_ended", "\(refused.text)")
     #expect(refused.header("connection") == "close")
     #expect(eventually { isOver.withLock { $0 } })
+    isEnough.withLock { $0 = true }
     listener.join()
   }
 }

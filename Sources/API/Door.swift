@@ -85,13 +85,13 @@ extension Evidence {
 }
 
 extension BerthAPI {
-  /// Lets a request in, or says why not.
-  func admit(_ endpoint: Endpoint, _ request: Request) throws(Problem) -> Principal {
+  /// Lets a request in, or says why not. Who was let in and is judged again (`isAgain`) has guessed nothing.
+  func admit(_ endpoint: Endpoint, _ request: Request, isAgain: Bool = false) throws(Problem) -> Principal {
     if let query = request.rawQuery, TokenText.isIn(request.raw, query.indices) {
       throw deny(.tokenInURL, "token_in_url", .nobody, endpoint, request)
     }
     try checkPeer(endpoint, request)
-    let principal = try identify(evidence(of: request), endpoint, request)
+    let principal = try identify(evidence(of: request), endpoint, request, isAgain: isAgain)
     if endpoint.permission == .open { return principal ?? .nobody }
     guard let principal else { throw deny(.missingToken, "missing", .nobody, endpoint, request) }
     if let problem = refusal(of: principal, endpoint, request) {
@@ -146,10 +146,10 @@ extension BerthAPI {
 
   /// Who asks; nil = nobody that is known.
   private func identify(
-    _ evidence: Evidence, _ endpoint: Endpoint, _ request: Request
+    _ evidence: Evidence, _ endpoint: Endpoint, _ request: Request, isAgain: Bool
   ) throws(Problem) -> Principal? {
     switch evidence.authorization {
-    case .one(let value): return .token(try token(at: value, endpoint, request))
+    case .one(let value): return .token(try token(at: value, endpoint, request, isAgain: isAgain))
     case .repeated: throw deny(.wrongToken, "repeated", .nobody, endpoint, request)
     case .none: break
     }
@@ -165,10 +165,12 @@ extension BerthAPI {
   var isAnonymousAllowed: Bool { !security.isRequired && engine.tokens.isEmpty }
 
   /// The token in an `Authorization` header, if it is right.
-  private func token(at value: ByteRange, _ endpoint: Endpoint, _ request: Request) throws(Problem) -> Token {
+  private func token(
+    at value: ByteRange, _ endpoint: Endpoint, _ request: Request, isAgain: Bool
+  ) throws(Problem) -> Token {
     // What a node passes on it has let in itself; others must not be able to shut the door for it.
-    let isOfNode = request.isOfNode
-    if !isOfNode, let seconds = logins.pause(request.peer, security.now()) {
+    let mayGuess = !request.isOfNode && !isAgain
+    if mayGuess, let seconds = logins.pause(request.peer, security.now()) {
       counts.throttled.add()
       throw Problem(
         429, "too_many_failures", "too many wrong tokens came from this address: try again in \(seconds) s",
@@ -188,7 +190,7 @@ extension BerthAPI {
     } else {
       wrong = "malformed"
     }
-    let isPaused = !isOfNode && logins.failed(request.peer, security.now())
+    let isPaused = mayGuess && logins.failed(request.peer, security.now())
     throw deny(.wrongToken, isPaused ? "\(wrong), address paused" : wrong, .nobody, endpoint, request)
   }
 

@@ -45,9 +45,9 @@ extension Call {
   }
 
   /// The call after it has waited: its caller may have lost what let it in.
-  private func judgedAgain(_ endpoint: Endpoint) throws(Problem) -> Call {
+  func judgedAgain(_ endpoint: Endpoint) throws(Problem) -> Call {
     var call = self
-    call.principal = try api.admit(endpoint, request)
+    call.principal = try api.admit(endpoint, request, isAgain: true)
     return call
   }
 

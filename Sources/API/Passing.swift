@@ -47,14 +47,24 @@ extension Call {
         call.shared = SharedCall(
           shared.endpoint, ownKey: key, returns: shared.returns + 1, isDoubtful: !isCertain)
         let again = call
-        reply.resume { again.answer { () throws(Problem) in try shared.endpoint.handler(again) } }
+        reply.resume { again.answer { () throws(Problem) in try again.decideHere(shared.endpoint) } }
       case .noLeader(let leader): refuse(Problem(Unavailable.notLeading(leader)))
       case .unknown: refuse(Problem(Unavailable.unknownOutcome))
       case .otherwise(let leader):
         refuse(Problem(503, "no_leader", ClusterNode.differs(leader), retryAfter: 5))
       }
     }
-    if !isTaken { throw .busy }
+    if !isTaken { throw shared.isDoubtful ? Problem(Unavailable.unknownOutcome) : .busy }
+  }
+
+  /// Goes on at this node, which leads by now and may have learnt on the way that the caller has lost what let it in.
+  private func decideHere(_ endpoint: Endpoint) throws(Problem) {
+    let call: Call
+    do throws(Problem) { call = try judgedAgain(endpoint) } catch {
+      // That it may not now says nothing of what the node before did.
+      throw shared?.isDoubtful == true ? Problem(Unavailable.unknownOutcome) : error
+    }
+    try endpoint.handler(call)
   }
 
   /// The head of a question to a peer in the name of this caller.

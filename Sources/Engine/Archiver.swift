@@ -7,9 +7,9 @@ internal import Platform
 /// buffer; until then it is tried again and again.
 // Unchecked because `lock` guards `shared`, and the rest belongs to the archiver's thread.
 final class Archiver: @unchecked Sendable {
-  /// So many batches may wait: more than etcd ever keeps, so that who catches up does not stumble here.
+  /// So many batches may wait: more than etcd keeps between two snapshots, so that who catches up does not stumble here.
   static let limit = 65_536
-  /// And so many bytes of them, those in hand included.
+  /// And so many bytes of them, those in hand included; they are in memory.
   static let limitBytes = 256 << 20
   private static let patience = Duration.milliseconds(500)
 

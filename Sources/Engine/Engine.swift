@@ -168,7 +168,8 @@ package final class Engine: @unchecked Sendable {
       wishes.isShared = true
       wishes.stepped = { log.stepped() }
       wishes.archive = { stored in
-        if !archiver.add(stored) { inbox.tell(.lost("its archive cannot keep up: make room on the disk, start again")) }
+        if archiver.add(stored) { return }
+        inbox.tell(.lost("its archive cannot keep up: its disk is full or too slow; make room, start again"))
       }
     }
     core = Core(Ledger(start.tables), published, head: start.head, clock: options.clock(), options: wishes)

@@ -102,10 +102,10 @@ package final class ArchiveDirectory: Archive, @unchecked Sendable {
   /// nothing either.
   package static func clear(_ path: String) throws(LogFault) -> String? {
     let place = try moveAside(path)
-    if place != nil {
-      try onFiles { () throws(FileFault) in
-        try FileSystem.remove(DirectoryLayout(path).file(DirectoryLayout.migrating))
-      }
+    try onFiles { () throws(FileFault) in
+      // Also where the migration, or an earlier call of this, ended before there was anything to move.
+      guard try FileSystem.kind(of: path) == .directory else { return }
+      try FileSystem.remove(DirectoryLayout(path).file(DirectoryLayout.migrating))
     }
     return place
   }

@@ -75,7 +75,12 @@ package enum FileSystem {
     }
     let isPlain = berth_is_directory(status.st_mode) != 0 || berth_is_regular(status.st_mode) != 0
     guard isPlain, status.st_uid == geteuid(), status.st_mode & 0o077 != 0 else { return false }
-    guard unsafe chmod(path, status.st_mode & 0o700) == 0 else { throw FileFault("close to others", path) }
+    guard unsafe chmod(path, status.st_mode & 0o700) == 0 else {
+      let fault = FileFault("close to others", path)
+      // Where files have no modes of their own nobody can close them.
+      guard [EPERM, EROFS, ENOTSUP].contains(fault.code) else { throw fault }
+      return false
+    }
     return true
   }
 

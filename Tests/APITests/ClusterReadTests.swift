@@ -146,6 +146,25 @@ struct ClusterReadTests {
     #expect(try ask(town, "GET", target, key: key) == 401)
   }
 
+  /// Nobody has guessed: its neighbours must not be shut out for it.
+  @Test func theEndOfABusyTokenPausesNobody() throws {
+    let (town, key) = try revoked("viewer")
+    let (log, found) = (town.follower.log, Collected<Int>())
+    var readers: [Thread] = []
+    for number in 0..<24 {
+      let before = log.barriers
+      readers.append(
+        Thread(name: "reader-\(number)") {
+          let bearer = [(name: "Authorization", value: "Bearer \(key)")]
+          _ = try? found.add(town.call(town.follower, "GET", "/api/v1/ip/stats", headers: bearer).status)
+        })
+      #expect(eventually { log.barriers > before }, "it waits")
+    }
+    log.hold(false)
+    for reader in readers { reader.join() }
+    #expect(found.all.count == 24 && found.all.allSatisfy { $0 == 401 }, "\(found.all)")
+  }
+
   @Test func aReadWhoseBarrierBringsTheFirstTokenIsNotAnonymousAnyMore() throws {
     let town = try Town()
     town.follower.log.hold(true)

@@ -28,6 +28,9 @@ import Testing
     // The refusal of a node names this way out as well.
     let cleared = try Berth.run(["cluster", "rejoin", "--data-dir", data, "--yes"])
     #expect(cleared.status == .exited(0) && cleared.output.contains("aside-1"), "\(cleared)")
+    // Also where it ended before there was anything to move.
+    _ = try File(data + "/MIGRATING", .createNew)
+    #expect(try Berth.run(["cluster", "rejoin", "--data-dir", data, "--yes"]).status == .exited(0))
     #expect(try Berth(data).get("/api/v1/ip/vm-1").status == 404)
   }
 

@@ -128,6 +128,10 @@ func faulting<T>(_ body: () throws(SQLiteFailure) -> T) throws(LogFault) -> T {
     return unsafe sqlite3_get_autocommit(handle) != 0
   }
 
+  /// How long a writer waits for the writers' lock. Nobody else writes; but a reader that meets the head of the
+  /// write-ahead file half written takes that lock for a moment, to look again.
+  static let momentMilliseconds: Int32 = 500
+
   func waitForOthers(milliseconds: Int32) { unsafe sqlite3_busy_timeout(handle, milliseconds) }
 
   /// Keeps the write-ahead file when the last connection closes.

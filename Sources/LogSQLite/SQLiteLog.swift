@@ -45,6 +45,7 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       let flush = durability == .log ? "FULL" : "NORMAL"
       try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = \(flush); PRAGMA wal_autocheckpoint = 0")
       connection.countPages()
+      connection.waitForOthers(milliseconds: Connection.momentMilliseconds)
       return connection
     }
     let tables = try LogTables(connection)
@@ -109,8 +110,8 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
       if due {
         let stuck = waiting >= Upkeep.stuckPages
         connection.waitForOthers(milliseconds: stuck ? Upkeep.waitMilliseconds : 0)
+        defer { connection.waitForOthers(milliseconds: Connection.momentMilliseconds) }
         try connection.checkpoint(stuck ? .restart : .passive)
-        connection.waitForOthers(milliseconds: 0)
       }
       if due || idle { try open.trimmer.slice(head: current) }
     } catch {
@@ -127,6 +128,7 @@ package final class SQLiteLog: BatchLog, @unchecked Sendable {
     _ = try? open?.connection.checkpoint(.passive)
     guard (try? directory.mark(.closing)) != nil else { return }
     // An empty write-ahead file leaves log.db whole by itself; a reader in the way leaves both, which is as good.
+    open?.connection.waitForOthers(milliseconds: 0)
     _ = try? open?.connection.checkpoint(.truncate)
     open = nil
     directory.end()

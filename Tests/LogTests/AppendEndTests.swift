@@ -2,6 +2,7 @@ import Glibc
 import Log
 import LogMemory
 import Platform
+import TestSupport
 import Testing
 
 @testable import LogSQLite
@@ -98,5 +99,33 @@ import Testing
     #expect(log.batches.last?.batch == (stored ? batch : log.batches[1].batch))
     #expect(log.head.sequence == (stored ? 3 : 2))
     fill(log, 1)
+  }
+
+  /// A reader does that when it meets the head of the write-ahead file half written.
+  @Test func whoHasTheWritersLockForAMomentIsWaitedFor() throws {
+    let under = try SQLiteUnderTest()
+    defer { under.end() }
+    let path = under.place.file("log.db")
+    let isOver = Shared(false)
+    let turns = Shared(0)
+    let taker = Thread(name: "taker") {
+      guard let other = try? Connection(path, .readWrite) else { return }
+      while !isOver.withLock({ $0 }) {
+        do throws(SQLiteFailure) {
+          try other.execute("BEGIN IMMEDIATE; SELECT count(*) FROM sqlite_master; COMMIT")
+          turns.withLock { $0 += 1 }
+        } catch { _ = other.rollback() }
+      }
+    }
+    #expect(eventually { turns.withLock { $0 } > 0 })
+    for count in 0..<1_000 {
+      let end = append(under.log, nextBatch(under.log.head, sizes: [100]))
+      guard end == .durable else {
+        Issue.record("batch \(count + 1) ended as \(end)")
+        break
+      }
+    }
+    isOver.withLock { $0 = true }
+    taker.join()
   }
 }

@@ -56,6 +56,7 @@ package final class SQLiteHistory: HistoryIndex, @unchecked Sendable {
   private static func open(_ path: String, head: LogHead) throws -> (HistoryWriter, HistoryTables.State) {
     let connection = try Connection(path, .readWrite)
     try connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+    connection.waitForOthers(milliseconds: Connection.momentMilliseconds)
     let tables = try HistoryTables(connection)
     guard let state = try tables.state(), state.logID == head.logID.bytes, state.through < head.nextRevision else {
       throw Unusable()

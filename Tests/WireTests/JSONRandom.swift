@@ -14,7 +14,7 @@ struct JSONRandom {
     case 5: return .array((0..<size()).map { _ in value(depth: depth - 1) })
     default:
       // The index keeps keys apart.
-      return .object((0..<size()).map { .init(string() + "\($0)", value(depth: depth - 1)) })
+      return .object((0..<size()).map { .init("\($0):" + string(), value(depth: depth - 1)) })
     }
   }
 

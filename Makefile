@@ -40,8 +40,9 @@ test-deps: deps
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES); } || true
 
+# Random tests begin with the same seed, so that a red run is about what was changed; new seeds are for test-all.
 test: test-deps ## every test but the slow ones, with the coverage figure
-	timeout --foreground -s INT -k 20 $(TEST_SECONDS) swift test --enable-code-coverage
+	BERTH_SEED=$${BERTH_SEED:-1} timeout --foreground -s INT -k 20 $(TEST_SECONDS) swift test --enable-code-coverage
 	@python3 Tests/coverage.py "$$(swift test --enable-code-coverage --show-codecov-path)"
 
 test-all: test ## the slow parts too: every fault, fuzzing, races, a soak; what is skipped says why

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The slow parts of the proof: `make test-all`, or Tests/slow.sh PART... for some of them. Each part prints one line:
 # what it found and how long it took, or why it was skipped. Whatever is downloaded goes below .build. On two cores all
-# of it takes about 25 minutes: release 1 to 4, crash_loop 7, power_cut 2, schemathesis 2, fuzz 5, threads 5, soak 1.
+# of it takes about 28 minutes: release 1 to 4, seeds 3, crash_loop 7, power_cut 2, schemathesis 2, fuzz 5, threads 5, soak 1.
 #   BERTH_FUZZ_SECONDS  time for each fuzz target (20)
 #   BERTH_EXAMPLES      examples for each operation of the API (60)
 #   BERTH_POWER_CUTS    moments at which each of the tests cuts the power (400)
@@ -33,6 +33,12 @@ unserve() { kill -TERM "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf
 
 release() {
   if limited make build >"$(log release)" 2>&1; then pass release "$(stat -c %s "$binary") bytes"; else fail release "see $(log release)"; fi
+}
+
+seeds() { # random tests, which `make test` begins with the same seed, from new ones
+  if limited swift test --filter 'Addressing|Config|Domain|Ledger|Placement|Wire|LogTests|HistoryModel' >"$(log seeds)" 2>&1; then
+    pass seeds "$(grep -aoE 'Test run with [0-9]+ tests' "$(log seeds)" | tail -1), $(grep -ac 'BERTH_SEED=' "$(log seeds)") new seeds"
+  else fail seeds "see $(log seeds)"; fi
 }
 
 crash_loop() { # every N, on the release binary
@@ -138,7 +144,7 @@ chaos() { # every kind of fault once, on a real cluster in network namespaces
   esac
 }
 
-all=(release crash_loop power_cut schemathesis metrics fuzz image threads soak chaos)
+all=(release seeds crash_loop power_cut schemathesis metrics fuzz image threads soak chaos)
 parts=("$@")
 [ $# -gt 0 ] || parts=("${all[@]}")
 for part in "${parts[@]}"; do

@@ -55,6 +55,18 @@ struct HeartbeatTests {
     #expect(heartbeats.due(among: nodes, at: at(76), timing) { _ in false }.silent == nodes)
   }
 
+  /// As after a change of leaders: it is lost when the new one begins, and registers just before a lease is over.
+  @Test func whoRegistersWithinTheFirstLeaseOfALeaderHasAWholeOneToReport() {
+    var heartbeats = Heartbeats()
+    _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in true }
+    heartbeats.restart(at: at(0))
+    #expect(heartbeats.due(among: nodes, at: at(5), timing) { _ in true } == Heartbeats.Due())
+    for second in [14.0, 16, 30] {
+      #expect(heartbeats.due(among: nodes, at: at(second), timing) { _ in false } == Heartbeats.Due(), "\(second)")
+    }
+    #expect(heartbeats.due(among: nodes, at: at(31), timing) { _ in false }.silent == nodes)
+  }
+
   @Test func aNodeThatWasFencedAndRegistersHasALeaseToReport() {
     var heartbeats = Heartbeats()
     _ = heartbeats.due(among: nodes, at: at(0), timing) { _ in false }

@@ -70,7 +70,7 @@ struct Heartbeats {
     var usage: NodeUsage?
     /// When it was last asked for that its lease has ended.
     var endedAt: MonotonicTime?
-    /// Whether it was lost or fenced when it was last looked at, after it had been silent for a lease.
+    /// Whether it has been lost or fenced since it was last heard of.
     var wasAway = false
   }
 
@@ -117,10 +117,9 @@ struct Heartbeats {
         heard[node] = Heard(at: now)
         continue
       }
-      guard known.at + timing.lease <= now else { continue }
       let isLost = isLost(node)
       if isLost != false { heard[node]?.wasAway = true }
-      guard let isLost else { continue }
+      guard known.at + timing.lease <= now, let isLost else { continue }
       if !isLost, known.wasAway {
         // It has been registered again: a lease from now on to report.
         heard[node] = Heard(at: now)

@@ -30,7 +30,6 @@ extension Call {
     let (caller, principal) = (caller, principal)
     // But for a node that may have to pass it on when it turns out to lead no more.
     let whole = shared == nil ? nil : self
-    let isDoubtful = shared?.isDoubtful == true
     let saysDryRun = isDryRun && isCommand
     let taken = api.engine.submit(submission) { answer in
       switch answer {
@@ -46,15 +45,14 @@ extension Call {
         caller.reply.resume { caller.send(render(outcome), revision: revision, isDryRun: saysDryRun) }
       case .unavailable(.notLeading) where whole?.mayPassOn == true: whole?.passOnOrRefuse()
       case .unavailable(let reason):
-        // That this node did nothing says nothing of the one that had it before.
-        let problem = Problem(isDoubtful ? .unknownOutcome : reason)
+        let problem = whole?.undone(Problem(reason)) ?? Problem(reason)
         watching?.refused(problem.code)
         caller.refuse(problem)
       }
     }
     if !taken {
       watching?.refused("busy")
-      throw isDoubtful ? Problem(Unavailable.unknownOutcome) : .busy
+      throw undone(.busy)
     }
   }
 

@@ -54,16 +54,18 @@ extension Call {
         refuse(Problem(503, "no_leader", ClusterNode.differs(leader), retryAfter: 5))
       }
     }
-    if !isTaken { throw shared.isDoubtful ? Problem(Unavailable.unknownOutcome) : .busy }
+    if !isTaken { throw undone(.busy) }
+  }
+
+  /// What is told when this node has done nothing: that says nothing of the one that had the call before.
+  func undone(_ problem: Problem) -> Problem {
+    shared?.isDoubtful == true ? Problem(Unavailable.unknownOutcome) : problem
   }
 
   /// Goes on at this node, which leads by now and may have learnt on the way that the caller has lost what let it in.
   private func decideHere(_ endpoint: Endpoint) throws(Problem) {
     let call: Call
-    do throws(Problem) { call = try judgedAgain(endpoint) } catch {
-      // That it may not now says nothing of what the node before did.
-      throw shared?.isDoubtful == true ? Problem(Unavailable.unknownOutcome) : error
-    }
+    do throws(Problem) { call = try judgedAgain(endpoint) } catch { throw undone(error) }
     try endpoint.handler(call)
   }
 

@@ -121,6 +121,17 @@ import Testing
     #expect(answer(.range(EtcdRange("a")), "{\(header)}") == .range(read, EtcdRead()))
   }
 
+  /// Something else may listen on that port: what is counted with these numbers must not end the process.
+  @Test func revisionsThatNoEtcdSendsAreNoAnswer() {
+    for wrong in ["-1", "9223372036854775807", "4611686018427387904"] {
+      let json = "{\(header),\"kvs\":[{\"key\":\"YQ==\",\"create_revision\":\"\(wrong)\"}]}"
+      #expect(answer(.range(EtcdRange("a")), json) == nil, "created \(wrong)")
+      #expect(answer(.range(EtcdRange("a")), json.replacing("create_", with: "mod_")) == nil)
+      let head = "{\"header\":{\"cluster_id\":\"3\",\"revision\":\"\(wrong)\"}}"
+      #expect(answer(.range(EtcdRange("a")), head) == nil, "at \(wrong)")
+    }
+  }
+
   @Test func fieldsOfLaterVersionsArePassedOver() {
     let json =
       "{\(header),\"kvs\":[{\"key\":\"YQ==\",\"value\":\"dg==\",\"mod_revision\":5,\"new\":[1,{}]}],\"x\":null}"

@@ -16,8 +16,18 @@ import Testing
     let keys = EtcdKeys(prefix: "/berth/")
     private(set) var now: Int64 = 1_000_000
     private var wake: Int64 = 0
-    /// Whether a request finds nobody.
-    var isLost: (EtcdRequest) -> Bool = { _ in false }
+    /// What becomes of a request.
+    enum Fate {
+      case answered
+      /// It finds nobody.
+      case lost
+      /// It is on its way until `deliver`.
+      case held
+      /// etcd does not take it.
+      case refused(EtcdError)
+    }
+    var fate: (EtcdRequest) -> Fate = { _ in .answered }
+    private(set) var held: [(id: UInt64, request: EtcdRequest)] = []
     /// When leases were renewed, or tried to be.
     private(set) var renewals: [Int64] = []
 
@@ -33,9 +43,12 @@ import Testing
           switch action {
           case .send(let id, let request, _, _):
             if case .keepAlive = request { renewals.append(now) }
-            inputs.append(
-              isLost(request)
-                ? .failed(id, .unknown("nobody is there")) : .answer(id, etcd.handle(request, now: now)))
+            switch fate(request) {
+            case .answered: inputs.append(.answer(id, etcd.handle(request, now: now)))
+            case .lost: inputs.append(.failed(id, .unknown("nobody is there")))
+            case .held: held.append((id, request))
+            case .refused(let error): inputs.append(.answer(id, .error(error)))
+            }
           case .watch(let id, let watch, _): watches[id] = watch
           case .unwatch(let id): watches[id] = nil
           case .tell(let event): events.append(event)
@@ -43,6 +56,12 @@ import Testing
           }
         }
       }
+    }
+
+    /// The oldest that was held reaches etcd, and its answer the machine.
+    func deliver() {
+      let (id, request) = held.removeFirst()
+      give(.answer(id, etcd.handle(request, now: now)))
     }
 
     /// Lets time pass until `condition` holds.
@@ -156,16 +175,62 @@ import Testing
       return zip(times.dropFirst(), times).map { $0 - $1 }
     }
     #expect(gaps(since: began).count > 5 && gaps(since: began).allSatisfy { $0 == EtcdTiming.renewEvery })
-    driven.isLost = { if case .keepAlive = $0 { true } else { false } }
+    driven.fate = { if case .keepAlive = $0 { .lost } else { .answered } }
     let count = driven.renewals.count
     #expect(driven.pass(until: { driven.renewals.count > count }))
     let lost = driven.now
     #expect(driven.pass(until: { driven.now > lost + 600_000 }))
     let pauses = gaps(since: lost)
     #expect(pauses.count > 20 && pauses.allSatisfy { $0 == EtcdTiming.retry }, "\(pauses)")
-    driven.isLost = { _ in false }
+    driven.fate = { _ in .answered }
     let back = driven.now
     #expect(driven.pass(until: { driven.now > back + 3_000_000 }))
     #expect(driven.machine.lead.isLeading && gaps(since: back).dropFirst().allSatisfy { $0 == EtcdTiming.renewEvery })
+  }
+
+  /// Its nonce is another one: taken for the later try's, this node's own epoch would look like one of a lost history.
+  @Test func anAnswerToAnEarlierCampaignIsNotTakenForTheNextOnes() {
+    let driven = Driven()
+    let (etcd, key) = (driven.etcd, driven.keys.epoch)
+    let campaigns = { (request: EtcdRequest) in
+      if case .txn(let txn) = request, txn.compares == [.absent(key)] { true } else { false }
+    }
+    driven.fate = { campaigns($0) ? .held : .answered }
+    driven.give(.start(after: nil))
+    #expect(driven.pass(until: { driven.held.count == 1 }))
+    // Another one leads, and lets go again.
+    _ = etcd.handle(.txn(EtcdTxn([], then: [.put(key: key, value: [1], lease: 0)])), now: driven.now)
+    #expect(driven.pass(until: { driven.machine.lead.holder != nil }))
+    _ = etcd.handle(.txn(EtcdTxn([], then: [.delete(key: key, end: nil)])), now: driven.now)
+    #expect(driven.pass(until: { driven.held.count == 2 }), "it tries again")
+    driven.deliver()
+    #expect(driven.machine.lead.epochHeld == nil, "what has landed is not what it asks for now")
+    driven.fate = { _ in .answered }
+    driven.deliver()
+    let until = driven.now + 3_000_000
+    #expect(driven.pass(until: { driven.now > until }) && driven.machine.isAlive, "\(driven.machine.phase)")
+    // Its lease ends, as nobody renews it.
+    _ = etcd.handle(.txn(EtcdTxn([], then: [.delete(key: key, end: nil)])), now: driven.now)
+    #expect(driven.pass(until: { driven.machine.lead.isTakingOver }))
+  }
+
+  /// Another member may have taken the first try.
+  @Test func aRefusalForItsFormSaysNothingOfATryBeforeIt() {
+    let driven = Driven()
+    driven.give(.start(after: nil))
+    #expect(driven.lead())
+    let next = driven.batch(epoch: driven.machine.lead.epochLed ?? 0)
+    let key = driven.keys.log(next.sequence)
+    var tries = 0
+    driven.fate = { request in
+      guard case .txn(let txn) = request, txn.compares.contains(.absent(key)) else { return .answered }
+      tries += 1
+      return tries == 1 ? .lost : tries == 2 ? .refused(EtcdError(code: 3, message: "request is too large")) : .answered
+    }
+    driven.give(.append(next))
+    let ends = { driven.events.compactMap { event in if case .ended(let end) = event { end } else { nil } } }
+    let before = ends().count
+    #expect(driven.pass(until: { ends().count > before }) || before > 1)
+    #expect(ends().last == .durable && tries >= 3, "\(ends()) after \(tries)")
   }
 }
